@@ -1,0 +1,1 @@
+//! Runs fleets of game servers and places rooms on them.
