@@ -1,0 +1,4 @@
+//! Tests of the definitions as a user meets them.
+
+mod manifest;
+mod rules;
