@@ -29,7 +29,7 @@ pub enum RolloutType {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
-    "!(self.maxSurge in [0, '0%'] && self.maxUnavailable in [0, '0%'])",
+    "!(string(self.maxSurge).matches('^0+%?$') && string(self.maxUnavailable).matches('^0+%?$'))",
     "maxSurge and maxUnavailable must not both be zero: the rollout could not begin"
 ))]
 pub struct RollingUpdate {
