@@ -1,0 +1,4 @@
+# The cluster's DNS.
+FROM scratch
+COPY coredns /coredns
+ENTRYPOINT ["/coredns"]

@@ -1,0 +1,4 @@
+# The sandbox of every pod.
+FROM scratch
+COPY pause /pause
+ENTRYPOINT ["/pause"]

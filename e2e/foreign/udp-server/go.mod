@@ -1,0 +1,3 @@
+module gamekeeper.dev/e2e/foreign/udp-server
+
+go 1.26

@@ -1,0 +1,121 @@
+//! A cluster: etcd and the control plane as plain processes, each node in Linux namespaces of its own.
+
+mod api;
+mod cgroups;
+mod component;
+mod control_plane;
+mod dns;
+mod down;
+mod files;
+mod leftovers;
+mod network;
+mod node;
+mod options;
+mod pki;
+mod process;
+mod slot;
+mod up;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use futures::future::try_join_all;
+
+use crate::image::Image;
+use crate::paths;
+use process::Processes;
+
+pub use api::client;
+pub(crate) use cgroups::thaw;
+pub use component::Component;
+pub use leftovers::leftovers;
+pub(crate) use network::set_link;
+pub use options::{Options, Wish};
+pub use slot::{NodeNumber, Slot};
+
+/// A cluster of ours, in a slot of this machine.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    slot: Slot,
+    options: Options,
+    state: PathBuf,
+    processes: Processes,
+}
+
+impl Cluster {
+    /// Starts all of the slot's cluster that does not run; what does run is left alone.
+    pub async fn up(slot: Slot, wish: Wish) -> Result<Self> {
+        up::up(slot, wish).await
+    }
+
+    /// Ends the slot's cluster and removes all it left on the machine. Harmless when there is none.
+    pub async fn down(slot: Slot) -> Result<()> {
+        down::down(slot).await
+    }
+
+    /// The cluster that `up` made in the slot.
+    pub fn existing(slot: Slot) -> Result<Self> {
+        let state = slot.state()?;
+        let Some(options) = Options::load(&state)? else {
+            bail!("there is no cluster in slot {slot}: `cargo gk up --slot {slot}` makes one");
+        };
+        Ok(Self::new(slot, state, options))
+    }
+
+    fn new(slot: Slot, state: PathBuf, options: Options) -> Self {
+        let processes = Processes::new(&state);
+        Self { slot, options, state, processes }
+    }
+
+    /// Where it is.
+    pub fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// What it was made with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The folder with its data, certificates and logs (`log/`).
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The credentials of its administrator.
+    pub fn kubeconfig(&self) -> PathBuf {
+        slot::kubeconfig(&self.state)
+    }
+
+    /// Its nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeNumber> + use<> {
+        NodeNumber::first(self.options.nodes)
+    }
+
+    /// A line for a shell that is to use the cluster.
+    pub fn shell_line(&self) -> Result<String> {
+        Ok(format!(
+            "export KUBECONFIG={} PATH={}:\"$PATH\"",
+            self.kubeconfig().display(),
+            paths::bin()?.display()
+        ))
+    }
+
+    /// Gives an image to all nodes that run and do not have it.
+    pub async fn load(&self, image: &Image) -> Result<()> {
+        let nodes = self.nodes().filter(|node| self.processes.is_alive(&Component::Containerd(*node).name()));
+        try_join_all(nodes.map(|node| self.load_on(node, image))).await.map(drop)
+    }
+
+    pub(crate) fn is_running(&self, process: &str) -> bool {
+        self.processes.is_alive(process)
+    }
+
+    pub(crate) async fn kill_process(&self, process: &str) -> Result<()> {
+        self.processes.kill(process).await
+    }
+
+    async fn load_on(&self, node: NodeNumber, image: &Image) -> Result<()> {
+        self.import(node, image).await.with_context(|| format!("give {} to {node}", image.reference()))
+    }
+}

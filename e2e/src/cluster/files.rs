@@ -1,0 +1,26 @@
+//! Files that are there whole or not at all: a harness that is killed leaves no half ones to trip over.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+/// Writes a file aside and names it when it is complete.
+pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+    let part = part(path);
+    fs::write(&part, content).with_context(|| format!("write {}", part.display()))?;
+    fs::rename(&part, path).with_context(|| format!("name {}", path.display()))
+}
+
+/// The name of a file that is not complete yet.
+pub(super) fn part(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".part");
+    PathBuf::from(name)
+}
+
+/// Makes a folder and those above it.
+pub(super) fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("make {}", path.display()))
+}

@@ -1,0 +1,36 @@
+//! The commands of `gk`, one file each.
+
+mod down;
+mod fault;
+mod up;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// A real Kubernetes cluster on this machine, and what is done with it.
+///
+/// With KUBECONFIG set to another cluster, that one is used; what needs nodes of ours says so.
+#[derive(Debug, Parser)]
+#[command(name = "cargo gk", bin_name = "cargo gk", max_term_width = 110)]
+pub struct Gk {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Up(up::Up),
+    Down(down::Down),
+    Fault(fault::Fault),
+}
+
+impl Gk {
+    /// Does what the command line says.
+    pub async fn run(self) -> Result<()> {
+        match self.verb {
+            Verb::Up(up) => up.run().await,
+            Verb::Down(down) => down.run().await,
+            Verb::Fault(fault) => fault.run().await,
+        }
+    }
+}

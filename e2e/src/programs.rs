@@ -1,0 +1,91 @@
+//! Static programs for images `FROM scratch`, in Rust and in Go.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::command::{program, run};
+use crate::{command, hash, paths, tools};
+
+/// Variables that cargo sets for the process it runs. Build scripts that watch them would run again and again if a
+/// cargo under a cargo saw them.
+const OF_THE_OUTER_CARGO: [&str; 6] =
+    ["CARGO_PKG_", "CARGO_BIN_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_PRIMARY_", "CARGO_ENCODED_"];
+
+/// Builds a program of this workspace for release, without any library to load.
+pub async fn rust(package: &str, binary: &str) -> Result<PathBuf> {
+    let target = host_triple().await?;
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--release", "--package", package, "--bin", binary]);
+    // With --target the flags are not for build scripts and derive macros, which cannot be static.
+    build.args(["--target", &target, "--message-format", "json-render-diagnostics"]);
+    build.env("RUSTFLAGS", "-C target-feature=+crt-static").stderr(std::process::Stdio::inherit());
+    let messages = build.output().await.context("cannot run cargo")?;
+    if !messages.status.success() {
+        bail!("cargo cannot build {binary} of {package}: see above");
+    }
+    executable(&String::from_utf8_lossy(&messages.stdout), binary)
+        .with_context(|| format!("cargo did not say where {binary} is"))
+}
+
+/// Builds the Go program in `folder`, without any library to load.
+pub async fn go(folder: &Path, name: &str) -> Result<PathBuf> {
+    // Checkouts that differ do not overwrite each other's.
+    let out = paths::cache()?.join("go").join(hash::folder(folder).await?).join(name);
+    if out.exists() {
+        return Ok(out);
+    }
+    let folder_of_out = out.parent().context("a program lies in a folder")?;
+    std::fs::create_dir_all(folder_of_out).with_context(|| format!("make {}", folder_of_out.display()))?;
+    let part = out.with_extension(format!("part{}", std::process::id()));
+    let mut build = tools::go()?;
+    build.current_dir(folder).args(["build", "-trimpath", "-ldflags", "-s -w", "-o"]).arg(&part).arg(".");
+    run(&mut build).await?;
+    std::fs::rename(&part, &out).with_context(|| format!("put {} in its place", out.display()))?;
+    Ok(out)
+}
+
+fn cargo() -> Command {
+    let mut cargo = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(paths::repository());
+    for (name, _) in std::env::vars_os() {
+        if OF_THE_OUTER_CARGO.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
+async fn host_triple() -> Result<String> {
+    let printed = command::output(program("rustc").arg("-vV").current_dir(paths::repository())).await?;
+    let host = printed.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc did not name its host")
+}
+
+/// What cargo's messages say about where `binary` is.
+fn executable(messages: &str, binary: &str) -> Option<PathBuf> {
+    messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|message| {
+        let ours = message["target"]["name"] == binary;
+        message["executable"].as_str().filter(|_| ours).map(PathBuf::from)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_is_the_one_of_the_asked_binary() {
+        let messages = concat!(
+            "not json\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"other"},"executable":"/t/other"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"ours"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"ours"},"executable":"/t/ours"}"#,
+        );
+        assert_eq!(executable(messages, "ours"), Some(PathBuf::from("/t/ours")));
+    }
+}
