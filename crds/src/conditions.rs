@@ -120,8 +120,14 @@ impl Verdict {
 ///
 /// Others' conditions stay; `lastTransitionTime` moves only when a status changes. Sorted by type, so
 /// that equal contents are equal lists.
-pub fn next(before: &[Condition], verdicts: &[Verdict], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
-    let mut next: BTreeMap<String, Condition> = before.iter().map(|it| (it.type_.clone(), it.clone())).collect();
+pub fn next(
+    before: &[Condition],
+    verdicts: &[Verdict],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let mut next: BTreeMap<String, Condition> =
+        before.iter().map(|it| (it.type_.clone(), it.clone())).collect();
     for verdict in verdicts {
         let status = match verdict.status {
             Some(true) => "True",
@@ -166,7 +172,8 @@ mod tests {
     #[test]
     fn a_transition_time_moves_only_with_the_status() {
         let first = next(&[], &[Verdict::new(PLACED, false, reason::NO_CAPACITY, "0 of 4")], Some(1), at(10));
-        let second = next(&first, &[Verdict::new(PLACED, false, reason::NO_FLEET, "no fleet")], Some(1), at(20));
+        let second =
+            next(&first, &[Verdict::new(PLACED, false, reason::NO_FLEET, "no fleet")], Some(1), at(20));
         assert_eq!(second[0].last_transition_time, Time(at(10)));
         assert_eq!(second[0].reason, reason::NO_FLEET);
         let third = next(&second, &[Verdict::new(PLACED, true, reason::PLACED, "")], Some(1), at(30));

@@ -61,7 +61,9 @@ mod tests {
 
     #[test]
     fn durations_mean_what_go_means() {
-        for (text, millis) in [("300ms", 300), ("1m30s", 90_000), ("1.5h", 5_400_000), ("2h3m4s5ms", 7_384_005)] {
+        for (text, millis) in
+            [("300ms", 300), ("1m30s", 90_000), ("1.5h", 5_400_000), ("2h3m4s5ms", 7_384_005)]
+        {
             assert_eq!(GoDuration::from(text).parse(), Ok(Duration::from_millis(millis)), "{text}");
         }
     }

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::{GameFleet, GameRoom};
 
-const HEADER: &str = "# Generated from the Rust types in crds/src. Do not edit: UPDATE=1 cargo test -p gamekeeper-crds\n";
+const HEADER: &str =
+    "# Generated from the Rust types in crds/src. Do not edit: UPDATE=1 cargo test -p gamekeeper-crds\n";
 
 /// A custom resource definition as a file.
 pub struct Manifest {

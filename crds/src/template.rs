@@ -45,7 +45,8 @@ impl JsonSchema for PodTemplate {
 /// Strips descriptions, which make up most of the schema's size, and accepts quantities as numbers.
 fn mend(schema: Option<&mut Map<String, Value>>) {
     let Some(schema) = schema else { return };
-    let is_quantity = schema.get("description").and_then(Value::as_str).is_some_and(|it| it.starts_with("Quantity is"));
+    let is_quantity =
+        schema.get("description").and_then(Value::as_str).is_some_and(|it| it.starts_with("Quantity is"));
     if is_quantity {
         // `int-or-string` refuses the number 0.1, which every built-in kind takes. No structural
         // type admits "a number or a string", so anything goes here and the trial pod judges it.

@@ -22,7 +22,11 @@ fn the_committed_files_are_current() {
                 fs::write(&path, &manifest.yaml).unwrap();
             }
             let committed = fs::read_to_string(&path).unwrap_or_default();
-            assert!(committed == manifest.yaml, "{} is not current: UPDATE=1 cargo test -p gamekeeper-crds", path.display());
+            assert!(
+                committed == manifest.yaml,
+                "{} is not current: UPDATE=1 cargo test -p gamekeeper-crds",
+                path.display()
+            );
         }
     }
 }

@@ -1,0 +1,177 @@
+//! The main loop of a leader: news from watches, probes and answers go in, the ledger decides, and
+//! its commands are carried out, a bounded number at a time.
+
+mod execute;
+mod intake;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use futures::{Stream, StreamExt as _, stream::FuturesUnordered};
+use gamekeeper_crds::GameFleet;
+use kube::{
+    Client,
+    runtime::{
+        reflector::{ObjectRef, store::Writer},
+        watcher,
+    },
+};
+use tokio::sync::mpsc;
+use tracing::info;
+
+use crate::{
+    clock::Clock,
+    events::Events,
+    metrics::{Metrics, RoomState, ServerState},
+    name::ObjectName,
+    room::{Command, Event},
+    server::prober::{Prober, Report},
+    watch::{NAMESPACED_KINDS, News},
+    world::Shared,
+};
+
+/// Requests for rooms in flight. Each is a connection of its own; with more, a busy API server
+/// spends its time on handshakes.
+const REQUESTS_MAX: usize = 16;
+
+/// What the main loop is made of.
+pub struct Driver {
+    pub client: Client,
+    pub world: Shared,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub events: Events,
+    /// The namespaces that are watched; empty for all.
+    pub namespaces: Vec<String>,
+    /// Fleets that something happened to, for the fleet controller.
+    pub triggers: mpsc::UnboundedSender<ObjectRef<GameFleet>>,
+    pub fleets: Writer<GameFleet>,
+    pub prober: Prober,
+    /// Claims and lost servers go first, what tells people why they wait comes last.
+    pub urgent: VecDeque<Command>,
+    pub later: VecDeque<Command>,
+}
+
+impl Driver {
+    /// Runs until the future is dropped.
+    pub async fn run(
+        mut self,
+        news: impl Stream<Item = News>,
+        mut reports: mpsc::Receiver<Report>,
+        mut changed: mpsc::UnboundedReceiver<ObjectName>,
+    ) {
+        let mut news = std::pin::pin!(news);
+        let mut in_flight = FuturesUnordered::new();
+        loop {
+            while in_flight.len() < REQUESTS_MAX {
+                let Some(command) = self.urgent.pop_front().or_else(|| self.later.pop_front()) else { break };
+                in_flight.push(execute::execute(self.hands(), command));
+            }
+            self.metrics.writes_queued(self.urgent.len() + self.later.len());
+            let wakeup = self.world.read().ledger.next_wakeup();
+            tokio::select! {
+                Some(answers) = in_flight.next(), if !in_flight.is_empty() => self.take_answers(answers),
+                Some(news) = news.next() => self.take_news(news),
+                Some(report) = reports.recv() => self.take_report(report),
+                Some(fleet) = changed.recv() => self.take_fleet(&fleet),
+                () = sleep_until(wakeup) => self.tell(vec![Event::Tick]),
+            }
+            self.trigger_fleets();
+        }
+    }
+
+    /// What the carrying out of commands needs.
+    fn hands(&self) -> execute::Hands {
+        execute::Hands {
+            client: self.client.clone(),
+            world: self.world.clone(),
+            metrics: self.metrics.clone(),
+            events: self.events.clone(),
+            clock: self.clock,
+        }
+    }
+
+    /// Tells the ledger what happened, and queues what it wants done.
+    fn tell(&mut self, events: Vec<Event>) {
+        let now = self.clock.moment();
+        for event in events {
+            let commands = self.world.write().ledger.on(event, now);
+            for command in commands {
+                let is_later = matches!(
+                    command,
+                    Command::WriteStatus { is_urgent: false, .. }
+                        | Command::DeleteRoom { .. }
+                        | Command::TellLoss { .. }
+                );
+                if is_later { self.later.push_back(command) } else { self.urgent.push_back(command) }
+            }
+        }
+    }
+
+    /// Wakes the controller of fleets whose rooms or servers have changed.
+    fn trigger_fleets(&mut self) {
+        let changed = self.world.write().ledger.take_changed_fleets();
+        for fleet in changed {
+            self.trigger(&fleet);
+        }
+    }
+
+    fn trigger(&self, fleet: &ObjectName) {
+        // The fleet controller ends only together with us.
+        let _ = self.triggers.send(ObjectRef::new(&fleet.name).within(&fleet.namespace));
+    }
+
+    /// Once every watch has listed all there is, the ledger may decide.
+    fn sync(&mut self) {
+        let scopes = self.namespaces.len().max(1);
+        let mut world = self.world.write();
+        let listed = world.fleets.complete_scopes()
+            + world.rooms.complete_scopes()
+            + world.pods.complete_scopes()
+            + world.revisions.complete_scopes()
+            + world.budgets.complete_scopes();
+        if world.is_synced || listed < NAMESPACED_KINDS * scopes || world.nodes.complete_scopes() == 0 {
+            return;
+        }
+        world.is_synced = true;
+        let fleets: Vec<Arc<GameFleet>> = world.fleets.iter().cloned().collect();
+        let (pods, rooms) = (world.pods.iter().count(), world.rooms.iter().count());
+        drop(world);
+        info!(fleets = fleets.len(), servers = pods, rooms, "all that there is has been listed");
+        // Only now may fleets be worked on: before, their servers would seem to be missing.
+        for event in fleets.iter().map(|it| watcher::Event::InitApply(GameFleet::clone(it))) {
+            self.fleets.apply_watcher_event(&event);
+        }
+        self.fleets.apply_watcher_event(&watcher::Event::InitDone);
+        for fleet in &fleets {
+            self.trigger(&ObjectName::of(&**fleet));
+        }
+        self.tell(vec![Event::Synced]);
+    }
+
+    /// Counts for the gauges.
+    fn count(&self) {
+        let world = self.world.read();
+        let (mut ready, mut not_ready, mut busy) = (0, 0, 0);
+        for pod in world.pods.iter().filter(|it| it.exit().is_none() && !it.is_deleting) {
+            match (pod.claim.is_some(), world.health(pod)) {
+                (true, _) => busy += 1,
+                (false, crate::server::Health::Ready) => ready += 1,
+                (false, _) => not_ready += 1,
+            }
+        }
+        let rooms = world.rooms.iter().filter(|it| it.status.as_ref().is_none_or(|it| !it.phase.is_over()));
+        let pending = rooms.filter(|it| it.status.as_ref().is_none_or(|it| it.endpoints.is_empty())).count();
+        self.metrics.servers(ServerState::Ready, ready);
+        self.metrics.servers(ServerState::NotReady, not_ready);
+        self.metrics.servers(ServerState::Busy, busy);
+        self.metrics.rooms(RoomState::Running, busy);
+        self.metrics.rooms(RoomState::Pending, pending);
+    }
+}
+
+async fn sleep_until(wakeup: Option<tokio::time::Instant>) {
+    match wakeup {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

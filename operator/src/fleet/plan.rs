@@ -1,0 +1,147 @@
+//! Step 3: which servers to start and which to remove. Pure.
+//!
+//! A server with a room is never touched here: whoever has a claim belongs to the ledger. So
+//! whatever is planned ends no match, and the deletion itself carries the `resourceVersion` of an
+//! unclaimed pod, so that a claim that comes in between wins.
+
+mod brake;
+mod select;
+
+use std::{cmp::Reverse, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::Valid;
+use crate::{
+    server::{Health, ServerPod},
+    world::History,
+};
+pub use brake::{CRASH_LOOP_AFTER, RESTART};
+pub use select::Doomed;
+
+/// A server as the plan sees it.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub pod: Arc<ServerPod>,
+    pub health: Health,
+    pub history: History,
+    /// Its node is to be emptied.
+    pub is_on_cordoned_node: bool,
+    /// Another port of the range has fewer users than the ones that keep it from being scheduled.
+    pub has_better_ports: bool,
+}
+
+/// What to do, and what the fleet looks like when it is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// For each new server: failures in a row of the servers that it replaces.
+    pub create: Vec<u32>,
+    pub delete: Vec<Doomed>,
+    /// When to plan again even if nothing happens.
+    pub wake: Option<Instant>,
+    pub census: Census,
+}
+
+/// The fleet, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    pub desired: usize,
+    /// Pods that have not ended and are not being deleted.
+    pub active: usize,
+    pub ready: usize,
+    pub updated: usize,
+    /// Servers that must not be removed because of their room.
+    pub busy: usize,
+    /// Failed servers whose replacement waits.
+    pub braked: usize,
+    /// The most failures in a row.
+    pub failures: u32,
+    pub min_available: usize,
+}
+
+impl Server {
+    /// Counts: neither ended nor being deleted.
+    fn is_active(&self) -> bool {
+        !self.pod.is_deleting && self.pod.exit().is_none()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.health == Health::Ready
+    }
+
+    fn is_busy(&self) -> bool {
+        self.pod.claim.is_some()
+    }
+
+    /// Without a room, and its node is to be emptied: to be replaced elsewhere.
+    fn is_leaving(&self) -> bool {
+        self.is_on_cordoned_node && !self.is_busy()
+    }
+
+    fn is_of(&self, revision: &str) -> bool {
+        self.pod.revision == revision
+    }
+}
+
+/// What to do so that the fleet becomes what `valid` wants, at revision `newest`.
+pub fn plan(valid: &Valid, newest: &str, servers: &[Server], now: Instant) -> Plan {
+    let mut plan = Plan::default();
+    let ended = servers.iter().filter(|it| !it.pod.is_deleting && !it.is_busy() && it.pod.exit().is_some());
+    let (braked, lapsed) = brake::sort(ended, now, &mut plan.wake);
+    let failing = brake::failing(servers, valid, now, &mut plan.wake);
+    let is_failing = |it: &&Server| failing.iter().any(|failed| failed.uid == it.pod.uid);
+
+    let active: Vec<&Server> = servers.iter().filter(|it| it.is_active() && !is_failing(it)).collect();
+    // A server that leaves with its node is replaced before it goes.
+    let staying: Vec<&Server> = active.iter().copied().filter(|it| !it.is_leaving()).collect();
+    let updated = staying.iter().filter(|it| it.is_of(newest)).count();
+    let is_rolling = staying.iter().any(|it| !it.is_of(newest));
+
+    let surge = if is_rolling { valid.max_surge } else { 0 };
+    let slots = staying.len() + braked.len();
+    let missing = valid.desired.saturating_sub(updated + braked.len());
+    let room = (valid.desired + surge).saturating_sub(slots);
+    // Replacements of failed servers remember how often their kind has failed.
+    let mut failures: Vec<u32> = lapsed.iter().chain(&failing).map(|it| it.failures).collect();
+    failures.sort_by_key(|it| Reverse(*it));
+    failures.resize(failures.len().max(missing.min(room)), 0);
+    failures.truncate(missing.min(room));
+
+    plan.census = census(valid, newest, &active, &braked, &failing);
+    plan.delete.extend(lapsed.iter().chain(&failing).map(|it| it.doomed.clone()));
+    plan.delete.extend(select::excess(valid, newest, &active, &braked));
+    plan.create = failures;
+    plan
+}
+
+fn census(
+    valid: &Valid,
+    newest: &str,
+    active: &[&Server],
+    braked: &[brake::Failed],
+    failing: &[brake::Failed],
+) -> Census {
+    let count = |what: &dyn Fn(&Server) -> bool| active.iter().filter(|it| what(it)).count();
+    let past = active.iter().map(|it| it.pod.failures);
+    Census {
+        desired: valid.desired,
+        active: active.len(),
+        ready: count(&Server::is_ready),
+        updated: count(&|it| it.is_of(newest)),
+        busy: count(&Server::is_busy),
+        braked: braked.len(),
+        failures: past.chain(braked.iter().chain(failing).map(|it| it.failures)).max().unwrap_or_default(),
+        min_available: valid.desired.saturating_sub(valid.max_unavailable),
+    }
+}
+
+/// The earlier of two wake-ups.
+fn earlier(wake: &mut Option<Instant>, at: Instant) {
+    *wake = Some(wake.map_or(at, |it| it.min(at)));
+}
+
+/// How long a pod that lacks a free host port waits before it is made again with another one.
+const PORT_PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

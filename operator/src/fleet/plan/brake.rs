@@ -1,0 +1,105 @@
+//! Servers that fail, and how soon they are replaced.
+//!
+//! The count of failures in a row travels from a failed server's pod to that of its replacement, so
+//! that it survives the operator. A failed pod stays until its replacement is due: its log and its
+//! end can be looked at meanwhile.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Doomed, PORT_PATIENCE, Server, earlier};
+use crate::{backoff::Backoff, fleet::Valid, server::Health};
+
+/// From the second failure in a row on; the first is replaced at once.
+pub const RESTART: Backoff = Backoff { first: Duration::from_secs(1), ceiling: Duration::from_mins(5) };
+
+/// So many failures in a row are a crash loop, which a person is told of.
+pub const CRASH_LOOP_AFTER: u32 = 3;
+
+/// A server that was ready for so long did not fail because of how it starts.
+const STABLE_AFTER: Duration = Duration::from_mins(5);
+
+/// A failed server.
+#[derive(Clone, Debug)]
+pub(super) struct Failed {
+    pub(super) uid: String,
+    pub(super) doomed: Doomed,
+    /// In a row, this one included.
+    pub(super) failures: u32,
+}
+
+/// Ended servers: those whose replacement must wait, and those whose time has come.
+pub(super) fn sort<'a>(
+    ended: impl Iterator<Item = &'a Server>,
+    now: Instant,
+    wake: &mut Option<Instant>,
+) -> (Vec<Failed>, Vec<Failed>) {
+    let (mut braked, mut lapsed) = (Vec::new(), Vec::new());
+    for server in ended {
+        let failed = failed(server, "its server has ended");
+        let due = server.history.ended.unwrap_or(now) + RESTART.after(failed.failures - 1);
+        if now < due {
+            earlier(wake, due);
+            braked.push(failed);
+        } else {
+            lapsed.push(failed);
+        }
+    }
+    (braked, lapsed)
+}
+
+/// Servers without a room that run, or should, but are good for nothing.
+pub(super) fn failing(
+    servers: &[Server],
+    valid: &Valid,
+    now: Instant,
+    wake: &mut Option<Instant>,
+) -> Vec<Failed> {
+    let mut failing = Vec::new();
+    let count = |health: Health| servers.iter().filter(|it| it.is_active() && it.health == health).count();
+    // All at once and nobody left: that may be ourselves (I6). Then only time proves them bad.
+    let is_us = count(Health::Ready) == 0 && 1 < count(Health::Unhealthy);
+    for server in servers.iter().filter(|it| it.is_active() && !it.is_busy()) {
+        let late = |since: Option<Instant>, patience: Duration, wake: &mut Option<Instant>| {
+            let due = since? + patience;
+            if now < due {
+                earlier(wake, due);
+            }
+            (due <= now).then_some(())
+        };
+        let history = &server.history;
+        let waited = history.scheduled.max(history.unready);
+        let why = match server.health {
+            Health::Ready => continue,
+            // It was ready, and does not answer for long enough to say so.
+            Health::Unhealthy if server.pod.is_ready && !is_us => "it does not answer its probe",
+            Health::Unhealthy | Health::Starting | Health::Unknown => {
+                if history.scheduled.is_some() && late(waited, valid.start_timeout, wake).is_some() {
+                    "it was not ready in time"
+                } else if server.has_better_ports
+                    && late(history.unschedulable, PORT_PATIENCE, wake).is_some()
+                {
+                    "its host ports are taken on every node"
+                } else {
+                    continue;
+                }
+            }
+        };
+        failing.push(failed(server, why));
+    }
+    failing
+}
+
+fn failed(server: &Server, why: &'static str) -> Failed {
+    let history = &server.history;
+    let stood = history
+        .ready
+        .map(|ready| history.ended.or(history.unready).map_or(Duration::ZERO, |it| it.duration_since(ready)));
+    let before = if stood.is_some_and(|it| STABLE_AFTER <= it) { 0 } else { server.pod.failures };
+    Failed {
+        uid: server.pod.uid.clone(),
+        doomed: Doomed::new(server, why),
+        failures: before.saturating_add(1),
+    }
+}

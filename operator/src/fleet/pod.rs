@@ -1,0 +1,157 @@
+//! The pod of a server: the template as the API server accepted it, and what the operator owns in it.
+//!
+//! The list of what it owns is in `docs/fleets.md`; keep both the same.
+
+use gamekeeper_crds::{
+    GameFleet,
+    fleet::{PlacementStrategy, Port},
+    labels,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use serde_json::{Map, Value, json};
+
+/// How strongly servers of a fleet are drawn together or apart; 1 to 100.
+const AFFINITY_WEIGHT: i32 = 100;
+
+/// What one pod has of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Particulars {
+    /// Host ports in the order of the fleet's ports; `None` where a port needs none.
+    pub host_ports: Vec<Option<u16>>,
+    /// Failures in a row of the servers before it.
+    pub failures: u32,
+}
+
+/// Builds a pod of the fleet's newest revision.
+pub fn build(fleet: &GameFleet, owner: &OwnerReference, hash: &str, particulars: &Particulars) -> Value {
+    let template = &fleet.spec.template.0;
+    let part = |key: &str| template.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata(part("metadata"), fleet, owner, hash, particulars.failures),
+        "spec": spec(part("spec"), fleet, &particulars.host_ports),
+    })
+}
+
+fn metadata(
+    mut metadata: Map<String, Value>,
+    fleet: &GameFleet,
+    owner: &OwnerReference,
+    hash: &str,
+    failures: u32,
+) -> Map<String, Value> {
+    let name = fleet.metadata.name.as_deref().unwrap_or_default();
+    metadata.remove("name");
+    metadata.insert("generateName".into(), json!(format!("{name}-{hash}-")));
+    metadata.insert("namespace".into(), json!(fleet.metadata.namespace));
+    metadata.insert("ownerReferences".into(), json!([owner]));
+    let labels = entry(&mut metadata, "labels");
+    labels.insert(labels::FLEET.into(), json!(name));
+    labels.insert(labels::REVISION.into(), json!(hash));
+    if 0 < failures {
+        entry(&mut metadata, "annotations").insert(labels::FAILURES.into(), json!(failures.to_string()));
+    }
+    metadata
+}
+
+fn spec(mut spec: Map<String, Value>, fleet: &GameFleet, host_ports: &[Option<u16>]) -> Map<String, Value> {
+    // The end of a server is the end of its match: the fleet replaces the pod.
+    spec.insert("restartPolicy".into(), json!("Never"));
+    let name = fleet.metadata.name.as_deref().unwrap_or_default();
+    let (kind, preferred) = match fleet.spec.placement.strategy {
+        PlacementStrategy::Packed => ("podAffinity", AFFINITY_WEIGHT),
+        PlacementStrategy::Distributed => ("podAntiAffinity", AFFINITY_WEIGHT),
+    };
+    let term = json!({
+        "weight": preferred,
+        "podAffinityTerm": {
+            "topologyKey": "kubernetes.io/hostname",
+            "labelSelector": { "matchLabels": { labels::FLEET: name } },
+        },
+    });
+    let affinity = entry(entry(&mut spec, "affinity"), kind);
+    list(affinity, "preferredDuringSchedulingIgnoredDuringExecution").push(term);
+    if let Some(Value::Array(containers)) = spec.get_mut("containers") {
+        for (port, host_port) in fleet.spec.ports.iter().zip(host_ports) {
+            if let Some(host_port) = host_port {
+                expose(containers, port, *host_port);
+            }
+        }
+    }
+    spec
+}
+
+/// Sets the host port where the template lists the port, or lists it with the first container.
+fn expose(containers: &mut [Value], port: &Port, host_port: u16) {
+    let is_it = |it: &Value| {
+        it["containerPort"].as_i64() == Some(port.container_port.into())
+            && it["protocol"].as_str().unwrap_or("TCP") == port.protocol.as_str()
+    };
+    for container in containers.iter_mut() {
+        let ports = container.get_mut("ports").and_then(Value::as_array_mut);
+        if let Some(listed) = ports.and_then(|it| it.iter_mut().find(|it| is_it(it))) {
+            listed["hostPort"] = json!(host_port);
+            return;
+        }
+    }
+    if let Some(Value::Object(server)) = containers.first_mut() {
+        list(server, "ports").push(json!({
+            "name": port.name,
+            "containerPort": port.container_port,
+            "protocol": port.protocol,
+            "hostPort": host_port,
+        }));
+    }
+}
+
+fn entry<'a>(map: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
+    let value = map.entry(key).or_insert_with(|| json!({}));
+    if !value.is_object() {
+        *value = json!({});
+    }
+    value.as_object_mut().expect("it was just made an object")
+}
+
+fn list<'a>(map: &'a mut Map<String, Value>, key: &str) -> &'a mut Vec<Value> {
+    let value = map.entry(key).or_insert_with(|| json!([]));
+    if !value.is_array() {
+        *value = json!([]);
+    }
+    value.as_array_mut().expect("it was just made a list")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_is_its_template_and_what_the_operator_owns() {
+        let fleet: GameFleet = serde_json::from_value(json!({
+            "apiVersion": "gamekeeper.dev/v1alpha1", "kind": "GameFleet",
+            "metadata": { "name": "arena", "namespace": "games", "uid": "u1" },
+            "spec": {
+                "admission": "Open",
+                "ports": [
+                    { "name": "game", "containerPort": 7777 },
+                    { "name": "voice", "containerPort": 7778 },
+                    { "name": "web", "containerPort": 80, "protocol": "TCP", "exposure": { "type": "PodIP" } },
+                ],
+                "template": {
+                    "metadata": { "labels": { "build": "1.4" }, "annotations": { "team": "seven" } },
+                    "spec": {
+                        "someFieldOfTomorrow": { "kept": true },
+                        "containers": [
+                            { "name": "server", "image": "arena:1", "resources": { "requests": { "cpu": 0.1 } } },
+                            { "name": "voice", "image": "voice:1", "ports": [{ "containerPort": 7778, "protocol": "UDP" }] },
+                        ],
+                    },
+                },
+            },
+        }))
+        .unwrap();
+        let owner = OwnerReference { name: "arena".into(), uid: "u1".into(), ..OwnerReference::default() };
+        let particulars = Particulars { host_ports: vec![Some(7003), Some(7009), None], failures: 2 };
+        insta::assert_yaml_snapshot!(build(&fleet, &owner, "abcd1234", &particulars));
+    }
+}

@@ -1,0 +1,77 @@
+//! Revisions: one version of a fleet's servers, named after its content.
+
+use gamekeeper_crds::{GameFleet, labels};
+use k8s_openapi::{
+    api::apps::v1::ControllerRevision,
+    apimachinery::pkg::{apis::meta::v1::OwnerReference, runtime::RawExtension},
+};
+use kube::api::ObjectMeta;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+/// Characters of a revision's hash: 32 bits, which tell the few revisions of a fleet apart.
+const HASH_LENGTH: usize = 8;
+
+/// What makes a server's pod what it is.
+///
+/// Fields that come later go in only where they are set, so that an upgrade of the operator does
+/// not make a new revision of every fleet.
+fn content(fleet: &GameFleet) -> Value {
+    json!({ "template": fleet.spec.template, "ports": fleet.spec.ports })
+}
+
+/// The hash that names the fleet's newest revision.
+pub fn hash(fleet: &GameFleet) -> String {
+    // serde_json's maps are sorted: equal contents are equal texts.
+    let digest = Sha256::digest(content(fleet).to_string().as_bytes());
+    let hex: String = digest.iter().map(|it| format!("{it:02x}")).collect();
+    hex.chars().take(HASH_LENGTH).collect()
+}
+
+/// The object that remembers the fleet's newest revision.
+pub fn build(fleet: &GameFleet, owner: OwnerReference, hash: &str, number: i64) -> ControllerRevision {
+    let name = fleet.metadata.name.clone().unwrap_or_default();
+    let labels = [(labels::FLEET, name.as_str()), (labels::REVISION, hash)];
+    ControllerRevision {
+        metadata: ObjectMeta {
+            name: Some(format!("{name}-{hash}")),
+            namespace: fleet.metadata.namespace.clone(),
+            labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+            owner_references: Some(vec![owner]),
+            ..ObjectMeta::default()
+        },
+        data: Some(RawExtension(content(fleet))),
+        revision: number,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fleet(image: &str, replicas: i32, port: i32) -> GameFleet {
+        let fleet = json!({
+            "apiVersion": "gamekeeper.dev/v1alpha1", "kind": "GameFleet", "metadata": { "name": "arena" },
+            "spec": {
+                "replicas": replicas, "admission": "Open",
+                "ports": [{ "name": "game", "containerPort": port }],
+                "template": { "spec": { "containers": [{ "name": "server", "image": image }] } },
+            },
+        });
+        serde_json::from_value(fleet).unwrap()
+    }
+
+    #[test]
+    fn a_revision_changes_with_what_its_pods_are_made_of_and_with_nothing_else() {
+        let base = hash(&fleet("arena:1", 4, 7777));
+        assert_eq!(base, hash(&fleet("arena:1", 40, 7777)));
+        assert_ne!(base, hash(&fleet("arena:2", 4, 7777)));
+        assert_ne!(base, hash(&fleet("arena:1", 4, 7778)));
+    }
+
+    #[test]
+    fn the_hash_is_the_same_in_every_version_of_the_operator() {
+        // If this fails, an upgrade would replace every server of every fleet.
+        assert_eq!(hash(&fleet("arena:1", 4, 7777)), "UNSET");
+    }
+}

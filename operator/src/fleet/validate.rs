@@ -1,0 +1,270 @@
+//! Step 2: a spec as it stands becomes one that can be carried out, or says what to change.
+//!
+//! The API server has enforced what CEL can state; this is the rest.
+
+use std::{num::TryFromIntError, sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use gamekeeper_crds::{
+    GROUP, GameFleet, GoDuration, PodTemplate,
+    duration::NotADuration,
+    fleet::{self, AddressType, PlacementStrategy, Port, Protocol},
+};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::ports::Ranges;
+use crate::server::probe::{Probe, Question};
+
+/// A fleet's spec, ready to be carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Valid {
+    pub desired: usize,
+    pub max_surge: usize,
+    pub max_unavailable: usize,
+    pub ports: Vec<Port>,
+    pub address_types: Vec<AddressType>,
+    pub start_timeout: Duration,
+    pub probe: Option<Arc<Probe>>,
+    pub strategy: PlacementStrategy,
+    pub history_limit: usize,
+    pub template: PodTemplate,
+}
+
+/// What to change.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    #[error("spec.{field}: {source}")]
+    Duration { field: &'static str, source: NotADuration },
+    #[error("spec.{field}: {value} is out of range")]
+    Number { field: &'static str, value: i32 },
+    #[error("spec.rollout.rollingUpdate.{field}: {value:?} is neither a number nor a percentage")]
+    Share { field: &'static str, value: String },
+    #[error("spec.health.probe.{field}: no port is named {name:?}; name one of spec.ports, or give a number")]
+    PortName { field: &'static str, name: String },
+    #[error("spec.health.probe.udp.{field} is not base64: {reason}")]
+    Base64 { field: &'static str, reason: String },
+    #[error("spec.health.probe.{0} is missing: it must be there with this type")]
+    MissingProbe(&'static str),
+    #[error(
+        "spec.ports: port {port:?} wants host ports of range {range:?}, which the operator does not have; it has {known}"
+    )]
+    Range { port: String, range: String, known: String },
+    #[error("spec.template.metadata: {key:?} is the operator's; choose a key without {GROUP}")]
+    ReservedKey { key: String },
+    #[error(
+        "spec.template.spec.containers: port {port} sets hostPort {host_port}, but the operator assigns it; remove it, or the port from spec.ports"
+    )]
+    HostPort { port: i32, host_port: i64 },
+}
+
+impl Valid {
+    /// Checks `fleet` against what the operator has.
+    pub fn of(fleet: &GameFleet, ranges: &Ranges) -> Result<Self, Invalid> {
+        let spec = &fleet.spec;
+        let desired = count("replicas", spec.replicas)?;
+        let rolling = &spec.rollout.rolling_update;
+        let surge = share("maxSurge", &rolling.max_surge, desired, true)?;
+        let unavailable = share("maxUnavailable", &rolling.max_unavailable, desired, false)?;
+        check_ranges(&spec.ports, ranges)?;
+        check_template(&spec.template, &spec.ports)?;
+        Ok(Self {
+            desired,
+            max_surge: surge,
+            // Both can round to zero; then one server at a time is taken away, as a Deployment does.
+            max_unavailable: if surge == 0 { unavailable.max(1) } else { unavailable },
+            ports: spec.ports.clone(),
+            address_types: spec.address_types.clone(),
+            start_timeout: duration("health.startTimeout", &spec.health.start_timeout)?,
+            probe: spec.health.probe.as_ref().map(|it| probe(it, &spec.ports)).transpose()?.map(Arc::new),
+            strategy: spec.placement.strategy,
+            history_limit: count("revisionHistoryLimit", spec.revision_history_limit)?,
+            template: spec.template.clone(),
+        })
+    }
+}
+
+fn count(field: &'static str, value: i32) -> Result<usize, Invalid> {
+    usize::try_from(value).map_err(|_: TryFromIntError| Invalid::Number { field, value })
+}
+
+fn duration(field: &'static str, value: &GoDuration) -> Result<Duration, Invalid> {
+    value.parse().map_err(|source| Invalid::Duration { field, source })
+}
+
+/// A number of servers, or a percentage of those wanted.
+fn share(field: &'static str, value: &IntOrString, of: usize, round_up: bool) -> Result<usize, Invalid> {
+    match value {
+        IntOrString::Int(number) => count(field, *number),
+        IntOrString::String(text) => {
+            let percent = text.strip_suffix('%').and_then(|it| it.parse::<usize>().ok());
+            let percent = percent.ok_or_else(|| Invalid::Share { field, value: text.clone() })?;
+            let hundredths = of.saturating_mul(percent);
+            Ok(if round_up { hundredths.div_ceil(100) } else { hundredths / 100 })
+        }
+    }
+}
+
+fn probe(probe: &fleet::Probe, ports: &[Port]) -> Result<Probe, Invalid> {
+    use fleet::ProbeType::{GRPC, HTTP, TCP, UDP};
+    let (question, port) = match probe.type_ {
+        UDP => {
+            let udp = probe.udp.as_ref().ok_or(Invalid::MissingProbe("udp"))?;
+            let expect = udp.expect.as_deref().map(|it| bytes("expect", it)).transpose()?;
+            let question =
+                Question::Udp { send: bytes("send", &udp.send)?, expect: expect.unwrap_or_default() };
+            (question, port("udp.port", &udp.port, Protocol::UDP, ports)?)
+        }
+        TCP => {
+            let tcp = probe.tcp.as_ref().ok_or(Invalid::MissingProbe("tcp"))?;
+            (Question::Tcp, port("tcp.port", &tcp.port, Protocol::TCP, ports)?)
+        }
+        HTTP => {
+            let http = probe.http.as_ref().ok_or(Invalid::MissingProbe("http"))?;
+            (Question::Http { path: http.path.clone() }, port("http.port", &http.port, Protocol::TCP, ports)?)
+        }
+        GRPC => {
+            let grpc = probe.grpc.as_ref().ok_or(Invalid::MissingProbe("grpc"))?;
+            (
+                Question::Grpc { service: grpc.service.clone() },
+                port("grpc.port", &grpc.port, Protocol::TCP, ports)?,
+            )
+        }
+    };
+    let threshold = probe.failure_threshold;
+    Ok(Probe {
+        question,
+        port,
+        period: duration("health.probe.period", &probe.period)?,
+        timeout: duration("health.probe.timeout", &probe.timeout)?,
+        failure_threshold: u32::try_from(threshold)
+            .map_err(|_| Invalid::Number { field: "health.probe.failureThreshold", value: threshold })?,
+    })
+}
+
+fn bytes(field: &'static str, text: &str) -> Result<Vec<u8>, Invalid> {
+    BASE64.decode(text).map_err(|it| Invalid::Base64 { field, reason: it.to_string() })
+}
+
+fn port(field: &'static str, port: &IntOrString, protocol: Protocol, ports: &[Port]) -> Result<u16, Invalid> {
+    let number = match port {
+        IntOrString::Int(number) => *number,
+        IntOrString::String(name) => {
+            let named = ports.iter().find(|it| it.name == *name && it.protocol == protocol);
+            named.ok_or_else(|| Invalid::PortName { field, name: name.clone() })?.container_port
+        }
+    };
+    u16::try_from(number).map_err(|_| Invalid::Number { field, value: number })
+}
+
+fn check_ranges(ports: &[Port], ranges: &Ranges) -> Result<(), Invalid> {
+    for port in ports {
+        let Some(range) = port.exposure.host_port_range() else { continue };
+        if ranges.get(range).is_none() {
+            let (port, range) = (port.name.clone(), range.to_owned());
+            return Err(Invalid::Range { port, range, known: ranges.names() });
+        }
+    }
+    Ok(())
+}
+
+fn check_template(template: &PodTemplate, ports: &[Port]) -> Result<(), Invalid> {
+    let metadata = template.0.get("metadata");
+    let keys = ["labels", "annotations"].into_iter().filter_map(|it| metadata?[it].as_object());
+    if let Some(key) = keys.flat_map(|it| it.keys()).find(|it| is_reserved(it)) {
+        return Err(Invalid::ReservedKey { key: key.clone() });
+    }
+    let assigned = |it: &serde_json::Value| {
+        let protocol = it["protocol"].as_str().unwrap_or(Protocol::TCP.as_str());
+        let is_ours = |port: &&Port| {
+            port.exposure.host_port_range().is_some()
+                && it["containerPort"].as_i64() == Some(port.container_port.into())
+                && protocol == port.protocol.as_str()
+        };
+        ports.iter().find(is_ours).map(|it| it.container_port).zip(it["hostPort"].as_i64())
+    };
+    let listed = template.containers().iter().filter_map(|it| it["ports"].as_array()).flatten();
+    match listed.filter_map(assigned).next() {
+        Some((port, host_port)) => Err(Invalid::HostPort { port, host_port }),
+        None => Ok(()),
+    }
+}
+
+fn is_reserved(key: &str) -> bool {
+    key.split_once('/').is_some_and(|(prefix, _)| prefix == GROUP)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(change: serde_json::Value) -> Result<Valid, Invalid> {
+        let mut fleet = json!({
+            "apiVersion": "gamekeeper.dev/v1alpha1", "kind": "GameFleet", "metadata": { "name": "arena" },
+            "spec": {
+                "replicas": 10, "admission": "Open",
+                "ports": [{ "name": "game", "containerPort": 7777 }],
+                "template": { "spec": { "containers": [{ "name": "server", "image": "arena" }] } },
+            },
+        });
+        json_patch::merge(&mut fleet, &json!({ "spec": change }));
+        Valid::of(&serde_json::from_value(fleet).unwrap(), &"default=7000-7099".parse().unwrap())
+    }
+
+    #[test]
+    fn a_spec_is_understood_with_its_defaults() {
+        let valid = check(json!({})).unwrap();
+        assert_eq!((valid.desired, valid.max_surge, valid.max_unavailable), (10, 3, 2));
+        assert_eq!(valid.start_timeout, Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_rollout_can_always_begin() {
+        let rolling = json!({ "rollout": { "rollingUpdate": { "maxSurge": 0, "maxUnavailable": "25%" } }, "replicas": 1 });
+        let valid = check(rolling).unwrap();
+        assert_eq!((valid.max_surge, valid.max_unavailable), (0, 1));
+    }
+
+    #[test]
+    fn a_named_port_is_found_and_payloads_are_decoded() {
+        let udp = json!({ "health": { "probe": { "type": "UDP", "udp": { "port": "game", "send": "cHJvYmU=", "expect": "b2s=" } } } });
+        let probe = check(udp).unwrap().probe.unwrap();
+        assert_eq!(probe.port, 7777);
+        assert_eq!(probe.question, Question::Udp { send: b"probe".into(), expect: b"ok".into() });
+    }
+
+    #[test]
+    fn what_cannot_be_carried_out_says_what_to_change() {
+        let container = |ports: serde_json::Value| json!({ "template": { "spec": { "containers": [{ "name": "server", "ports": ports }] } } });
+        for (change, message) in [
+            (json!({ "health": { "startTimeout": "1 parsec" } }), "spec.health.startTimeout"),
+            (json!({ "rollout": { "rollingUpdate": { "maxSurge": "some" } } }), "maxSurge"),
+            (
+                json!({ "health": { "probe": { "type": "TCP", "tcp": { "port": "game" } } } }),
+                "no port is named \"game\"",
+            ),
+            (
+                json!({ "health": { "probe": { "type": "UDP", "udp": { "port": 1, "send": "cHJvYmU" } } } }),
+                "not base64",
+            ),
+            (
+                json!({ "ports": [{ "name": "game", "containerPort": 1, "exposure": { "type": "HostPort", "range": "edge" } }] }),
+                "it has default",
+            ),
+            (
+                json!({ "template": { "metadata": { "labels": { "gamekeeper.dev/fleet": "x" } } } }),
+                "is the operator's",
+            ),
+            (
+                container(json!([{ "containerPort": 7777, "protocol": "UDP", "hostPort": 9 }])),
+                "the operator assigns it",
+            ),
+        ] {
+            let error = check(change.clone()).unwrap_err().to_string();
+            assert!(error.contains(message), "{change}: {error}");
+        }
+        // The same number over TCP is another port, and the template's business.
+        assert!(check(container(json!([{ "containerPort": 7777, "hostPort": 9 }]))).is_ok());
+    }
+}

@@ -1,0 +1,121 @@
+//! The process: candidate, leader, candidate again, until it is told to stop.
+
+use std::sync::Arc;
+
+use futures::stream;
+use kube::{
+    Client,
+    runtime::reflector::{self, ObjectRef},
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    admin::Readiness,
+    clock::Clock,
+    driver::Driver,
+    events::Events,
+    fleet::{self, controller, ports::Ranges},
+    leader::{Elector, Fence, Timing, fenced},
+    metrics::Metrics,
+    name::ObjectName,
+    server::prober::Prober,
+    watch,
+    world::Shared,
+};
+
+/// What an operator is made of.
+#[derive(Clone)]
+pub struct Operator {
+    pub client: Client,
+    /// New for every process.
+    pub identity: String,
+    /// Namespace and name of the Lease.
+    pub lease: ObjectName,
+    /// Empty for all.
+    pub namespaces: Vec<String>,
+    pub ranges: Ranges,
+    pub timing: Timing,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub readiness: Readiness,
+}
+
+impl Operator {
+    /// Leads whenever it is elected, until `stop` is cancelled.
+    pub async fn run(self, stop: CancellationToken) {
+        let fence = Fence::default();
+        let elector = self.elector(fence.clone());
+        // A standby is ready too: it has to be there when it is needed.
+        self.readiness.set(true);
+        while !stop.is_cancelled() {
+            let leadership = tokio::select! {
+                leadership = elector.lead() => leadership,
+                () = stop.cancelled() => return,
+            };
+            self.metrics.leading(Some(leadership.term));
+            tokio::select! {
+                () = self.work(leadership.term, &fence) => warn!("the leader's work has ended by itself"),
+                // At once, not gracefully: what is under way is no longer ours to do.
+                () = leadership.lost.cancelled() => warn!(term = leadership.term, "lost the lead"),
+                () = stop.cancelled() => info!("stopping"),
+            }
+            self.metrics.leading(None);
+            leadership.release().await;
+        }
+    }
+
+    fn elector(&self, fence: Fence) -> Elector {
+        Elector {
+            client: self.client.clone(),
+            namespace: self.lease.namespace.clone(),
+            name: self.lease.name.clone(),
+            identity: self.identity.clone(),
+            watch_namespaces: self.namespaces.clone(),
+            timing: self.timing,
+            clock: self.clock,
+            fence,
+        }
+    }
+
+    /// All that a leader does. Ends with this future: nothing of it is a task of its own but probes,
+    /// which write nothing.
+    async fn work(&self, term: u32, fence: &Fence) {
+        let client = fenced(&self.client, fence);
+        let world = Shared::new(term);
+        let events = Events::new(client.clone(), &self.identity);
+        let (fleets, writer) = reflector::store();
+        let (triggers, triggered) = mpsc::unbounded_channel::<ObjectRef<_>>();
+        let (changed, changes) = mpsc::unbounded_channel();
+        let (prober, reports) = Prober::new();
+        let context = Arc::new(fleet::Context {
+            client: client.clone(),
+            world: world.clone(),
+            ranges: self.ranges.clone(),
+            clock: self.clock,
+            metrics: self.metrics.clone(),
+            events: events.clone(),
+            owner: fleet::Owner::new(client.clone(), self.lease.clone()),
+            changed,
+            failures: std::sync::Mutex::default(),
+            written: std::sync::Mutex::default(),
+        });
+        let driver = Driver {
+            client: client.clone(),
+            world,
+            clock: self.clock,
+            metrics: self.metrics.clone(),
+            events,
+            namespaces: self.namespaces.clone(),
+            triggers,
+            fleets: writer,
+            prober,
+            urgent: std::collections::VecDeque::new(),
+            later: std::collections::VecDeque::new(),
+        };
+        let triggered = stream::unfold(triggered, async |mut it| Some((it.recv().await?, it)));
+        let news = watch::everything(&client, &self.namespaces, &self.metrics);
+        tokio::join!(driver.run(news, reports, changes), controller::run(fleets, triggered, context));
+    }
+}

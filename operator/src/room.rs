@@ -1,0 +1,15 @@
+//! Rooms: where each lives, what becomes of it, and who waits.
+//!
+//! [`ledger`] decides and knows no client; [`driver`](crate::driver) carries out what it says.
+
+pub mod ledger;
+pub mod life;
+pub mod placement;
+pub mod status;
+mod view;
+
+pub use ledger::{Command, Event, Ledger, Outcome};
+pub use view::{FleetView, ServerState, ServerView};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! Rooms that wait for a place: by priority, then by age.
+
+use std::{cmp::Reverse, time::Duration};
+
+use gamekeeper_crds::conditions::{self, PLACED, reason};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{Command, Ledger, tables::RoomEntry};
+use crate::{
+    clock::Now,
+    name::ObjectName,
+    room::{
+        ServerView,
+        placement::{self, Candidate, Waiting},
+        status,
+    },
+};
+
+/// A room that finds a place within this time is never told that it waits: that saves a write for
+/// nearly every room.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often a waiting room's reason is looked at again, without news of the room itself.
+const REVIEW: Duration = Duration::from_secs(15);
+
+/// A turn in the queue, and whose it is.
+pub(super) type Turn = (Reverse<i32>, Timestamp, String);
+
+/// A room's place in the queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    since: Instant,
+}
+
+impl RoomEntry {
+    pub(super) fn turn(&self) -> Turn {
+        let created = self.room.metadata.creation_timestamp.as_ref().map(|it| it.0).unwrap_or_default();
+        (Reverse(self.room.spec.priority), created, self.uid.clone())
+    }
+}
+
+impl super::tables::Tables {
+    /// Puts the room in the queue, or leaves it where it stands.
+    pub(super) fn queue(&mut self, uid: &str, now: Now) {
+        let Some(entry) = self.room_mut(uid) else { return };
+        if entry.room.metadata.deletion_timestamp.is_some() {
+            return;
+        }
+        entry.waits.get_or_insert(Place { since: now.instant });
+        let (fleet, turn) = (entry.fleet.clone(), entry.turn());
+        if self.waiting.entry(fleet.clone()).or_default().insert(turn) {
+            self.changed.insert(fleet);
+        }
+    }
+
+    /// Takes the room out of the queue.
+    pub(super) fn unqueue(&mut self, uid: &str) {
+        let Some(entry) = self.room_mut(uid) else { return };
+        let (fleet, turn) = (entry.fleet.clone(), entry.turn());
+        if entry.waits.take().is_none() {
+            return;
+        }
+        if let Some(turns) = self.waiting.get_mut(&fleet) {
+            turns.remove(&turn);
+            if turns.is_empty() {
+                self.waiting.remove(&fleet);
+            }
+            self.changed.insert(fleet);
+        }
+    }
+}
+
+impl Ledger {
+    /// Gives free servers to the rooms whose turn it is.
+    pub(super) fn place_waiting(&mut self, commands: &mut Vec<Command>) {
+        let fleets: Vec<ObjectName> = self.tables.waiting.keys().cloned().collect();
+        for fleet in fleets {
+            for (room, server) in self.pairs(&fleet) {
+                commands.extend(self.promise(&room, &server));
+            }
+        }
+    }
+
+    /// Which waiting room goes to which free server.
+    fn pairs(&self, name: &ObjectName) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        let Some(fleet) = self.tables.fleet(name).filter(|it| it.is_open) else { return pairs };
+        let mut free: Vec<&ServerView> =
+            self.tables.servers_of(name).filter(|it| it.is_free()).map(|it| &it.view).collect();
+        let mut rooms_on = self.tables.rooms_on.clone();
+        let promised = self.tables.servers_of(name).filter(|it| it.promised_to.is_some());
+        for node in promised.filter_map(|it| it.view.node.clone()) {
+            *rooms_on.entry(node).or_default() += 1;
+        }
+        for (_, _, uid) in self.tables.waiting.get(name).into_iter().flatten() {
+            if free.is_empty() {
+                break;
+            }
+            let Some(entry) = self.tables.room(uid).filter(|it| !it.is_busy) else { continue };
+            let Some(selector) = &entry.selector else { continue };
+            let Some(server) = placement::choose(fleet, selector, free.iter().copied(), &rooms_on) else {
+                continue;
+            };
+            free.retain(|it| it.uid != server.uid);
+            *rooms_on.entry(server.node.clone().unwrap_or_default()).or_default() += 1;
+            pairs.push((uid.clone(), server.uid.clone()));
+        }
+        pairs
+    }
+
+    fn promise(&mut self, room_uid: &str, server_uid: &str) -> Option<Command> {
+        let epoch = self.epochs.next();
+        self.tables.unqueue(room_uid);
+        let server = self.tables.server_entry_mut(server_uid)?;
+        server.promised_to = Some(room_uid.to_owned());
+        let view = server.view.clone();
+        let entry = self.tables.room_mut(room_uid)?;
+        entry.is_busy = true;
+        entry.promised = Some(server_uid.to_owned());
+        Some(Command::Claim { room: entry.room.clone(), server: view, epoch })
+    }
+
+    /// Writes down why a room waits: after [`PATIENCE`], and again when the reason is another.
+    pub(super) fn tell_waiting(&mut self, uid: &str, now: Now, commands: &mut Vec<Command>) {
+        let Some(entry) = self.tables.room(uid).filter(|it| !it.is_busy) else { return };
+        let Some(place) = entry.waits else { return };
+        // A room that lost its server is told at once: its players are there already.
+        let is_lost = entry.room.status.as_ref().is_some_and(|it| !it.endpoints.is_empty());
+        let due = if is_lost { place.since } else { place.since + PATIENCE };
+        if now.instant < due {
+            return self.tables.wake(uid, due);
+        }
+        let waiting = self.why(entry);
+        if !is_lost && is_told(entry, &waiting) {
+            return self.tables.wake(uid, now.instant + REVIEW);
+        }
+        let status = status::waiting(&entry.room, &waiting, now.wall);
+        let room = entry.room.clone();
+        self.tables.busy(uid);
+        commands.push(Command::WriteStatus { room, status: Box::new(status), is_urgent: is_lost });
+    }
+
+    fn why(&self, entry: &RoomEntry) -> Waiting {
+        let Some(selector) = &entry.selector else {
+            let message =
+                "serverSelector is not a valid label selector: check operators and values".to_owned();
+            return Waiting { reason: reason::NO_MATCHING_SERVER, message };
+        };
+        match self.tables.fleet(&entry.fleet) {
+            None => Waiting {
+                reason: reason::NO_FLEET,
+                message: format!("there is no GameFleet {:?} in this namespace", entry.fleet.name),
+            },
+            Some(fleet) if !fleet.is_open => Waiting {
+                reason: reason::FLEET_NOT_READY,
+                message: format!("GameFleet {:?} is being deleted or was not accepted yet", entry.fleet.name),
+            },
+            Some(_) => {
+                let servers = self.tables.servers_of(&entry.fleet);
+                let candidates =
+                    servers.map(|it| Candidate { server: &it.view, is_promised: it.promised_to.is_some() });
+                placement::explain(selector, candidates)
+            }
+        }
+    }
+}
+
+/// Whether the status gives this reason already. The message may be older: its counts change with
+/// every match, and a write for each would drown the API server.
+fn is_told(entry: &RoomEntry, waiting: &Waiting) -> bool {
+    let conditions = entry.room.status.as_ref().map(|it| it.conditions.as_slice()).unwrap_or_default();
+    conditions::find(conditions, PLACED).is_some_and(|it| it.status == "False" && it.reason == waiting.reason)
+}

@@ -1,0 +1,11 @@
+//! Servers: pods of fleets, as we see them, and whether they can be played on.
+
+pub mod health;
+pub mod node;
+pub mod pod;
+pub mod probe;
+pub mod prober;
+
+pub use health::Health;
+pub use node::Node;
+pub use pod::{Claim, ServerPod};
