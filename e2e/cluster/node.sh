@@ -10,5 +10,4 @@ mount --bind "$dir/var-lib" /var/lib
 mount --make-rshared / # volumes with mountPropagation need a shared tree
 sysctl -qw net.ipv4.ip_forward=1
 ip link set lo up
-touch "$dir/ready"
 exec "$pause" "$dir"

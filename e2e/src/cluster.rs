@@ -6,7 +6,6 @@ mod component;
 mod control_plane;
 mod dns;
 mod down;
-mod files;
 mod leftovers;
 mod network;
 mod node;
@@ -14,6 +13,8 @@ mod options;
 mod pki;
 mod process;
 mod slot;
+#[cfg(test)]
+mod tests;
 mod up;
 
 use std::path::{Path, PathBuf};
@@ -26,7 +27,6 @@ use crate::paths;
 use process::Processes;
 
 pub use api::client;
-pub(crate) use cgroups::thaw;
 pub use component::Component;
 pub use leftovers::leftovers;
 pub(crate) use network::set_link;

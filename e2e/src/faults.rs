@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use anyhow::{Error, Result, bail};
 
-use crate::cluster::{Cluster, Component, NodeNumber, set_link, thaw};
+use crate::cluster::{Cluster, Component, NodeNumber, set_link};
 
 /// The container to hit.
 #[derive(Clone, Debug)]
@@ -109,9 +109,7 @@ pub async fn join(cluster: &Cluster, node: NodeNumber) -> Result<()> {
 
 /// Ends a node and all that runs on it at once; its disk stays.
 pub async fn power_off(cluster: &Cluster, node: NodeNumber) -> Result<()> {
-    cluster.kill_process(&node.to_string()).await?;
-    // What is frozen does not end when killed.
-    thaw(&cluster.slot().cgroup(node))
+    cluster.cut_power(node).await
 }
 
 /// Ends a component at once.

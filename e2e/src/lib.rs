@@ -1,12 +1,14 @@
 //! A real Kubernetes cluster on one Linux machine, and what is done with it: commands, faults, images, scenarios.
 //!
-//! [`cluster`] brings clusters up and down, [`tools`] builds what they are made of, [`image`] gives them images,
-//! [`faults`] breaks them, [`testenv`] is what scenario tests start from.
+//! [`cluster`] brings clusters up and down, [`tools`] builds what they are made of, [`image`] makes what they run,
+//! [`faults`] breaks them, and [`testenv`] is what scenario tests start from.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program: this is its output")]
 
 pub mod commands;
+pub mod testenv;
 
+pub mod chart;
 pub mod cluster;
 pub mod faults;
 pub mod image;
@@ -15,8 +17,11 @@ pub mod target;
 pub mod tools;
 
 pub mod command;
+mod files;
 pub mod hash;
+pub mod kubectl;
 pub mod lock;
 pub mod paths;
 pub mod progress;
+pub mod udp;
 pub mod wait;

@@ -32,41 +32,71 @@ pub(super) fn ensure(slot: Slot, node: NodeNumber) -> Result<()> {
     Ok(())
 }
 
-/// Thaws all that is frozen below the groups whose names begin with `prefix`: a frozen process does not end when killed.
-pub(crate) fn thaw(prefix: &str) -> Result<()> {
-    for group in groups(prefix)? {
-        let (file, thawed) = if is_v2() { ("cgroup.freeze", "0") } else { ("freezer.state", "THAWED") };
-        // It may be going away just now.
-        let _ = if group.join(file).exists() { fs::write(group.join(file), thawed) } else { Ok(()) };
-    }
-    Ok(())
+/// Groups of a cluster, and all inside of them.
+pub(super) struct Groups {
+    is_ours: Box<dyn Fn(&str) -> bool + Send + Sync>,
 }
 
-/// Removes all groups whose names begin with `prefix`; fails while processes in them are still ending.
-pub(super) fn remove(prefix: &str) -> Result<()> {
-    // The innermost first.
-    for group in groups(prefix)?.into_iter().rev() {
-        if let Err(error) = fs::remove_dir(&group)
-            && group.exists()
-        {
-            return Err(error).with_context(|| format!("remove {}", group.display()));
-        }
+impl Groups {
+    /// Those of all nodes that a slot ever had.
+    pub(super) fn of_slot(slot: Slot) -> Self {
+        let prefix = slot.cgroup_prefix();
+        Self { is_ours: Box::new(move |name| name.starts_with(&prefix)) }
     }
-    Ok(())
-}
 
-/// All groups whose names begin with `prefix`, and those in them, each before its inner ones.
-pub(super) fn groups(prefix: &str) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for tree in trees()? {
-        for group in children(&tree) {
-            let name = group.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with(prefix) {
-                collect(group, &mut found);
+    /// Those of one node.
+    pub(super) fn of_node(slot: Slot, node: NodeNumber) -> Self {
+        let group = slot.cgroup(node);
+        Self { is_ours: Box::new(move |name| name == group) }
+    }
+
+    /// Each before its inner ones.
+    pub(super) fn all(&self) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for tree in trees()? {
+            for group in children(&tree) {
+                if (self.is_ours)(&group.file_name().unwrap_or_default().to_string_lossy()) {
+                    collect(group, &mut found);
+                }
             }
         }
+        Ok(found)
     }
-    Ok(found)
+
+    /// The processes in them: what pods run.
+    pub(super) fn processes(&self) -> Result<Vec<u32>> {
+        let mut pids = Vec::new();
+        for group in self.all()? {
+            let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+            pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
+        }
+        pids.sort_unstable();
+        pids.dedup();
+        Ok(pids)
+    }
+
+    /// Thaws what is frozen in them: a frozen process does not end when killed.
+    pub(super) fn thaw(&self) -> Result<()> {
+        let (file, thawed) = if is_v2() { ("cgroup.freeze", "0") } else { ("freezer.state", "THAWED") };
+        for group in self.all()? {
+            // It may be going away just now.
+            let _ = if group.join(file).exists() { fs::write(group.join(file), thawed) } else { Ok(()) };
+        }
+        Ok(())
+    }
+
+    /// Removes them; fails while processes in them are still ending.
+    pub(super) fn remove(&self) -> Result<()> {
+        // The innermost first.
+        for group in self.all()?.into_iter().rev() {
+            if let Err(error) = fs::remove_dir(&group)
+                && group.exists()
+            {
+                return Err(error).with_context(|| format!("remove {}", group.display()));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn collect(group: PathBuf, found: &mut Vec<PathBuf>) {

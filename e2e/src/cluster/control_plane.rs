@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::files::write_whole;
 use super::pki::Pki;
 use super::{Cluster, Component};
+use crate::files::write_whole;
 use crate::paths;
 
 /// Below this grace period nodes are looked at every second instead of every five.

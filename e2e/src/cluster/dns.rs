@@ -5,8 +5,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, Client};
 
 use super::Cluster;
-use super::files::write_whole;
 use crate::command::{output_of_input, program};
+use crate::files::write_whole;
 use crate::image::Image;
 use crate::{hash, paths};
 

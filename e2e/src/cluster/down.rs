@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use super::cgroups::Groups;
 use super::process::Processes;
-use super::{Slot, cgroups, leftovers, network};
+use super::{Slot, leftovers, network};
 use crate::lock::FileLock;
 use crate::progress::step;
 use crate::tools;
@@ -31,10 +32,11 @@ pub(super) async fn clean(slot: Slot) -> Result<()> {
     let state = slot.state()?;
     ensure_ours(&state)?;
     let processes = Processes::new(&state);
+    let groups = Groups::of_slot(slot);
     eventually("the cluster's processes to end", DEADLINE, || async {
         processes.kill_all().await?;
-        // After the kill: nobody shall run on for a moment.
-        cgroups::thaw(&slot.cgroup_prefix())?;
+        // What is frozen ends only when it is thawed.
+        groups.thaw()?;
         let left = processes.marked();
         ensure!(left.is_empty(), "still there: {left:?}");
         Ok(())
@@ -42,8 +44,8 @@ pub(super) async fn clean(slot: Slot) -> Result<()> {
     .await?;
     network::remove(slot).await?;
     eventually("the cluster's control groups to empty", DEADLINE, || async {
-        cgroups::thaw(&slot.cgroup_prefix())?;
-        cgroups::remove(&slot.cgroup_prefix())
+        groups.thaw()?;
+        groups.remove()
     })
     .await?;
     remove_state(&state)?;
@@ -54,20 +56,18 @@ pub(super) async fn clean(slot: Slot) -> Result<()> {
 
 /// A folder that is none of ours, though it has the name, is not removed.
 fn ensure_ours(state: &Path) -> Result<()> {
-    match fs::read_dir(state) {
-        Ok(mut entries) => {
-            let is_empty = entries.next().is_none();
-            let is_ours = fs::read_dir(state)?.any(|entry| {
-                entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(OPTIONS))
-            });
-            if !is_empty && !is_ours {
-                bail!("{} is not the state of a cluster: remove it, or set TMPDIR", state.display());
-            }
-            Ok(())
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error).with_context(|| format!("read {}", state.display())),
+    let entries = match fs::read_dir(state) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.with_context(|| format!("read {}", state.display()))?,
+    };
+    let names: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    // Those who tidy up the machine may have taken some of it.
+    let is_ours =
+        names.iter().any(|name| name.starts_with(OPTIONS) || name == "pki" || name.ends_with(".pid"));
+    if !is_ours && !names.is_empty() {
+        bail!("{} is not the state of a cluster: remove it, or set TMPDIR", state.display());
     }
+    Ok(())
 }
 
 fn remove_state(state: &Path) -> Result<()> {

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use super::cgroups::Groups;
 use super::process::Processes;
-use super::{Slot, cgroups, network};
+use super::{Slot, network};
 
 /// Everything on the machine that belongs to the slot's cluster, by kind and name. Of a running cluster this is a long list.
 pub fn leftovers(slot: Slot) -> Result<Vec<String>> {
@@ -18,7 +19,7 @@ pub fn leftovers(slot: Slot) -> Result<Vec<String>> {
     }
     left.extend(mounts_below(&state)?.into_iter().map(|mount| format!("mount {mount}")));
     left.extend(network::links(slot)?.into_iter().map(|link| format!("link {link}")));
-    for group in cgroups::groups(&slot.cgroup_prefix())? {
+    for group in Groups::of_slot(slot).all()? {
         let processes = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
         left.push(format!(
             "cgroup {} with processes [{}]",

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::files::write_whole;
 use super::{Cluster, NodeNumber, Slot};
 use crate::command::{output, output_of_input, program};
+use crate::files::write_whole;
 use crate::paths;
 use crate::wait::eventually;
 

@@ -5,15 +5,16 @@
 mod configuration;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
 
-use super::files::make_folder;
-use super::process::Start;
+use super::cgroups::Groups;
+use super::process::{Start, signal_kill};
 use super::{Cluster, Component, NodeNumber, cgroups};
 use crate::command::{output, program};
+use crate::files::make_folder;
 use crate::image::Image;
 use crate::paths;
 use crate::tools::BaseImages;
@@ -23,6 +24,7 @@ use crate::wait::eventually;
 const INIT: &str = include_str!("../../cluster/node.sh");
 
 const INIT_DEADLINE: Duration = Duration::from_secs(10);
+const END_DEADLINE: Duration = Duration::from_secs(30);
 const CONTAINERD_DEADLINE: Duration = Duration::from_secs(30);
 
 /// On a busy machine ctr gives up after ten seconds.
@@ -54,48 +56,67 @@ impl Cluster {
     }
 
     async fn start_first_process(&self, node: NodeNumber) -> Result<u32> {
-        let name = node.to_string();
-        if let Some(pid) = self.processes.pid(&name) {
-            return Ok(pid);
-        }
-        let folder = self.node_folder(node);
-        let (ready, socket) = (folder.join("ready"), folder.join("containerd.sock"));
-        // Left by a node that was powered off; one that a killed harness started is ready already, or will be.
+        let (name, folder) = (node.to_string(), self.node_folder(node).display().to_string());
         let pause = paths::bin()?.join("pause").display().to_string();
-        let becomes = vec![pause.clone(), folder.display().to_string()];
-        for stale in [&ready, &socket] {
-            let _ = fs::remove_file(stale);
-        }
-        let arguments =
-            ["sh", "-c", INIT, "gamekeeper-node", &becomes[1], &name, &pause].map(str::to_owned).to_vec();
-        let namespaces =
-            ["--mount", "--pid", "--fork", "--uts", "--net", "--mount-proc", "--propagation", "private"];
-        let wrapper = ["unshare"].into_iter().chain(namespaces).map(str::to_owned).collect();
-        let pid = self
-            .processes
-            .start_inside(&name, Start { wrapper, arguments, becomes: becomes.clone() })
-            .await?;
+        let script = ["sh", "-c", INIT, "gamekeeper-node", &folder, &name, &pause];
+        let wrapper = [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--uts",
+            "--net",
+            "--mount-proc",
+            "--propagation",
+            "private",
+        ];
+        let start = Start {
+            wrapper: wrapper.map(str::to_owned).to_vec(),
+            arguments: script.map(str::to_owned).to_vec(),
+            becomes: vec![pause.clone(), folder],
+            stale: None,
+        };
+        let pid = self.processes.start_inside(&name, start).await?;
         eventually(&format!("{name} to be set up"), INIT_DEADLINE, || async {
             let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let is_set_up = line.split(|byte| *byte == 0).next() == Some(becomes[0].as_bytes());
-            anyhow::ensure!(is_set_up, "its first process says: {}", self.processes.last_words(&name));
+            let is_set_up = line.split(|byte| *byte == 0).next() == Some(pause.as_bytes());
+            ensure!(is_set_up, "its first process says: {}", self.processes.last_words(&name));
             Ok(())
         })
         .await?;
         Ok(pid)
     }
 
+    /// Ends the node and all that runs on it.
+    pub(crate) async fn cut_power(&self, node: NodeNumber) -> Result<()> {
+        let first_process = self.processes.pid(&node.to_string());
+        let first_process = first_process.with_context(|| format!("{node} is powered off already"))?;
+        signal_kill(&[first_process]).await?;
+        let groups = Groups::of_node(self.slot, node);
+        eventually(&format!("{node} to end"), END_DEADLINE, || async {
+            // What is frozen ends only when it is thawed, and must not live for a moment then.
+            signal_kill(&groups.processes()?).await?;
+            groups.thaw()?;
+            // The first process of a pid namespace ends last.
+            ensure!(
+                !Path::new(&format!("/proc/{first_process}")).exists(),
+                "some of its processes are still there"
+            );
+            Ok(())
+        })
+        .await
+    }
+
     pub(super) async fn start_containerd(&self, node: NodeNumber) -> Result<()> {
         let folder = self.node_folder(node);
         let config = folder.join("containerd.toml").display().to_string();
-        self.start_in_node(
-            Component::Containerd(node),
-            vec!["containerd".to_owned(), "-c".to_owned(), config],
-        )
-        .await?;
+        let arguments = vec!["containerd".to_owned(), "-c".to_owned(), config];
+        // ctr is slow to understand that nobody listens to an old socket.
+        let stale = Some(folder.join("containerd.sock"));
+        self.start_in_node(Component::Containerd(node), arguments, stale).await?;
         let name = Component::Containerd(node).name();
         eventually(&format!("{name} to answer"), CONTAINERD_DEADLINE, || async {
-            anyhow::ensure!(self.processes.is_alive(&name), "it ended: {}", self.processes.last_words(&name));
+            ensure!(self.processes.is_alive(&name), "it ended: {}", self.processes.last_words(&name));
             self.ctr(node, &["version"]).await.map(drop)
         })
         .await
@@ -108,7 +129,7 @@ impl Cluster {
             format!("--hostname-override={node}"),
             format!("--node-ip={}", self.slot.node_address(node)),
         ];
-        self.start_in_node(Component::Kubelet(node), Self::command_line("kubelet", &arguments)?).await
+        self.start_in_node(Component::Kubelet(node), Self::command_line("kubelet", &arguments)?, None).await
     }
 
     pub(super) async fn start_kube_proxy(&self, node: NodeNumber) -> Result<()> {
@@ -125,19 +146,25 @@ impl Cluster {
         for setting in ["max-per-core", "tcp-timeout-established", "tcp-timeout-close-wait"] {
             arguments.push(format!("--conntrack-{setting}=0"));
         }
-        self.start_in_node(Component::KubeProxy(node), Self::command_line("kube-proxy", &arguments)?).await
+        self.start_in_node(Component::KubeProxy(node), Self::command_line("kube-proxy", &arguments)?, None)
+            .await
     }
 
-    async fn start_in_node(&self, component: Component, arguments: Vec<String>) -> Result<()> {
+    async fn start_in_node(
+        &self,
+        component: Component,
+        arguments: Vec<String>,
+        stale: Option<PathBuf>,
+    ) -> Result<()> {
         let (Component::Containerd(node) | Component::Kubelet(node) | Component::KubeProxy(node)) = component
         else {
-            anyhow::bail!("{component} is not part of a node");
+            bail!("{component} is not part of a node");
         };
         let off = || format!("{node} is powered off: `up` starts it");
         let first_process = self.processes.pid(&node.to_string()).with_context(off)?.to_string();
         let wrapper = ["nsenter", "-t", &first_process, "--mount", "--pid", "--uts", "--net", "--wd=/", "--"];
         let wrapper = wrapper.map(str::to_owned).to_vec();
-        let start = Start { wrapper, arguments, becomes: Vec::new() };
+        let start = Start { wrapper, arguments, becomes: Vec::new(), stale };
         self.processes.start_inside(&component.name(), start).await.map(drop)
     }
 

@@ -55,7 +55,7 @@ impl Options {
     }
 
     pub(super) fn save(self, state: &Path) -> Result<()> {
-        super::files::write_whole(&file(state), &serde_json::to_vec_pretty(&self)?)
+        crate::files::write_whole(&file(state), &serde_json::to_vec_pretty(&self)?)
     }
 
     /// What the cluster becomes: as wished where that is possible.

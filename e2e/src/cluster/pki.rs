@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::Slot;
-use super::files::{make_folder, part, write_whole};
 use crate::command::{output, program};
+use crate::files::{make_folder, part, write_whole};
 
 /// A cluster that somebody keeps for a year has more to renew than this.
 const DAYS: &str = "365";

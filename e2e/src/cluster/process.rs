@@ -14,8 +14,8 @@ use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
-use super::files::{make_folder, write_whole};
 use crate::command::{output, program};
+use crate::files::{make_folder, missing_is_fine, write_whole};
 
 /// The mark in the environment; its value is the state folder.
 const MARK: &str = "GAMEKEEPER_CLUSTER";
@@ -40,6 +40,8 @@ pub(super) struct Start {
     pub(super) arguments: Vec<String>,
     /// What a script's command line is once it has replaced itself; empty when it does not.
     pub(super) becomes: Vec<String>,
+    /// What an earlier one may have left that would be taken for the new one's.
+    pub(super) stale: Option<PathBuf>,
 }
 
 /// The processes of one cluster.
@@ -74,12 +76,13 @@ impl Processes {
 
     /// Starts `arguments` as `name` in the background, unless it runs.
     pub(super) async fn start(&self, name: &str, arguments: Vec<String>) -> Result<u32> {
-        self.start_inside(name, Start { wrapper: Vec::new(), arguments, becomes: Vec::new() }).await
+        self.start_inside(name, Start { wrapper: Vec::new(), arguments, becomes: Vec::new(), stale: None })
+            .await
     }
 
     /// The same behind a wrapper.
     pub(super) async fn start_inside(&self, name: &str, start: Start) -> Result<u32> {
-        let Start { wrapper, arguments, becomes } = start;
+        let Start { wrapper, arguments, becomes, stale } = start;
         let running = || find(&arguments).or_else(|| find(&becomes));
         if let Some(pid) = self.pid(name) {
             return Ok(pid);
@@ -88,6 +91,7 @@ impl Processes {
         if let Some(pid) = running() {
             return self.remember(name, pid);
         }
+        stale.map_or(Ok(()), fs::remove_file).or_else(missing_is_fine)?;
         make_folder(&self.state.join("log"))?;
         let log = self.log_file(name);
         let log = fs::OpenOptions::new().create(true).append(true).open(&log);
@@ -178,15 +182,14 @@ fn command_line(pid: u32) -> Option<Vec<u8>> {
     fs::read(format!("/proc/{pid}/cmdline")).ok()
 }
 
-async fn signal_kill(pids: &[u32]) -> Result<()> {
-    for pid in pids {
-        let killed = output(program("kill").args(["-s", "KILL", &pid.to_string()])).await;
-        // It may have ended by itself, or with the one before it.
-        if Path::new(&format!("/proc/{pid}")).exists() {
-            killed?;
-        }
+/// Ends processes at once. Those that ended by themselves meanwhile are no failure.
+pub(super) async fn signal_kill(pids: &[u32]) -> Result<()> {
+    if pids.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let killed = output(program("kill").args(["-s", "KILL"]).args(pids.iter().map(u32::to_string))).await;
+    let is_gone = |pid: &u32| command_line(*pid).is_none_or(|line| line.is_empty());
+    if pids.iter().all(is_gone) { Ok(()) } else { killed.map(drop) }
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -9,7 +9,8 @@ use k8s_openapi::api::core::v1::{Node, ServiceAccount};
 use kube::{Api, Client};
 use tokio::time::{Instant, sleep};
 
-use super::{Cluster, Component, NodeNumber, Options, Slot, Wish, api, dns, down, files, network};
+use super::{Cluster, Component, NodeNumber, Options, Slot, Wish, api, dns, down, network};
+use crate::files;
 use crate::lock::FileLock;
 use crate::progress::step;
 use crate::tools::{self, BaseImages};

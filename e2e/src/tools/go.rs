@@ -7,6 +7,7 @@ use tokio::process::Command;
 
 use super::{Stamp, find};
 use crate::command::{program, run};
+use crate::files::missing_is_fine;
 use crate::paths;
 use crate::progress::step;
 
@@ -106,10 +107,6 @@ impl Programs {
         }
         std::fs::remove_dir_all(&part).context("remove the emptied folder of a build")
     }
-}
-
-fn missing_is_fine(error: std::io::Error) -> std::io::Result<()> {
-    if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 /// The version of `module` that a go.mod of ours pins: versions are written once.

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use crate::cluster::files::write_whole;
 use crate::cluster::{Cluster, NodeNumber};
+use crate::files::write_whole;
 use crate::tools::BaseImages;
 
 impl Cluster {

@@ -1,0 +1,96 @@
+//! What scenario tests start from: the shared cluster with the chart in it, and a namespace of their own.
+//!
+//! ```no_run
+//! # async fn test() -> anyhow::Result<()> {
+//! e2e::testenv::scenario("a-fleet-is-ready", async |ns| {
+//!     ns.apply("apiVersion: gamekeeper.dev/v1alpha1 …").await?;
+//!     e2e::wait::eventually("four servers", std::time::Duration::from_secs(30), async || {
+//!         let ready = ns.kubectl(&["get", "gf", "arena", "-o", "jsonpath={.status.readyReplicas}"]).await?;
+//!         anyhow::ensure!(ready == "4", "{ready} are ready");
+//!         Ok(())
+//!     })
+//!     .await
+//! })
+//! .await
+//! # }
+//! ```
+
+mod namespace;
+mod prepare;
+mod report;
+mod scenario;
+
+use anyhow::{Result, anyhow};
+use kube::Client;
+use tokio::sync::OnceCell;
+
+use crate::chart::OperatorImage;
+use crate::cluster::Cluster;
+use crate::kubectl::Kubectl;
+use crate::target::Reached;
+
+pub use namespace::Namespace;
+pub use prepare::{operator_image, udp_server_image};
+pub use scenario::scenario;
+
+/// The shared cluster: of KUBECONFIG, else ours in slot 0.
+#[derive(Clone)]
+pub struct Env {
+    prepared: Prepared,
+    client: Client,
+}
+
+/// What is prepared once for a process.
+#[derive(Clone, Debug)]
+struct Prepared {
+    cluster: Reached,
+    kubectl: Kubectl,
+    operator: OperatorImage,
+    udp_server: String,
+}
+
+impl Env {
+    /// Brings the cluster up if it is not there, gives it the images and installs the chart. Where that fails, every test of
+    /// the process fails with the same error, and the work is not tried again.
+    pub async fn shared() -> Result<Self> {
+        static PREPARED: OnceCell<Result<Prepared, String>> = OnceCell::const_new();
+        let prepared = PREPARED
+            .get_or_init(async || prepare::prepare().await.map_err(|error| format!("{error:#}")))
+            .await
+            .clone()
+            .map_err(|error| anyhow!("the shared cluster cannot be prepared: {error}"))?;
+        // Each test has a runtime of its own, and a client belongs to one.
+        let client = prepared.cluster.client().await?;
+        Ok(Self { prepared, client })
+    }
+
+    /// A client with the administrator's rights.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// `kubectl` with the administrator's rights.
+    pub fn kubectl(&self) -> &Kubectl {
+        &self.prepared.kubectl
+    }
+
+    /// The cluster if it is ours, for `what`, which needs nodes of ours: faults, images.
+    pub fn ours(&self, what: &str) -> Result<&Cluster> {
+        self.prepared.cluster.ours(what)
+    }
+
+    /// The operator that the chart runs.
+    pub fn operator_image(&self) -> &OperatorImage {
+        &self.prepared.operator
+    }
+
+    /// The image of a UDP server that knows nothing of Gamekeeper.
+    pub fn udp_server_image(&self) -> &str {
+        &self.prepared.udp_server
+    }
+
+    /// A fresh namespace whose name begins with `name`; pods can be made in it.
+    pub async fn namespace(&self, name: &str) -> Result<Namespace> {
+        Namespace::create(self, name).await
+    }
+}
