@@ -49,10 +49,12 @@ pub struct Driver {
     /// Claims and lost servers go first, what tells people why they wait comes last.
     pub urgent: VecDeque<Command>,
     pub later: VecDeque<Command>,
+    /// Somebody has acted under a later term.
+    pub is_succeeded: bool,
 }
 
 impl Driver {
-    /// Runs until the future is dropped.
+    /// Runs until the future is dropped, or until somebody acted under a later term.
     pub async fn run(
         mut self,
         news: impl Stream<Item = News>,
@@ -75,6 +77,9 @@ impl Driver {
                 Some(fleet) = changed.recv() => self.take_fleet(&fleet),
                 () = sleep_until(wakeup) => self.tell(vec![Event::Tick]),
             }
+            if self.is_succeeded {
+                return;
+            }
             self.trigger_fleets();
         }
     }
@@ -96,6 +101,7 @@ impl Driver {
         for event in events {
             let commands = self.world.write().ledger.on(event, now);
             for command in commands {
+                self.is_succeeded |= command == Command::StepDown;
                 let is_later = matches!(
                     command,
                     Command::WriteStatus { is_urgent: false, .. }

@@ -56,7 +56,7 @@ impl Operator {
             };
             self.metrics.leading(Some(leadership.term));
             tokio::select! {
-                () = self.work(leadership.term, &fence) => warn!("the leader's work has ended by itself"),
+                () = self.work(leadership.term, &fence) => warn!(term = leadership.term, "somebody has led later"),
                 // At once, not gracefully: what is under way is no longer ours to do.
                 () = leadership.lost.cancelled() => warn!(term = leadership.term, "lost the lead"),
                 () = stop.cancelled() => info!("stopping"),
@@ -113,9 +113,13 @@ impl Operator {
             prober,
             urgent: std::collections::VecDeque::new(),
             later: std::collections::VecDeque::new(),
+            is_succeeded: false,
         };
         let triggered = stream::unfold(triggered, async |mut it| Some((it.recv().await?, it)));
         let news = watch::everything(&client, &self.namespaces, &self.metrics);
-        tokio::join!(driver.run(news, reports, changes), controller::run(fleets, triggered, context));
+        tokio::select! {
+            () = driver.run(news, reports, changes) => (),
+            () = controller::run(fleets, triggered, context) => (),
+        }
     }
 }

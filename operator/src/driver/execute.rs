@@ -23,7 +23,7 @@ use crate::{
     metrics::{self, Metrics, RoomAction},
     name::ObjectName,
     room::{Command, Event, Outcome, ServerView, status::Loss},
-    server::ServerPod,
+    server::{Claim, ServerPod},
     terms::Epoch,
     world::Shared,
 };
@@ -60,9 +60,11 @@ pub(super) async fn execute(hands: Hands, command: Command) -> Vec<Event> {
         Command::AskForRoom { server_uid, room, room_uid } => {
             hands.ask_for_room(server_uid, &room, &room_uid).await
         }
-        Command::Release { server_uid, pod } => hands.release(server_uid, &pod).await,
+        Command::Release { server_uid, pod, epoch } => hands.release(server_uid, &pod, epoch).await,
         Command::DeleteRoom { room } => hands.delete_room(&room).await,
         Command::TellLoss { room, loss } => hands.tell_loss(&room, &loss).await,
+        // The main loop ends before it gets here.
+        Command::StepDown => Vec::new(),
     }
 }
 
@@ -71,7 +73,9 @@ impl Hands {
     async fn claim(&self, room: &Arc<GameRoom>, server: &ServerView, epoch: Epoch) -> Vec<Event> {
         let pod = server.pod();
         let seen = self.world.read().pods.get(&pod).filter(|it| it.uid == server.uid).cloned();
-        let Some(seen) = seen.filter(|it| it.claim.is_none() && !it.is_deleting) else {
+        // Free, or claimed for this very room by a leader before us.
+        let is_ours = |it: &Claim| it.room_uid == room.uid() && it.epoch < epoch;
+        let Some(seen) = seen.filter(|it| it.claim.as_ref().is_none_or(is_ours) && !it.is_deleting) else {
             return self.looked_again(room, &pod, &server.uid, Outcome::Conflict).await;
         };
         let parameters = json!(room.spec.parameters).to_string();
@@ -203,16 +207,29 @@ impl Hands {
         events
     }
 
-    /// Deletes the pod of a plain server that has served its match.
-    async fn release(&self, server_uid: String, pod: &ObjectName) -> Vec<Event> {
-        let unchanged = Preconditions { uid: Some(server_uid.clone()), resource_version: None };
+    /// Deletes the pod of a plain server that has served its match. Not if another leader has claimed
+    /// it again since the ledger decided.
+    async fn release(&self, server_uid: String, pod: &ObjectName, epoch: Epoch) -> Vec<Event> {
+        let seen = self.world.read().pods.get(pod).filter(|it| it.uid == server_uid).cloned();
+        let Some(seen) = seen.filter(|it| it.claim.as_ref().is_some_and(|it| it.epoch == epoch)) else {
+            return vec![Event::ServerAnswer { uid: server_uid, outcome: Outcome::Conflict }];
+        };
+        let unchanged = Preconditions {
+            uid: Some(server_uid.clone()),
+            resource_version: Some(seen.resource_version.clone()),
+        };
         let params = DeleteParams { preconditions: Some(unchanged), ..DeleteParams::default() };
         let deleted = call(self.pods(&pod.namespace).delete(&pod.name, &params)).await;
         self.count(RoomAction::Release, &deleted);
         let left = match deleted {
             Ok(answer) => answer.left().filter(|it| it.metadata.deletion_timestamp.is_some()),
-            // Another pod of this name, or none: this one is gone.
-            Err(error) if is_stale(&error) => None,
+            // It has changed: what is it like now?
+            Err(error) if is_stale(&error) => {
+                match call(self.pods(&pod.namespace).get_opt(&pod.name)).await {
+                    Ok(found) => found,
+                    Err(_) => return vec![Event::ServerAnswer { uid: server_uid, outcome: Outcome::Failed }],
+                }
+            }
             Err(error) => {
                 warn!(
                     namespace = pod.namespace,

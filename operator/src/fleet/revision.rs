@@ -72,6 +72,6 @@ mod tests {
     #[test]
     fn the_hash_is_the_same_in_every_version_of_the_operator() {
         // If this fails, an upgrade would replace every server of every fleet.
-        assert_eq!(hash(&fleet("arena:1", 4, 7777)), "UNSET");
+        assert_eq!(hash(&fleet("arena:1", 4, 7777)), "a12887c4");
     }
 }

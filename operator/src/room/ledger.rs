@@ -18,7 +18,12 @@ use super::{
     life::{self, Known, Published, Step},
     status::Loss,
 };
-use crate::{backoff::Backoff, clock::Now, name::ObjectName, terms::Epochs};
+use crate::{
+    backoff::Backoff,
+    clock::Now,
+    name::ObjectName,
+    terms::{Epoch, Epochs},
+};
 use tables::{RoomEntry, Tables};
 
 /// What happened.
@@ -65,19 +70,22 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Writes the room's claim on the server's pod, if nobody else has (I9).
-    Claim { room: Arc<GameRoom>, server: ServerView, epoch: crate::terms::Epoch },
+    Claim { room: Arc<GameRoom>, server: ServerView, epoch: Epoch },
     /// Writes the room's status, if the room is still as it was.
     WriteStatus { room: Arc<GameRoom>, status: Box<GameRoomStatus>, is_urgent: bool },
     /// Asks whether the published server's pod is still there.
     AskForServer { room_uid: String, pod: ObjectName, server_uid: String },
     /// Asks whether the room, which the server says it has, is still there.
     AskForRoom { server_uid: String, room: ObjectName, room_uid: String },
-    /// Deletes the pod of a server whose room is gone, over or elsewhere. The fleet replaces it.
-    Release { server_uid: String, pod: ObjectName },
+    /// Deletes the pod of a server whose room is gone, over or elsewhere, if its claim is still of
+    /// this epoch. The fleet replaces it.
+    Release { server_uid: String, pod: ObjectName, epoch: Epoch },
     /// Deletes a room whose time is over.
     DeleteRoom { room: Arc<GameRoom> },
     /// Tells the user that a room lost its server.
     TellLoss { room: Arc<GameRoom>, loss: Loss },
+    /// Somebody has acted under a later term: stop, and stand for election again.
+    StepDown,
 }
 
 /// The ledger of all fleets.
@@ -85,19 +93,34 @@ pub enum Command {
 pub struct Ledger {
     tables: Tables,
     epochs: Epochs,
+    term: u32,
     is_synced: bool,
+    is_succeeded: bool,
 }
 
 impl Ledger {
     /// An empty ledger of the leadership with this term.
     pub fn new(term: u32) -> Self {
-        Self { tables: Tables::default(), epochs: Epochs::of(term), is_synced: false }
+        Self {
+            tables: Tables::default(),
+            epochs: Epochs::of(term),
+            term,
+            is_synced: false,
+            is_succeeded: false,
+        }
     }
 
     /// Takes an event in, and says what is to be done.
     pub fn on(&mut self, event: Event, now: Now) -> Vec<Command> {
-        self.note(event, now);
         let mut commands = Vec::new();
+        if !self.is_succeeded && self.term < latest_term(&event) {
+            self.is_succeeded = true;
+            commands.push(Command::StepDown);
+        }
+        if self.is_succeeded {
+            return commands;
+        }
+        self.note(event, now);
         if !self.is_synced {
             // Half of a picture is no picture: a room may have a server that was not listed yet.
             return commands;
@@ -163,7 +186,7 @@ impl Ledger {
             return self.tables.wake(uid, again);
         }
         let known = self.known(entry);
-        let (step, superseded) = life::next(&known, now);
+        let (step, superseded) = life::next(&known, self.term, now);
         let superseded: Vec<String> = superseded.iter().map(|it| it.uid.clone()).collect();
         let room = entry.room.clone();
         for server in superseded {
@@ -178,6 +201,7 @@ impl Ledger {
                 self.tables.busy(uid);
                 commands.push(Command::WriteStatus { room, status: Box::new(status), is_urgent: true });
             }
+            Step::Reclaim(server) => commands.extend(self.promise(uid, &server)),
             Step::AskForServer => commands.extend(self.ask_for_server(uid, &room)),
             Step::Place(loss) => {
                 commands.extend(loss.and_then(|loss| self.tables.loss_to_tell(uid, loss)));
@@ -228,6 +252,16 @@ impl Ledger {
 
 /// Pauses after a command failed.
 const RETRY: Backoff = Backoff::API;
+
+/// The latest leadership that what happened tells of.
+fn latest_term(event: &Event) -> u32 {
+    let epoch = match event {
+        Event::Server(view) => view.claim.as_ref().map(|it| it.epoch),
+        Event::Room(room) => room.status.as_ref().map(|it| Epoch(it.epoch)),
+        _ => None,
+    };
+    epoch.map(Epoch::term).unwrap_or_default()
+}
 
 /// Whether a room is over, by its status.
 fn is_over(room: &GameRoom) -> bool {

@@ -1,7 +1,5 @@
 //! What a room needs next: a pure function of what is known of it (I3, I4, I9).
 
-use std::cmp::Reverse;
-
 use gamekeeper_crds::{
     GameRoom, GameRoomStatus,
     room::{Phase, Recovery},
@@ -42,6 +40,9 @@ pub enum Step {
     Rest,
     /// Its status is not what it should be.
     Write(GameRoomStatus),
+    /// A server that an earlier leader claimed for it and did not publish: by its uid, to be claimed again
+    /// under our own term, so that whatever the earlier leader still wants with it comes too late.
+    Reclaim(String),
     /// A server; for the first time, or because the last one was lost.
     Place(Option<Loss>),
     /// Certainty whether the published server is gone.
@@ -51,57 +52,85 @@ pub enum Step {
 }
 
 /// What the room needs next, and the servers that must let go of it.
-pub fn next<'a>(known: &Known<'a>, now: Now) -> (Step, Vec<&'a ServerView>) {
+pub fn next<'a>(known: &Known<'a>, term: u32, now: Now) -> (Step, Vec<&'a ServerView>) {
     let status = known.room.status.clone().unwrap_or_default();
     if status.phase.is_over() {
         return (Step::Over, known.claims.clone());
     }
-    let mut claims: Vec<(Epoch, &ServerView)> =
-        known.claims.iter().filter_map(|it| Some((it.claim.as_ref()?.epoch, *it))).collect();
-    claims.sort_by_key(|(epoch, server)| (Reverse(*epoch), server.uid.clone()));
-    // The highest claim owns the room; what is below the status was superseded.
-    let owner = claims.first().copied().filter(|(epoch, _)| status.epoch <= epoch.0);
-    let superseded = claims.iter().skip(usize::from(owner.is_some())).map(|(_, it)| *it).collect();
-    (step(known, &status, owner, now), superseded)
+    let claims = || known.claims.iter().filter_map(|it| Some((it.claim.as_ref()?.epoch, *it)));
+    let published = published(&status, known);
+    if let Some(server) = published {
+        let is_lost = matches!(server.state, ServerState::Ended(exit) if !exit.is_success());
+        if !is_lost {
+            // Players are there: whatever else was claimed for this room is not needed.
+            let others = claims().map(|(_, it)| it).filter(|it| it.uid != server.uid).collect();
+            return (played(known.room, server, Epoch(status.epoch), now), others);
+        }
+    }
+    // Nobody was told of a claim above the status. One that died has lost nothing; of the living the
+    // highest will be published, and the others are let go only when it was.
+    let is_dead = |epoch: Epoch, server: &ServerView| {
+        epoch.0 < status.epoch || status.epoch < epoch.0 && !server.is_alive()
+    };
+    let done = claims().filter(|(epoch, it)| is_dead(*epoch, it)).map(|(_, it)| it).collect();
+    let owner = claims()
+        .filter(|(epoch, it)| status.epoch < epoch.0 && it.is_alive())
+        .max_by_key(|(epoch, it)| (*epoch, it.uid.clone()));
+    let step = match owner {
+        Some((epoch, server)) if epoch.term() == term => {
+            Step::Write(status::running(known.room, server, epoch, now.wall))
+        }
+        Some((_, server)) => Step::Reclaim(server.uid.clone()),
+        None => unplaced(known, &status, published, now),
+    };
+    (step, done)
 }
 
-fn step(known: &Known<'_>, status: &GameRoomStatus, owner: Option<(Epoch, &ServerView)>, now: Now) -> Step {
-    let room = known.room;
-    if let Some((epoch, server)) = owner {
-        return match server.state {
-            ServerState::Ended(exit) if exit.is_success() => {
-                Step::Write(status::finished(room, server, epoch, now.wall))
-            }
-            ServerState::Ended(exit) => {
-                after_loss(room, status, Loss { server: server.pod_name.clone(), exit: Some(exit) }, now)
-            }
-            // Also after a crash between claim and status: the claim is what counts.
-            _ => unless_same(room, status::running(room, server, epoch, now.wall)),
-        };
+/// The server that the status names, if it agrees.
+fn published<'a>(status: &GameRoomStatus, known: &Known<'a>) -> Option<&'a ServerView> {
+    let named = status
+        .server
+        .as_ref()
+        .filter(|_| status.phase == Phase::Running || status.phase == Phase::Recovering)?;
+    known.claims.iter().copied().find(|it| {
+        it.uid == named.pod_uid && it.claim.as_ref().is_some_and(|claim| claim.epoch.0 == status.epoch)
+    })
+}
+
+/// Of a room whose published server lives, or has ended the match.
+fn played(room: &GameRoom, server: &ServerView, epoch: Epoch, now: Now) -> Step {
+    match server.state {
+        ServerState::Ended(_) => Step::Write(status::finished(room, server, epoch, now.wall)),
+        _ => unless_same(room, status::running(room, server, epoch, now.wall)),
     }
-    let lost = |exit| Loss {
+}
+
+/// Of a room that no living server has.
+fn unplaced(known: &Known<'_>, status: &GameRoomStatus, dead: Option<&ServerView>, now: Now) -> Step {
+    if status.phase != Phase::Running {
+        return Step::Place(None);
+    }
+    let loss = |exit| Loss {
         server: status.server.as_ref().map(|it| it.pod_name.clone()).unwrap_or_default(),
         exit,
     };
-    match (status.phase, known.published) {
-        (Phase::Running, Published::Unheard) => Step::AskForServer,
-        // There, but without our claim: it never was this room's, or no longer.
-        (Phase::Running, Published::There(_) | Published::Gone | Published::None) => {
-            after_loss(room, status, lost(None), now)
+    match (dead, known.published) {
+        (Some(ServerView { state: ServerState::Ended(exit), .. }), _) => {
+            after_loss(known.room, loss(Some(*exit)), now)
         }
-        _ => Step::Place(None),
+        (_, Published::Unheard) => Step::AskForServer,
+        // There, but without our claim: it never was this room's, or no longer.
+        (_, Published::There(_) | Published::Gone | Published::None) => {
+            after_loss(known.room, loss(None), now)
+        }
     }
 }
 
-fn after_loss(room: &GameRoom, status: &GameRoomStatus, loss: Loss, now: Now) -> Step {
+fn after_loss(room: &GameRoom, loss: Loss, now: Now) -> Step {
     match room.spec.recovery {
         Recovery::Fail => Step::Write(status::failed(room, &loss, now.wall)),
         // Without a store, `Restore` is `Restart`.
-        Recovery::Restart | Recovery::Restore => {
-            // Already written down as lost: only the place is missing.
-            let is_news = status.phase != Phase::Recovering;
-            Step::Place(is_news.then_some(loss))
-        }
+        Recovery::Restart | Recovery::Restore => Step::Place(Some(loss)),
     }
 }
 

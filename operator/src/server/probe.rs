@@ -93,12 +93,14 @@ async fn ask_http(address: SocketAddr, path: &str) -> Result<(), NoAnswer> {
         .header(http::header::USER_AGENT, "gamekeeper-probe")
         .body(Empty::<bytes::Bytes>::new())
         .map_err(|_| NoAnswer::Unexpected)?;
-    let answer = async { sender.send_request(request).await };
+    let mut answer = std::pin::pin!(sender.send_request(request));
     // The connection does the work of the request, and both end with this function.
     let response = tokio::select! {
-        response = answer => response.map_err(NoAnswer::NotHttp)?,
-        ended = connection => return Err(ended.err().map_or(NoAnswer::Unexpected, NoAnswer::NotHttp)),
+        response = &mut answer => response,
+        // A server may close as soon as it has answered.
+        _ = connection => answer.await,
     };
+    let response = response.map_err(NoAnswer::NotHttp)?;
     match response.status().as_u16() {
         200..=399 => Ok(()),
         status => Err(NoAnswer::HttpStatus(status)),
@@ -120,7 +122,10 @@ async fn ask_grpc(address: SocketAddr, service: &str, patience: Duration) -> Res
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
 
     use super::*;
 
@@ -169,6 +174,7 @@ mod tests {
         tokio::spawn(async move {
             for status in ["200 OK", "503 Not Now"] {
                 let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 1024]).await.unwrap();
                 stream
                     .write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").as_bytes())
                     .await

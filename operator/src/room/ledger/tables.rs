@@ -306,8 +306,9 @@ impl Tables {
         if entry.view.is_deleting || !entry.can_act(now) {
             return None;
         }
+        let epoch = entry.view.claim.as_ref()?.epoch;
         entry.is_busy = true;
-        Some(Command::Release { server_uid: uid.to_owned(), pod: entry.view.pod() })
+        Some(Command::Release { server_uid: uid.to_owned(), pod: entry.view.pod(), epoch })
     }
 
     /// Tells of a loss, once.

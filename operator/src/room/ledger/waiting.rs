@@ -109,7 +109,7 @@ impl Ledger {
         pairs
     }
 
-    fn promise(&mut self, room_uid: &str, server_uid: &str) -> Option<Command> {
+    pub(super) fn promise(&mut self, room_uid: &str, server_uid: &str) -> Option<Command> {
         let epoch = self.epochs.next();
         self.tables.unqueue(room_uid);
         let server = self.tables.server_entry_mut(server_uid)?;
