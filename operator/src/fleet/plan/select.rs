@@ -43,12 +43,14 @@ pub(super) fn excess(valid: &Valid, newest: &str, active: &[&Server], braked: &[
     // So many servers may be missing; a server that is not ready is missing already.
     let floor = valid.desired.saturating_sub(valid.max_unavailable);
     let ready = active.iter().filter(|it| it.is_ready() && !it.is_leaving()).count();
+    // A server with a match is no reason to wait: it stays however it fares.
+    let standing = active.iter().filter(|it| !it.is_leaving() && (it.is_ready() || it.is_busy())).count();
     let mut spare = ready.saturating_sub(floor);
     let mut too_many = staying.saturating_sub(allowed);
     for server in candidates(valid, newest, active) {
         let why = if server.is_leaving() {
             // Its replacement stands in for it: enough others must be ready.
-            if ready < floor.min(valid.desired) {
+            if standing < floor {
                 continue;
             }
             "its node is being drained"
