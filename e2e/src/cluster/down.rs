@@ -62,8 +62,7 @@ fn ensure_ours(state: &Path) -> Result<()> {
     };
     let names: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     // Those who tidy up the machine may have taken some of it.
-    let is_ours =
-        names.iter().any(|name| name.starts_with(OPTIONS) || name == "pki" || name.ends_with(".pid"));
+    let is_ours = names.iter().any(|name| name.starts_with(OPTIONS) || name == "pki");
     if !is_ours && !names.is_empty() {
         bail!("{} is not the state of a cluster: remove it, or set TMPDIR", state.display());
     }
