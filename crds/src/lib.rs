@@ -5,6 +5,7 @@
 
 pub mod conditions;
 pub mod duration;
+pub mod examples;
 pub mod fleet;
 pub mod labels;
 pub mod manifest;

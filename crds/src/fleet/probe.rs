@@ -122,7 +122,7 @@ fn port(_: &mut SchemaGenerator) -> Schema {
         "description": "A port's name in spec.ports, or a number.",
         "x-kubernetes-int-or-string": true,
         "x-kubernetes-validations": [{
-            "rule": "type(self) == int ? int(self) >= 1 && int(self) <= 65535 : size(string(self)) >= 1 && size(string(self)) <= 15",
+            "rule": "string(self).matches('^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]|[a-z]([-a-z0-9]{0,13}[a-z0-9])?)$')",
             "message": "must be a port's name or a number from 1 to 65535",
         }],
     })

@@ -58,7 +58,7 @@ fn share(_: &mut SchemaGenerator) -> Schema {
         "description": "A number of servers, or a percentage of those that are wanted.",
         "x-kubernetes-int-or-string": true,
         "x-kubernetes-validations": [{
-            "rule": "type(self) == int ? int(self) >= 0 && int(self) <= 10000 : string(self).matches('^(100|[0-9]{1,2})%$')",
+            "rule": "string(self).matches('^([0-9]{1,4}|10000|(100|[0-9]{1,2})%)$')",
             "message": "must be a number from 0 to 10000 or a percentage from 0% to 100%",
         }],
     })

@@ -1,6 +1,6 @@
 //! The generated files, and what must be in them.
 
-use std::{env, fs, path::PathBuf};
+use std::{env, fs, path::PathBuf, sync::LazyLock};
 
 use gamekeeper_crds::manifest::manifests;
 use serde_json::Value;
@@ -66,8 +66,11 @@ fn the_template_is_fully_typed() {
     assert!(template["x-kubernetes-preserve-unknown-fields"].is_null());
 }
 
+/// The definitions as they were generated; parsed once, since the template's schema is large.
 pub(crate) fn definitions() -> Vec<Value> {
-    manifests().iter().map(|it| serde_yaml::from_str(&it.yaml).unwrap()).collect()
+    static DEFINITIONS: LazyLock<Vec<Value>> =
+        LazyLock::new(|| manifests().iter().map(|it| serde_yaml::from_str(&it.yaml).unwrap()).collect());
+    DEFINITIONS.clone()
 }
 
 pub(crate) fn schema(crd: &Value) -> &Value {

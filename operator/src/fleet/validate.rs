@@ -96,8 +96,9 @@ fn share(field: &'static str, value: &IntOrString, of: usize, round_up: bool) ->
     match value {
         IntOrString::Int(number) => count(field, *number),
         IntOrString::String(text) => {
-            let percent = text.strip_suffix('%').and_then(|it| it.parse::<usize>().ok());
-            let percent = percent.ok_or_else(|| Invalid::Share { field, value: text.clone() })?;
+            let bad = || Invalid::Share { field, value: text.clone() };
+            let Some(percent) = text.strip_suffix('%') else { return text.parse().map_err(|_| bad()) };
+            let percent: usize = percent.parse().map_err(|_| bad())?;
             let hundredths = of.saturating_mul(percent);
             Ok(if round_up { hundredths.div_ceil(100) } else { hundredths / 100 })
         }
@@ -150,7 +151,9 @@ fn port(field: &'static str, port: &IntOrString, protocol: Protocol, ports: &[Po
         IntOrString::Int(number) => *number,
         IntOrString::String(name) => {
             let named = ports.iter().find(|it| it.name == *name && it.protocol == protocol);
-            named.ok_or_else(|| Invalid::PortName { field, name: name.clone() })?.container_port
+            // A number in quotes is a number too.
+            let number = named.map(|it| it.container_port).or_else(|| name.parse().ok());
+            number.ok_or_else(|| Invalid::PortName { field, name: name.clone() })?
         }
     };
     u16::try_from(number).map_err(|_| Invalid::Number { field, value: number })
