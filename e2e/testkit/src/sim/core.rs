@@ -34,7 +34,7 @@ pub(super) enum Action {
     /// The kubelet reports how the process is.
     Report(String),
     /// The kubelet lets the pod go.
-    Release(String),
+    Release { uid: String, key: Key, node: String },
     /// The node controller finds that a node is silent, since the cut with this number.
     Silent { node: String, cut: u64 },
     /// The node controller gives up the pods of a node.
@@ -125,7 +125,7 @@ impl Core {
             Action::Ready(uid) => self.make_ready(&uid),
             Action::End { uid, code } => self.end(&uid, code),
             Action::Report(uid) => self.report(&uid),
-            Action::Release(uid) => self.release(&uid),
+            Action::Release { uid, key, node } => self.release(&uid, &key, &node),
             Action::Silent { node, cut } => self.declare_silent(&node, cut),
             Action::Evict { node, cut } => self.evict(&node, cut),
             Action::Bury(node) => self.bury(&node),

@@ -39,17 +39,16 @@ impl Core {
 
     /// Begins to end a process whose pod is being deleted.
     fn stop(&mut self, uid: &str, pod: &Value) {
-        let report = self.options.report.clone();
         let Some(process) = self.processes.get_mut(uid) else {
             // It ended before we were there.
-            return self.plan(&report, Action::Release(uid.to_owned()));
+            return self.plan_release(pod);
         };
         if process.is_stopping {
             return;
         }
         process.is_stopping = true;
         if process.has_ended() {
-            return self.plan(&report, Action::Release(uid.to_owned()));
+            return self.plan_release(pod);
         }
         let grace = pod["metadata"]["deletionGracePeriodSeconds"].as_u64().unwrap_or(0);
         let grace = Duration::from_secs(grace);
@@ -137,14 +136,21 @@ impl Core {
             }
         });
         if process.has_ended() && process.is_stopping {
-            self.plan(&self.options.report.clone(), Action::Release(uid.to_owned()));
+            self.plan_release(&process.pod);
         }
     }
 
+    fn plan_release(&mut self, pod: &Value) {
+        let node = pod["spec"]["nodeName"].as_str().unwrap_or_default().to_owned();
+        let release = Action::Release { uid: pod_uid(pod), key: key_of(pod), node };
+        self.plan(&self.options.report.clone(), release);
+    }
+
     /// Lets a pod go whose process has ended and that is being deleted.
-    pub(super) fn release(&mut self, uid: &str) {
-        let Some(process) = self.processes.get(uid).filter(|it| !self.is_cut(&it.node)) else { return };
-        self.api.delete_key(&key_of(&process.pod), &DeleteOptions::now(uid));
+    pub(super) fn release(&mut self, uid: &str, key: &Key, node: &str) {
+        if !self.is_cut(node) {
+            self.api.delete_key(key, &DeleteOptions::now(uid));
+        }
     }
 
     pub(super) fn end_by_name(&mut self, namespace: &str, name: &str, code: i32) -> bool {

@@ -49,6 +49,11 @@ impl State {
         if self.objects.contains_key(&key) {
             return Err(Failure::already_exists(&key));
         }
+        if call.query.text("dryRun") == "All" {
+            self.admit(&key)?;
+            check_new(&key, &object)?;
+            return Ok(Done::created(object));
+        }
         self.insert_new(&key, object).map(Done::created)
     }
 

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, GroupVersionKind},
-    runtime::watcher,
+    runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -77,7 +77,7 @@ pub(crate) fn follow(pods: Api<Pod>, config: watcher::Config) -> mpsc::Unbounded
     use kube::ResourceExt as _;
     let (sender, receiver) = mpsc::unbounded_channel();
     tokio::spawn(async move {
-        let mut events = std::pin::pin!(watcher(pods, config));
+        let mut events = std::pin::pin!(watcher(pods, config).default_backoff());
         while let Some(event) = events.next().await {
             let text = match event {
                 Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod)) => {
