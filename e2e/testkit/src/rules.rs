@@ -84,6 +84,7 @@ fn check_labels(key: &Key, object: &Value) -> Result<(), Failure> {
 /// Whether an object may become another.
 pub(crate) fn check_change(key: &Key, before: &Value, after: &Value) -> Result<(), Failure> {
     check_labels(key, after)?;
+    check_finalizers(key, &before["metadata"], &after["metadata"])?;
     match key.resource.plural.as_str() {
         "pods" if frozen(before) != frozen(after) => {
             let why =
@@ -96,6 +97,16 @@ pub(crate) fn check_change(key: &Key, before: &Value, after: &Value) -> Result<(
         }
         _ => Ok(()),
     }
+}
+
+fn check_finalizers(key: &Key, before: &Value, after: &Value) -> Result<(), Failure> {
+    let list = |it: &Value| it["finalizers"].as_array().cloned().unwrap_or_default();
+    let had = list(before);
+    if before["deletionTimestamp"].is_string() && list(after).iter().any(|it| !had.contains(it)) {
+        let why = "no new finalizers can be added if the object is being deleted";
+        return Err(Failure::invalid(key, "metadata.finalizers", why));
+    }
+    Ok(())
 }
 
 /// The part of a pod's spec that never changes.

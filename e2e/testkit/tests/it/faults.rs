@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use gamekeeper_testkit::{ClientOptions, CrashPoint, Entry, FakeApi, Fault, Faults};
+use gamekeeper_testkit::{ClientOptions, Counting, CrashPoint, Entry, FakeApi, Fault, Faults, When};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api,
@@ -153,6 +153,11 @@ async fn a_client_can_be_killed_before_and_after_any_write() {
         never(pods.list(&ListParams::default())).await;
         assert_eq!(api.objects("", "pods").len(), survivors);
     }
+    let point = CrashPoint { after: 1, when: When::After, counting: Counting::All };
+    let (client, crashed) = FakeApi::new(1).crashing_client("operator", point);
+    pods(&client).list(&ListParams::default()).await.unwrap();
+    never(pods(&client).list(&ListParams::default())).await;
+    assert!(crashed.is_cancelled());
 }
 
 #[tokio::test(start_paused = true)]

@@ -202,6 +202,8 @@ async fn a_deletion_waits_for_finalizers_and_for_grace() {
     pods.create(&PostParams::default(), &kept).await.unwrap();
     let marked = pods.delete("kept", &DeleteParams::default()).await.unwrap().unwrap_left();
     assert!(marked.metadata.deletion_timestamp.is_some());
+    let more = Patch::Merge(json!({ "metadata": { "finalizers": ["test/hold", "test/late"] } }));
+    assert!(refusal(pods.patch("kept", &PatchParams::default(), &more).await).is_invalid());
     let freed = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
     pods.patch("kept", &PatchParams::default(), &freed).await.unwrap();
     assert!(pods.get_opt("kept").await.unwrap().is_none());
