@@ -6,9 +6,13 @@ use anyhow::{Context as _, Result};
 use tokio::process::Command;
 
 use crate::command::{output, program};
+use crate::files::{make_folder, missing_is_fine};
 use crate::lock::FileLock;
 use crate::progress::step;
 use crate::{hash, paths};
+
+/// Builds share buildah's store and a folder for their context, so they take turns.
+const LOCK: &str = "images";
 
 /// An image in an archive. Its tag is the hash of what it was built of, so that a new one is never taken for an old one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +50,26 @@ impl Image {
 
 /// Builds the image `name` of a Dockerfile and a folder of files, unless it was built of the same ones.
 pub async fn build(name: &str, dockerfile: &Path, folder: &Path) -> Result<Image> {
+    let _lock = FileLock::acquire(LOCK).await?;
+    build_locked(name, dockerfile, folder).await
+}
+
+/// The same, of single files: each with its name in the build's context.
+pub async fn build_of_files(name: &str, dockerfile: &Path, files: &[(&Path, &str)]) -> Result<Image> {
+    let _lock = FileLock::acquire(LOCK).await?;
+    let folder = paths::cache()?.join("context");
+    // What a killed build left.
+    std::fs::remove_dir_all(&folder).or_else(missing_is_fine)?;
+    make_folder(&folder)?;
+    for (file, name) in files {
+        std::fs::copy(file, folder.join(name)).with_context(|| format!("copy {}", file.display()))?;
+    }
+    let image = build_locked(name, dockerfile, &folder).await?;
+    std::fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
+    Ok(image)
+}
+
+async fn build_locked(name: &str, dockerfile: &Path, folder: &Path) -> Result<Image> {
     let text =
         std::fs::read_to_string(dockerfile).with_context(|| format!("read {}", dockerfile.display()))?;
     let content = hash::folder(folder).await?;
@@ -53,29 +77,12 @@ pub async fn build(name: &str, dockerfile: &Path, folder: &Path) -> Result<Image
     let archives = paths::cache()?.join("images");
     let archive = archives.join(format!("{name}-{tag}.tar"));
     let image = Image { name: name.to_owned(), tag, archive };
-    let _lock = FileLock::acquire("images").await?;
     if !image.archive.exists() {
-        std::fs::create_dir_all(&archives).with_context(|| format!("make {}", archives.display()))?;
+        make_folder(&archives)?;
         step(&format!("building image {}", image.reference()), make(&image, dockerfile, folder)).await?;
         forget_older(&archives, &image)?;
     }
     Ok(image)
-}
-
-/// The same, of single files: each with its name in the build's context.
-pub async fn build_of_files(name: &str, dockerfile: &Path, files: &[(&Path, &str)]) -> Result<Image> {
-    // One folder for each process: its content must hold still while it is hashed and built.
-    let context = paths::cache()?.join(format!("context-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&context).with_context(|| format!("make {}", context.display()))?;
-    let image = async {
-        for (file, name) in files {
-            std::fs::copy(file, context.join(name)).with_context(|| format!("copy {}", file.display()))?;
-        }
-        build(name, dockerfile, &context).await
-    }
-    .await;
-    std::fs::remove_dir_all(&context).with_context(|| format!("remove {}", context.display()))?;
-    image
 }
 
 async fn make(image: &Image, dockerfile: &Path, folder: &Path) -> Result<()> {

@@ -7,6 +7,8 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::command::{program, run};
+use crate::files::{make_folder, part};
+use crate::lock::FileLock;
 use crate::{command, hash, paths, tools};
 
 /// Variables that cargo sets for the process it runs. Build scripts that watch them would run again and again if a
@@ -32,14 +34,15 @@ pub async fn rust(package: &str, binary: &str) -> Result<PathBuf> {
 
 /// Builds the Go program in `folder`, without any library to load.
 pub async fn go(folder: &Path, name: &str) -> Result<PathBuf> {
+    let _lock = FileLock::acquire("go").await?;
     // Checkouts that differ do not overwrite each other's.
-    let out = paths::cache()?.join("go").join(hash::folder(folder).await?).join(name);
+    let folder_of_out = paths::cache()?.join("go").join(hash::folder(folder).await?);
+    let out = folder_of_out.join(name);
     if out.exists() {
         return Ok(out);
     }
-    let folder_of_out = out.parent().context("a program lies in a folder")?;
-    std::fs::create_dir_all(folder_of_out).with_context(|| format!("make {}", folder_of_out.display()))?;
-    let part = out.with_extension(format!("part{}", std::process::id()));
+    make_folder(&folder_of_out)?;
+    let part = part(&out);
     let mut build = tools::go()?;
     build.current_dir(folder).args(["build", "-trimpath", "-ldflags", "-s -w", "-o"]).arg(&part).arg(".");
     run(&mut build).await?;
