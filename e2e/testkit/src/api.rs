@@ -158,10 +158,22 @@ impl FakeApi {
         self.state().version
     }
 
+    /// Waits until there is a newer version than this one; returns it. For checks after every change.
+    pub async fn changed_since(&self, version: u64) -> u64 {
+        let mut versions = self.state().versions.subscribe();
+        let newer = versions.wait_for(|it| version < *it).await;
+        newer.map_or(version, |it| *it)
+    }
+
+    /// All objects of a kind as they are, shared with the server: for those who look often.
+    pub fn view(&self, group: &str, plural: &str) -> Vec<Arc<Value>> {
+        let state = self.state();
+        state.range(&Resource::new(group, plural), None).map(|(_, it)| Arc::clone(it)).collect()
+    }
+
     /// All objects of a kind as they are, without a request: `objects("gamekeeper.dev", "gamerooms")`.
     pub fn objects(&self, group: &str, plural: &str) -> Vec<Value> {
-        let state = self.state();
-        state.range(&Resource::new(group, plural), None).map(|(_, it)| Value::clone(it)).collect()
+        self.view(group, plural).into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
     /// One object as it is, without a request.
