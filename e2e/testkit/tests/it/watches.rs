@@ -52,7 +52,7 @@ async fn an_object_that_starts_or_stops_to_match_comes_or_goes() {
 async fn a_streaming_list_ends_with_a_bookmark() {
     let api = FakeApi::new(1);
     let pods = pods(&api.client());
-    let (changed, _) = tokio::join!(api.changed_since(0), async {
+    let (changed, ()) = tokio::join!(api.changed_since(0), async {
         pods.create(&PostParams::default(), &pod("a")).await.unwrap();
     });
     assert_eq!((changed, api.view("", "pods").len()), (api.version(), 1));
