@@ -20,6 +20,20 @@ pub enum LogFormat {
 #[error("the log filter is not valid; try `info` or `gamekeeper_operator=debug,info`")]
 pub struct BadFilter(#[from] tracing_subscriber::filter::ParseError);
 
+/// An error and all that caused it, in one line. kube's errors contain their causes already.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(it) = cause {
+        let more = it.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = it.source();
+    }
+    text
+}
+
 /// Starts logging to standard error.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), BadFilter> {
     let filter = EnvFilter::builder().parse(filter)?;

@@ -8,6 +8,10 @@ cluster:
 - apiGroups: [""]
   resources: [nodes]
   verbs: [list, watch]
+# Whether another installation, which manages a fleet, is still there. Its Lease may be anywhere.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get]
 own:
 # The leader's Lease. A name cannot restrict what does not exist yet.
 - apiGroups: [coordination.k8s.io]
@@ -16,14 +20,14 @@ own:
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [{{ include "gamekeeper.operator" . }}]
-  verbs: [get, update]
+  verbs: [update]
 watched:
 - apiGroups: [gamekeeper.dev]
   resources: [gamefleets]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [gamekeeper.dev]
   resources: [gamefleets/status]
-  verbs: [patch]
+  verbs: [update]
 - apiGroups: [gamekeeper.dev]
   resources: [gamerooms]
   verbs: [get, list, watch, delete]
@@ -35,16 +39,12 @@ watched:
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [controllerrevisions]
-  verbs: [list, create, delete]
+  verbs: [list, watch, create, delete]
 # Server-side apply creates by patch.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [create, patch]
+  verbs: [list, watch, create, patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
-# Whether another installation, which manages a fleet, is still there.
-- apiGroups: [coordination.k8s.io]
-  resources: [leases]
-  verbs: [get]
 {{- end }}

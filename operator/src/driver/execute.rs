@@ -20,6 +20,7 @@ use crate::{
     cache::{Cached as _, Change},
     clock::Clock,
     events::{Events, Notice},
+    logs,
     metrics::{self, Metrics, RoomAction},
     name::ObjectName,
     room::{Command, Event, Outcome, ServerView, status::Loss},
@@ -106,7 +107,7 @@ impl Hands {
                     namespace = pod.namespace,
                     server = pod.name,
                     room = room.key().name,
-                    error = &error as &dyn std::error::Error,
+                    error = logs::chain(&error),
                     "failed to claim a server"
                 );
                 self.looked_again(room, &pod, &server.uid, Outcome::Failed).await
@@ -163,7 +164,7 @@ impl Hands {
                 warn!(
                     namespace = key.namespace,
                     room = key.name,
-                    error = &error as &dyn std::error::Error,
+                    error = logs::chain(&error),
                     "failed to write a room's status"
                 );
                 Outcome::Failed
@@ -234,7 +235,7 @@ impl Hands {
                 warn!(
                     namespace = pod.namespace,
                     server = pod.name,
-                    error = &error as &dyn std::error::Error,
+                    error = logs::chain(&error),
                     "failed to delete a server whose room is over or gone"
                 );
                 return vec![Event::ServerAnswer { uid: server_uid, outcome: Outcome::Failed }];

@@ -32,6 +32,7 @@ use crate::{
     cache::Cached as _,
     clock::Clock,
     events::{Events, Notice},
+    logs,
     metrics::{Metrics, Outcome},
     name::ObjectName,
     server::ServerPod,
@@ -172,7 +173,7 @@ fn on_error(fleet: Arc<GameFleet>, error: &Error, context: Arc<Context>) -> Acti
         warn!(
             namespace = name.namespace,
             fleet = name.name,
-            error = error as &dyn std::error::Error,
+            error = logs::chain(error),
             ?pause,
             "failed to reconcile a fleet"
         );

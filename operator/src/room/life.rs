@@ -1,5 +1,7 @@
 //! What a room needs next: a pure function of what is known of it (I3, I4, I9).
 
+use std::cmp::Ordering;
+
 use gamekeeper_crds::{
     GameRoom, GameRoomStatus,
     room::{Phase, Recovery},
@@ -69,8 +71,11 @@ pub fn next<'a>(known: &Known<'a>, term: u32, now: Now) -> (Step, Vec<&'a Server
     }
     // Nobody was told of a claim above the status. One that died has lost nothing; of the living the
     // highest will be published, and the others are let go only when it was.
-    let is_dead = |epoch: Epoch, server: &ServerView| {
-        epoch.0 < status.epoch || status.epoch < epoch.0 && !server.is_alive()
+    let is_dead = |epoch: Epoch, server: &ServerView| match epoch.0.cmp(&status.epoch) {
+        Ordering::Less => true,
+        // Its loss is written down already.
+        Ordering::Equal => status.phase == Phase::Recovering && !server.is_alive(),
+        Ordering::Greater => !server.is_alive(),
     };
     let done = claims().filter(|(epoch, it)| is_dead(*epoch, it)).map(|(_, it)| it).collect();
     let owner = claims()

@@ -9,6 +9,8 @@ use tokio::{
 };
 use tracing::debug;
 
+use crate::logs;
+
 use super::{
     health::{Answers, Health},
     probe::Probe,
@@ -85,7 +87,7 @@ async fn ask_for_ever(uid: String, target: Target, slots: Arc<Semaphore>, report
         let Ok(_slot) = slots.acquire().await else { return };
         let answer = probe.ask(target.ip).await;
         if let Err(error) = &answer {
-            debug!(uid, error = error as &dyn std::error::Error, "probe failed");
+            debug!(uid, error = logs::chain(error), "probe failed");
         }
         answers.note(answer.is_ok(), period + probe.timeout, Instant::now());
         let health = answers.health();

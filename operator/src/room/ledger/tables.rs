@@ -1,7 +1,7 @@
 //! The ledger's tables and their indices. No decisions.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -70,7 +70,7 @@ pub(super) struct Tables {
     claims: HashMap<String, BTreeSet<String>>,
     /// Live rooms by node.
     pub(super) rooms_on: HashMap<String, usize>,
-    pub(super) waiting: HashMap<ObjectName, BTreeSet<super::waiting::Turn>>,
+    pub(super) waiting: BTreeMap<ObjectName, BTreeSet<super::waiting::Turn>>,
     due: BTreeSet<String>,
     timers: BTreeSet<(Instant, String)>,
     pub(super) changed: BTreeSet<ObjectName>,

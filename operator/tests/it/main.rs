@@ -1,0 +1,9 @@
+//! The whole operator against an API server in memory, in virtual time.
+
+mod bad_input;
+mod checker;
+mod convergence;
+mod everyday;
+mod leadership;
+mod rights;
+mod support;

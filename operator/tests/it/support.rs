@@ -1,0 +1,239 @@
+//! A cluster in memory, operators that run on it and are killed, and short words for both.
+
+use std::time::Duration;
+
+use gamekeeper_crds::{GameFleet, GameRoom, conditions, room::Phase};
+use gamekeeper_operator::{
+    admin::Readiness, clock::Clock, leader::Timing, metrics::Metrics, name::ObjectName, operator::Operator,
+};
+use gamekeeper_testkit::{
+    ClientOptions, Connection, FakeApi,
+    sim::{Cluster, ClusterOptions},
+};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const NAMESPACE: &str = "games";
+
+/// A cluster in memory.
+pub(crate) struct Stage {
+    pub(crate) api: FakeApi,
+    pub(crate) cluster: Cluster,
+    client: Client,
+}
+
+/// An operator process.
+pub(crate) struct Running {
+    pub(crate) connection: Connection,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Stage {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self::with(seed, ClusterOptions::default())
+    }
+
+    pub(crate) fn with(seed: u64, options: ClusterOptions) -> Self {
+        let api = FakeApi::new(seed);
+        let cluster = Cluster::start(&api, options);
+        let client = api.client();
+        Self { api, cluster, client }
+    }
+
+    /// Starts an operator whose requests suffer all faults.
+    pub(crate) fn operator(&self, name: &str) -> Running {
+        self.operator_with(&ClientOptions::faulty(name), "default=7000-7099", "gamekeeper-operator")
+    }
+
+    pub(crate) fn operator_with(&self, options: &ClientOptions, ranges: &str, lease: &str) -> Running {
+        let connection = self.api.connect(options);
+        let operator = Operator {
+            client: connection.client.clone(),
+            identity: options.name.clone(),
+            lease: ObjectName::new("gamekeeper-system", lease),
+            namespaces: Vec::new(),
+            ranges: ranges.parse().unwrap(),
+            timing: Timing::DEFAULT,
+            clock: Clock::simulated(self.api.now()),
+            metrics: Metrics::default(),
+            readiness: Readiness::default(),
+        };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(operator.run(stop.clone()));
+        Running { connection, stop, task }
+    }
+
+    pub(crate) fn fleets(&self) -> Api<GameFleet> {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    pub(crate) fn rooms(&self) -> Api<GameRoom> {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    pub(crate) async fn create_fleet(&self, name: &str, change: Value) -> GameFleet {
+        let mut fleet = json!({
+            "apiVersion": "gamekeeper.dev/v1alpha1", "kind": "GameFleet",
+            "metadata": { "name": name },
+            "spec": {
+                "replicas": 3, "admission": "Open",
+                "ports": [{ "name": "game", "containerPort": 7777 }],
+                "template": {
+                    "metadata": { "labels": { "build": "1" } },
+                    "spec": { "containers": [{ "name": "server", "image": "arena" }] },
+                },
+            },
+        });
+        json_patch::merge(&mut fleet, &change);
+        let fleet = serde_json::from_value(fleet).unwrap();
+        self.fleets().create(&PostParams::default(), &fleet).await.unwrap()
+    }
+
+    pub(crate) async fn patch_fleet(&self, name: &str, patch: Value) {
+        self.fleets().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    pub(crate) async fn create_room(&self, name: &str, change: Value) -> GameRoom {
+        let mut room = json!({
+            "apiVersion": "gamekeeper.dev/v1alpha1", "kind": "GameRoom",
+            "metadata": { "name": name },
+            "spec": { "fleetName": "arena" },
+        });
+        json_patch::merge(&mut room, &change);
+        let room = serde_json::from_value(room).unwrap();
+        self.rooms().create(&PostParams::default(), &room).await.unwrap()
+    }
+
+    pub(crate) async fn delete_room(&self, name: &str) {
+        let _ = self.rooms().delete(name, &DeleteParams::default()).await;
+    }
+
+    pub(crate) fn fleet(&self, name: &str) -> Option<GameFleet> {
+        let found = self.api.object("gamekeeper.dev", "gamefleets", NAMESPACE, name)?;
+        Some(serde_json::from_value(found).unwrap())
+    }
+
+    pub(crate) fn room(&self, name: &str) -> Option<GameRoom> {
+        let found = self.api.object("gamekeeper.dev", "gamerooms", NAMESPACE, name)?;
+        Some(serde_json::from_value(found).unwrap())
+    }
+
+    pub(crate) fn phase(&self, room: &str) -> Option<Phase> {
+        Some(self.room(room)?.status.unwrap_or_default().phase)
+    }
+
+    /// The pod that a room's status names.
+    pub(crate) fn server_of(&self, room: &str) -> Option<String> {
+        Some(self.room(room)?.status?.server?.pod_name)
+    }
+
+    pub(crate) fn pods(&self) -> Vec<Value> {
+        self.api.objects("", "pods")
+    }
+
+    /// Status, reason and message of a fleet's condition.
+    pub(crate) fn fleet_condition(&self, fleet: &str, type_: &str) -> (String, String, String) {
+        let status = self.fleet(fleet).and_then(|it| it.status).unwrap_or_default();
+        let found = conditions::find(&status.conditions, type_);
+        found.map(|it| (it.status.clone(), it.reason.clone(), it.message.clone())).unwrap_or_default()
+    }
+
+    /// Status, reason and message of a room's condition.
+    pub(crate) fn room_condition(&self, room: &str, type_: &str) -> (String, String, String) {
+        let status = self.room(room).and_then(|it| it.status).unwrap_or_default();
+        let found = conditions::find(&status.conditions, type_);
+        found.map(|it| (it.status.clone(), it.reason.clone(), it.message.clone())).unwrap_or_default()
+    }
+
+    pub(crate) fn ready(&self, fleet: &str) -> i32 {
+        self.fleet(fleet).and_then(|it| it.status).unwrap_or_default().ready_replicas
+    }
+
+    /// Waits in virtual time; on failure says what is the case.
+    pub(crate) async fn eventually(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        self.within(Duration::from_mins(2), what, holds).await;
+    }
+
+    pub(crate) async fn within(&self, patience: Duration, what: &str, holds: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + patience;
+        while !holds(self) {
+            assert!(Instant::now() < deadline, "waited in vain until {what}\n{}", self.picture());
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What is the case, for who reads of a failure.
+    pub(crate) fn picture(&self) -> String {
+        let show = |objects: Vec<Value>| -> String {
+            let line = |it: Value| {
+                format!("  {} {} {}\n", it["metadata"]["name"], it["metadata"]["annotations"], it["status"])
+            };
+            objects.into_iter().map(line).collect()
+        };
+        format!(
+            "fleets:\n{}rooms:\n{}pods:\n{}requests:\n{}",
+            show(self.api.objects("gamekeeper.dev", "gamefleets")),
+            show(self.api.objects("gamekeeper.dev", "gamerooms")),
+            show(self.pods()),
+            self.api.tail(25)
+        )
+    }
+
+    /// Nothing but the Lease is written in this time.
+    pub(crate) async fn assert_at_rest(&self, time: Duration) {
+        let mark = self.api.mark();
+        sleep(time).await;
+        let writes: Vec<String> = self
+            .api
+            .writes_since(mark)
+            .into_iter()
+            .filter(|it| it.resource != "leases" && it.client != "cluster")
+            .map(|it| format!("{it:?}"))
+            .collect();
+        assert!(writes.is_empty(), "written at rest: {writes:#?}\n{}", self.picture());
+    }
+}
+
+impl Running {
+    /// SIGKILL: nothing of it goes on.
+    pub(crate) fn kill(self) {
+        self.task.abort();
+    }
+
+    /// SIGTERM.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(5), self.task)
+            .await
+            .expect("stops when it is told to")
+            .unwrap();
+    }
+}
+
+/// A fleet that is ready, and an operator that keeps it so.
+pub(crate) async fn ready_stage(seed: u64, replicas: i32) -> (Stage, Running) {
+    let stage = Stage::new(seed);
+    let operator = stage.operator("operator-1");
+    stage.create_fleet("arena", json!({ "spec": { "replicas": replicas } })).await;
+    stage.eventually("all servers are ready", |it| it.ready("arena") == replicas).await;
+    (stage, operator)
+}
+
+/// The name of a pod.
+pub(crate) fn name(pod: &Value) -> &str {
+    pod["metadata"]["name"].as_str().unwrap()
+}
+
+/// Anything that has come from the API server has a uid.
+pub(crate) fn uid(object: &impl kube::ResourceExt) -> String {
+    object.uid().unwrap()
+}
