@@ -27,6 +27,7 @@ mod faults;
 mod log;
 mod owners;
 mod patch;
+pub mod promises;
 mod resource;
 mod rules;
 mod selector;

@@ -8,6 +8,7 @@ use std::{
 
 use gamekeeper_crds::{GameRoom, room::Phase};
 use gamekeeper_testkit::FakeApi;
+use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -67,12 +68,13 @@ impl Checker {
 
 impl Memory {
     fn look(&mut self, api: &FakeApi, excused: &BTreeSet<String>) -> Vec<String> {
-        let pods = api.objects("", "pods");
+        let pods = api.view("", "pods");
         let mut broken = Vec::new();
         let mut hosts: BTreeMap<String, String> = BTreeMap::new();
         let mut matches = BTreeMap::new();
-        for room in api.objects("gamekeeper.dev", "gamerooms") {
-            let room: GameRoom = serde_json::from_value(room).unwrap();
+        let rooms = api.view("gamekeeper.dev", "gamerooms");
+        for room in &rooms {
+            let room: GameRoom = GameRoom::deserialize(&**room).unwrap();
             let (name, uid) = (room.metadata.name.clone().unwrap(), room.metadata.uid.clone().unwrap());
             let status = room.status.unwrap_or_default();
             let epoch = self.epochs.insert(uid.clone(), status.epoch).unwrap_or_default();
@@ -95,7 +97,7 @@ impl Memory {
         }
         for (uid, (name, pod)) in &self.matches {
             let still = matches.get(uid).is_some_and(|(_, now)| now == pod);
-            let exists = self.exists(api, uid);
+            let exists = !self.over.contains(uid) && rooms.iter().any(|it| it["metadata"]["uid"] == **uid);
             let found = pods.iter().find(|it| it["metadata"]["name"] == **pod);
             let lives = found.is_some_and(|it| !has_ended(it));
             let is_deleting = found.is_none_or(|it| it["metadata"]["deletionTimestamp"].is_string());
@@ -105,11 +107,6 @@ impl Memory {
         }
         self.matches = matches;
         broken
-    }
-
-    fn exists(&self, api: &FakeApi, uid: &str) -> bool {
-        let rooms = api.objects("gamekeeper.dev", "gamerooms");
-        !self.over.contains(uid) && rooms.iter().any(|it| it["metadata"]["uid"] == *uid)
     }
 }
 

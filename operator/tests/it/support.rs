@@ -165,9 +165,12 @@ impl Stage {
 
     pub(crate) async fn within(&self, patience: Duration, what: &str, holds: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + patience;
+        let mut version = self.api.version();
         while !holds(self) {
+            // Only a change can make it true.
+            let changed = tokio::time::timeout_at(deadline, self.api.changed_since(version)).await;
+            version = changed.unwrap_or(version);
             assert!(Instant::now() < deadline, "waited in vain until {what}\n{}", self.picture());
-            sleep(Duration::from_millis(50)).await;
         }
     }
 

@@ -5,6 +5,7 @@
 mod cluster;
 mod faults;
 mod objects;
+mod promises;
 mod refusals;
 mod support;
 mod watches;
