@@ -176,12 +176,12 @@ impl Ledger {
     /// Looks at one room afresh.
     fn settle(&mut self, uid: &str, now: Now, commands: &mut Vec<Command>) {
         let Some(entry) = self.tables.room(uid) else { return };
-        if !self.tables.is_ours(entry) {
-            return self.tables.unqueue(uid);
+        if !self.tables.is_ours(entry) || is_over(&entry.room) {
+            self.tables.unqueue(uid);
         }
-        if entry.is_busy {
+        let Some(entry) = self.tables.room(uid).filter(|it| self.tables.is_ours(it) && !it.is_busy) else {
             return;
-        }
+        };
         if let Some(again) = entry.retry_at.filter(|it| now.instant < *it) {
             return self.tables.wake(uid, again);
         }

@@ -215,6 +215,34 @@ fn i3_the_highest_claim_is_published_and_only_then_the_lower_one_released() {
 }
 
 #[test]
+fn a_claim_that_died_before_it_was_published_is_let_go_and_never_published() {
+    let mut desk = Desk::open();
+    let room = room("duel", json!({}));
+    let mut dead = claimed_by(&server("a", "node-1"), &room, Epoch::new(3, 900));
+    dead.state = ServerState::Ended(Exit { code: 0 });
+    desk.on(Event::Server(dead));
+    desk.room(&room);
+    let commands = desk.on(Event::ServerAnswer { uid: "uid-a".into(), outcome: Outcome::Done });
+    assert!(
+        matches!(&commands[..], [Command::Release { server_uid, .. }] if server_uid == "uid-a"),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn a_room_that_waits_lets_go_of_what_was_claimed_for_it_long_ago() {
+    let mut desk = Desk::open();
+    let status = json!({ "phase": "Recovering", "epoch": Epoch::new(3, 5).0 });
+    desk.on(Event::Server(claimed_by(&server("a", "node-1"), &room("duel", json!({})), Epoch::new(3, 4))));
+    desk.room(&room("duel", json!({ "status": status })));
+    let commands = desk.on(Event::ServerAnswer { uid: "uid-a".into(), outcome: Outcome::Done });
+    assert!(
+        matches!(&commands[..], [Command::Release { server_uid, .. }] if server_uid == "uid-a"),
+        "{commands:?}"
+    );
+}
+
+#[test]
 fn i2_a_leader_that_hears_of_a_later_term_steps_down_and_does_nothing_more() {
     let mut desk = Desk::open();
     let later = claimed_by(&server("a", "node-1"), &room("duel", json!({})), Epoch::new(4, 1));

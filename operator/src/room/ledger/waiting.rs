@@ -123,7 +123,8 @@ impl Ledger {
 
     /// Writes down why a room waits: after [`PATIENCE`], and again when the reason is another.
     pub(super) fn tell_waiting(&mut self, uid: &str, now: Now, commands: &mut Vec<Command>) {
-        let Some(entry) = self.tables.room(uid).filter(|it| !it.is_busy) else { return };
+        let can_act = |it: &&RoomEntry| !it.is_busy && it.retry_at.is_none_or(|at| at <= now.instant);
+        let Some(entry) = self.tables.room(uid).filter(can_act) else { return };
         let Some(place) = entry.waits else { return };
         // A room that lost its server is told at once: its players are there already.
         let is_lost = entry.room.status.as_ref().is_some_and(|it| !it.endpoints.is_empty());
