@@ -87,8 +87,8 @@ impl Server {
 pub fn plan(valid: &Valid, newest: &str, servers: &[Server], now: Instant) -> Plan {
     let mut plan = Plan::default();
     let ended = servers.iter().filter(|it| !it.pod.is_deleting && !it.is_busy() && it.pod.exit().is_some());
-    let (braked, lapsed) = brake::sort(ended, now, &mut plan.wake);
-    let failing = brake::failing(servers, valid, now, &mut plan.wake);
+    let (braked, lapsed) = brake::sort(ended, newest, now, &mut plan.wake);
+    let failing = brake::failing(servers, valid, newest, now, &mut plan.wake);
     let is_failing = |it: &&Server| failing.iter().any(|failed| failed.uid == it.pod.uid);
 
     let active: Vec<&Server> = servers.iter().filter(|it| it.is_active() && !is_failing(it)).collect();
@@ -107,7 +107,8 @@ pub fn plan(valid: &Valid, newest: &str, servers: &[Server], now: Instant) -> Pl
     failures.resize(failures.len().max(missing.min(room)), 0);
     failures.truncate(missing.min(room));
 
-    plan.census = census(valid, newest, &active, &braked, &failing);
+    let past = active.iter().map(|it| brake::past_failures(it, now, &mut plan.wake)).max();
+    plan.census = census(valid, newest, &active, &braked, &failing, past.unwrap_or_default());
     plan.delete.extend(lapsed.iter().chain(&failing).map(|it| it.doomed.clone()));
     plan.delete.extend(select::excess(valid, newest, &active, &braked));
     plan.create = failures;
@@ -120,9 +121,10 @@ fn census(
     active: &[&Server],
     braked: &[brake::Failed],
     failing: &[brake::Failed],
+    past: u32,
 ) -> Census {
     let count = |what: &dyn Fn(&Server) -> bool| active.iter().filter(|it| what(it)).count();
-    let past = active.iter().map(|it| it.pod.failures);
+    let present = braked.iter().chain(failing).map(|it| it.failures);
     Census {
         desired: valid.desired,
         active: active.len(),
@@ -130,7 +132,7 @@ fn census(
         updated: count(&|it| it.is_of(newest)),
         busy: count(&Server::is_busy),
         braked: braked.len(),
-        failures: past.chain(braked.iter().chain(failing).map(|it| it.failures)).max().unwrap_or_default(),
+        failures: present.fold(past, u32::max),
         min_available: valid.desired.saturating_sub(valid.max_unavailable),
     }
 }

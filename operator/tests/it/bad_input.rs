@@ -1,1 +1,4 @@
-//!
+//! What goes wrong around the operator: each gets its condition, event or message, nothing stops,
+//! nothing is lost, and mending the input mends the state.
+
+mod servers;

@@ -5,5 +5,6 @@ mod checker;
 mod convergence;
 mod everyday;
 mod leadership;
+mod neighbour;
 mod rights;
 mod support;

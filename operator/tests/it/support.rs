@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gamekeeper_crds::{GameFleet, GameRoom, conditions, room::Phase};
+use gamekeeper_crds::{GameFleet, GameRoom, conditions, labels, room::Phase};
 use gamekeeper_operator::{
     admin::Readiness, clock::Clock, leader::Timing, metrics::Metrics, name::ObjectName, operator::Operator,
 };
@@ -81,6 +81,10 @@ impl Stage {
     }
 
     pub(crate) async fn create_fleet(&self, name: &str, change: Value) -> GameFleet {
+        self.create_fleet_in(NAMESPACE, name, change).await
+    }
+
+    pub(crate) async fn create_fleet_in(&self, namespace: &str, name: &str, change: Value) -> GameFleet {
         let mut fleet = json!({
             "apiVersion": "gamekeeper.dev/v1alpha1", "kind": "GameFleet",
             "metadata": { "name": name },
@@ -95,14 +99,23 @@ impl Stage {
         });
         json_patch::merge(&mut fleet, &change);
         let fleet = serde_json::from_value(fleet).unwrap();
-        self.fleets().create(&PostParams::default(), &fleet).await.unwrap()
+        let fleets = Api::<GameFleet>::namespaced(self.client.clone(), namespace);
+        fleets.create(&PostParams::default(), &fleet).await.unwrap()
     }
 
     pub(crate) async fn patch_fleet(&self, name: &str, patch: Value) {
         self.fleets().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
     }
 
+    pub(crate) async fn delete_fleet(&self, name: &str) {
+        self.fleets().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
     pub(crate) async fn create_room(&self, name: &str, change: Value) -> GameRoom {
+        self.create_room_in(NAMESPACE, name, change).await
+    }
+
+    pub(crate) async fn create_room_in(&self, namespace: &str, name: &str, change: Value) -> GameRoom {
         let mut room = json!({
             "apiVersion": "gamekeeper.dev/v1alpha1", "kind": "GameRoom",
             "metadata": { "name": name },
@@ -110,7 +123,8 @@ impl Stage {
         });
         json_patch::merge(&mut room, &change);
         let room = serde_json::from_value(room).unwrap();
-        self.rooms().create(&PostParams::default(), &room).await.unwrap()
+        let rooms = Api::<GameRoom>::namespaced(self.client.clone(), namespace);
+        rooms.create(&PostParams::default(), &room).await.unwrap()
     }
 
     pub(crate) async fn delete_room(&self, name: &str) {
@@ -138,6 +152,40 @@ impl Stage {
 
     pub(crate) fn pods(&self) -> Vec<Value> {
         self.api.objects("", "pods")
+    }
+
+    /// The pods that say they are of this fleet.
+    pub(crate) fn pods_of(&self, fleet: &str) -> Vec<Value> {
+        let is_its = |it: &Value| {
+            it["metadata"]["namespace"] == NAMESPACE && it["metadata"]["labels"][labels::FLEET] == fleet
+        };
+        self.pods().into_iter().filter(is_its).collect()
+    }
+
+    /// The note of an event with this reason about an object with this name.
+    pub(crate) fn event(&self, about: &str, reason: &str) -> Option<String> {
+        let events = self.api.objects("events.k8s.io", "events");
+        let found = events.iter().find(|it| it["regarding"]["name"] == about && it["reason"] == reason)?;
+        found["note"].as_str().map(str::to_owned)
+    }
+
+    /// Whether the room runs on a server that lives and carries its claim.
+    pub(crate) fn is_played(&self, room: &str) -> bool {
+        let Some(room) = self.room(room) else { return false };
+        let status = room.status.clone().unwrap_or_default();
+        let Some(server) = status.server.filter(|_| status.phase == Phase::Running) else { return false };
+        self.cluster.running().iter().any(|it| {
+            it.uid == server.pod_uid
+                && it.annotations.get(labels::ROOM_UID).map(String::as_str) == Some(&*uid(&room))
+                && it.annotations.get(labels::EPOCH) == Some(&status.epoch.to_string())
+        })
+    }
+
+    /// Creates a room and waits until it is played.
+    pub(crate) async fn play(&self, room: &str) -> String {
+        self.create_room(room, json!({})).await;
+        self.eventually("the room is played", |it| it.is_played(room)).await;
+        self.server_of(room).unwrap()
     }
 
     /// Status, reason and message of a fleet's condition.

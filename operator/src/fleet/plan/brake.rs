@@ -30,15 +30,19 @@ pub(super) struct Failed {
 }
 
 /// Ended servers: those whose replacement must wait, and those whose time has come.
+///
+/// Who failed under another revision says nothing of the newest: its replacement is a first try.
 pub(super) fn sort<'a>(
     ended: impl Iterator<Item = &'a Server>,
+    newest: &str,
     now: Instant,
     wake: &mut Option<Instant>,
 ) -> (Vec<Failed>, Vec<Failed>) {
     let (mut braked, mut lapsed) = (Vec::new(), Vec::new());
     for server in ended {
-        let failed = failed(server, "its server has ended");
-        let due = server.history.ended.unwrap_or(now) + RESTART.after(failed.failures - 1);
+        let failed = failed(server, newest, "its server has ended");
+        let pause = RESTART.after(failed.failures.saturating_sub(1));
+        let due = server.history.ended.unwrap_or(now) + pause;
         if now < due {
             earlier(wake, due);
             braked.push(failed);
@@ -53,6 +57,7 @@ pub(super) fn sort<'a>(
 pub(super) fn failing(
     servers: &[Server],
     valid: &Valid,
+    newest: &str,
     now: Instant,
     wake: &mut Option<Instant>,
 ) -> Vec<Failed> {
@@ -86,12 +91,12 @@ pub(super) fn failing(
                 }
             }
         };
-        failing.push(failed(server, why));
+        failing.push(failed(server, newest, why));
     }
     failing
 }
 
-fn failed(server: &Server, why: &'static str) -> Failed {
+fn failed(server: &Server, newest: &str, why: &'static str) -> Failed {
     let history = &server.history;
     let stood = history
         .ready
@@ -100,6 +105,18 @@ fn failed(server: &Server, why: &'static str) -> Failed {
     Failed {
         uid: server.pod.uid.clone(),
         doomed: Doomed::new(server, why),
-        failures: before.saturating_add(1),
+        failures: if server.is_of(newest) { before.saturating_add(1) } else { 0 },
     }
+}
+
+/// Failures in a row before this server, until it has stood long enough to have broken the row.
+pub(super) fn past_failures(server: &Server, now: Instant, wake: &mut Option<Instant>) -> u32 {
+    let stable = server.history.ready.filter(|_| server.is_ready()).map(|it| it + STABLE_AFTER);
+    if stable.is_some_and(|it| it <= now) {
+        return 0;
+    }
+    if let Some(at) = stable.filter(|_| CRASH_LOOP_AFTER <= server.pod.failures) {
+        earlier(wake, at);
+    }
+    server.pod.failures
 }

@@ -91,7 +91,7 @@ fn candidates<'a>(valid: &Valid, newest: &str, active: &[&'a Server]) -> Vec<&'a
         *pods.entry(node).or_default() += 1;
     }
     let mut free: Vec<&Server> = active.iter().copied().filter(|it| !it.is_busy()).collect();
-    free.sort_by_key(|it| {
+    free.sort_by_cached_key(|it| {
         let node = it.pod.node.as_deref();
         let rank = match valid.strategy {
             PlacementStrategy::Packed => rooms.get(&node).copied().unwrap_or_default(),

@@ -175,6 +175,27 @@ fn a_server_that_was_ready_for_long_starts_the_count_of_failures_anew() {
 }
 
 #[test]
+fn a_new_revision_does_not_wait_for_the_failures_of_an_older_one() {
+    let now = Instant::now();
+    let servers = [server("a", now).old().ended(1, 9, now)];
+    let made = plan(&valid(1, 1, 1), NEW, &servers, now);
+    assert_eq!(
+        (made.census.failures, deleted(&made), made.create.as_slice()),
+        (0, vec!["a"], [0].as_slice())
+    );
+}
+
+#[test]
+fn who_has_stood_for_long_has_ended_the_crash_loop() {
+    let now = Instant::now();
+    let servers = [server("a", now).with(|it| it.failures = 9)];
+    let early = plan(&valid(1, 1, 1), NEW, &servers, now);
+    assert_eq!((early.census.failures, early.wake), (9, Some(now + Duration::from_mins(5))));
+    let late = plan(&valid(1, 1, 1), NEW, &servers, now + Duration::from_mins(5));
+    assert_eq!((late.census.failures, late.wake), (0, None));
+}
+
+#[test]
 fn an_ended_server_with_a_claim_is_the_ledgers_and_is_replaced_at_once() {
     let now = Instant::now();
     let servers = [server("a", now).busy().ended(0, 0, now)];
