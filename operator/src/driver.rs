@@ -4,7 +4,11 @@
 mod execute;
 mod intake;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{Stream, StreamExt as _, stream::FuturesUnordered};
 use gamekeeper_crds::GameFleet;
@@ -15,7 +19,7 @@ use kube::{
         watcher,
     },
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tracing::info;
 
 use crate::{
@@ -32,6 +36,13 @@ use crate::{
 /// Requests for rooms in flight. Each is a connection of its own; with more, a busy API server
 /// spends its time on handshakes.
 const REQUESTS_MAX: usize = 16;
+
+/// News of one fleet that come within this time are looked at once. Counted from the first of them:
+/// kube's debounce counts from the last, and a fleet that always has news would never be looked at.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Gauges are counted this long after something changed, not with every change.
+const COUNT_AFTER: Duration = Duration::from_secs(1);
 
 /// What the main loop is made of.
 pub struct Driver {
@@ -51,6 +62,16 @@ pub struct Driver {
     pub later: VecDeque<Command>,
     /// Somebody has acted under a later term.
     pub is_succeeded: bool,
+    pub agenda: Agenda,
+}
+
+/// What is to be done soon, but not at once.
+#[derive(Debug, Default)]
+pub struct Agenda {
+    /// Fleets that something happened to.
+    fleets: BTreeSet<ObjectName>,
+    trigger_at: Option<Instant>,
+    count_at: Option<Instant>,
 }
 
 impl Driver {
@@ -76,11 +97,14 @@ impl Driver {
                 Some(report) = reports.recv() => self.take_report(report),
                 Some(fleet) = changed.recv() => self.take_fleet(&fleet),
                 () = sleep_until(wakeup) => self.tell(vec![Event::Tick]),
+                () = sleep_until(self.agenda.trigger_at) => self.trigger_fleets(),
+                () = sleep_until(self.agenda.count_at) => self.count(),
             }
             if self.is_succeeded {
                 return;
             }
-            self.trigger_fleets();
+            let changed = self.world.write().ledger.take_changed_fleets();
+            changed.iter().for_each(|it| self.trigger(it));
         }
     }
 
@@ -113,17 +137,20 @@ impl Driver {
         }
     }
 
-    /// Wakes the controller of fleets whose rooms or servers have changed.
+    /// Wakes the controller for the fleets that something happened to.
     fn trigger_fleets(&mut self) {
-        let changed = self.world.write().ledger.take_changed_fleets();
-        for fleet in changed {
-            self.trigger(&fleet);
+        self.agenda.trigger_at = None;
+        for fleet in std::mem::take(&mut self.agenda.fleets) {
+            // The fleet controller ends only together with us.
+            let _ = self.triggers.send(ObjectRef::new(&fleet.name).within(&fleet.namespace));
         }
     }
 
-    fn trigger(&self, fleet: &ObjectName) {
-        // The fleet controller ends only together with us.
-        let _ = self.triggers.send(ObjectRef::new(&fleet.name).within(&fleet.namespace));
+    /// Something happened to a fleet.
+    fn trigger(&mut self, fleet: &ObjectName) {
+        self.agenda.fleets.insert(fleet.clone());
+        self.agenda.trigger_at.get_or_insert_with(|| Instant::now() + GATHER);
+        self.agenda.count_at.get_or_insert_with(|| Instant::now() + COUNT_AFTER);
     }
 
     /// Once every watch has listed all there is, the ledger may decide.
@@ -155,7 +182,8 @@ impl Driver {
     }
 
     /// Counts for the gauges.
-    fn count(&self) {
+    fn count(&mut self) {
+        self.agenda.count_at = None;
         let world = self.world.read();
         let (mut ready, mut not_ready, mut busy) = (0, 0, 0);
         for pod in world.pods.iter().filter(|it| it.exit().is_none() && !it.is_deleting) {
@@ -175,7 +203,7 @@ impl Driver {
     }
 }
 
-async fn sleep_until(wakeup: Option<tokio::time::Instant>) {
+async fn sleep_until(wakeup: Option<Instant>) {
     match wakeup {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::{
     admin::Readiness,
     clock::Clock,
-    driver::Driver,
+    driver::{Agenda, Driver},
     events::Events,
     fleet::{self, controller, ports::Ranges},
     leader::{Elector, Fence, Timing, fenced},
@@ -114,6 +114,7 @@ impl Operator {
             urgent: std::collections::VecDeque::new(),
             later: std::collections::VecDeque::new(),
             is_succeeded: false,
+            agenda: Agenda::default(),
         };
         let triggered = stream::unfold(triggered, async |mut it| Some((it.recv().await?, it)));
         let news = watch::everything(&client, &self.namespaces, &self.metrics);

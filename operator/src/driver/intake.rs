@@ -71,13 +71,12 @@ impl Driver {
         if is_complete {
             self.sync();
         }
-        self.count();
     }
 
     pub(super) fn take_report(&mut self, report: Report) {
-        let Report { uid, health } = report;
+        let Report { pod, uid, health } = report;
         self.world.write().set_health(&uid, health);
-        let pod = self.world.read().pods.iter().find(|it| it.uid == uid).cloned();
+        let pod = self.world.read().pods.get(&pod).filter(|it| it.uid == uid).cloned();
         if let Some(pod) = pod {
             self.server_changed(&pod);
         }
@@ -155,7 +154,7 @@ impl Driver {
         let ip = pod.ip.as_ref().and_then(|it| it.parse::<IpAddr>().ok());
         match (probe, ip) {
             (Some(probe), Some(ip)) if pod.process == Process::Running => {
-                self.prober.watch(&pod.uid, Target { ip, probe });
+                self.prober.watch(&pod.uid, Target { pod: pod.key(), ip, probe });
             }
             _ => self.prober.forget(&pod.uid),
         }

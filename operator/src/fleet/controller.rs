@@ -42,8 +42,8 @@ use crate::{
 /// Fleets worked on at once.
 const RECONCILES_MAX: u16 = 8;
 
-/// News of one fleet that come within this time are looked at once.
-const DEBOUNCE: Duration = Duration::from_millis(20);
+/// How soon a fleet is looked at again after something was done to it.
+const PROGRESS: Duration = Duration::from_millis(20);
 
 /// How soon a fleet that another operator manages is looked at again.
 const LOOK_AGAIN_AT_THEIRS: Duration = Duration::from_secs(5);
@@ -84,7 +84,7 @@ pub async fn run(
     context: Arc<Context>,
 ) {
     let requests = triggers.map(|it| Ok::<ReconcileRequest<GameFleet>, std::convert::Infallible>(it.into()));
-    let config = controller::Config::default().concurrency(RECONCILES_MAX).debounce(DEBOUNCE);
+    let config = controller::Config::default().concurrency(RECONCILES_MAX);
     applier(|fleet, context| reconcile(fleet, context).boxed(), on_error, context, store, requests, config)
         .for_each(|result| {
             match result {
@@ -147,7 +147,7 @@ async fn reconcile(fleet: Arc<GameFleet>, context: Arc<Context>) -> Result<Actio
     };
     let wake = plan.wake.map(|it| it.saturating_duration_since(now));
     // What was done is not in the status yet: the caches know it already.
-    let progress = (0 < applied.created + applied.deleted).then_some(DEBOUNCE);
+    let progress = (0 < applied.created + applied.deleted).then_some(PROGRESS);
     let next = [again, wake, rewrite, progress].into_iter().flatten().min();
     Ok(next.map_or_else(Action::await_change, Action::requeue))
 }

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tracing::debug;
 
-use crate::logs;
+use crate::{logs, name::ObjectName};
 
 use super::{
     health::{Answers, Health},
@@ -28,6 +28,7 @@ const REPORTS_MAX: usize = 1024;
 /// A server's health has changed.
 #[derive(Debug)]
 pub struct Report {
+    pub pod: ObjectName,
     pub uid: String,
     pub health: Health,
 }
@@ -43,6 +44,7 @@ pub struct Prober {
 /// Whom to ask, and what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    pub pod: ObjectName,
     pub ip: IpAddr,
     pub probe: Arc<Probe>,
 }
@@ -93,7 +95,7 @@ async fn ask_for_ever(uid: String, target: Target, slots: Arc<Semaphore>, report
         let health = answers.health();
         if health != reported {
             reported = health;
-            if reports.send(Report { uid: uid.clone(), health }).await.is_err() {
+            if reports.send(Report { pod: target.pod.clone(), uid: uid.clone(), health }).await.is_err() {
                 return;
             }
         }
