@@ -192,4 +192,19 @@ mod tests {
         let long = next(&[], &[Verdict::new(PLACED, false, reason::NO_FLEET, "ä".repeat(5000))], None, at(1));
         assert_eq!(long[0].message.chars().count(), MESSAGE_MAX + 1);
     }
+
+    #[test]
+    fn the_manual_lists_every_type_and_reason() {
+        let manual = include_str!("../../docs/operations.md");
+        let table = manual.split("<!-- conditions:begin -->").nth(1).unwrap();
+        let constants = include_str!("conditions.rs").lines().filter_map(|it| {
+            let value = it.trim().strip_prefix("pub const ")?.split_once(": &str = \"")?.1;
+            value.strip_suffix("\";")
+        });
+        let constants: Vec<&str> = constants.collect();
+        assert!(20 < constants.len());
+        for constant in constants {
+            assert!(table.contains(&format!("`{constant}`")), "{constant} is not in docs/operations.md");
+        }
+    }
 }

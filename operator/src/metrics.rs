@@ -254,3 +254,22 @@ impl Metrics {
         self.0.writes_queued.set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_lists_every_metric_with_its_meaning() {
+        let manual = include_str!("../../docs/operations.md");
+        let metrics = Metrics::default().encode().unwrap();
+        let helps = metrics.lines().filter_map(|it| it.strip_prefix("# HELP ")?.split_once(' '));
+        let helps: Vec<(&str, &str)> = helps.collect();
+        assert!(10 < helps.len());
+        for (name, meaning) in helps {
+            let row = manual.lines().find(|it| it.starts_with(&format!("| `{name}")));
+            let row = row.unwrap_or_else(|| panic!("{name} is not in docs/operations.md"));
+            assert!(row.contains(meaning.trim_end_matches('.')), "{row} does not say: {meaning}");
+        }
+    }
+}
