@@ -1,7 +1,9 @@
 //! The commands of `gk`, one file each.
 
+mod demo;
 mod down;
 mod fault;
+mod format;
 mod up;
 
 use anyhow::Result;
@@ -19,6 +21,7 @@ pub struct Gk {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Demo(demo::Demo),
     Up(up::Up),
     Down(down::Down),
     Fault(fault::Fault),
@@ -28,6 +31,7 @@ impl Gk {
     /// Does what the command line says.
     pub async fn run(self) -> Result<()> {
         match self.verb {
+            Verb::Demo(demo) => demo.run().await,
             Verb::Up(up) => up.run().await,
             Verb::Down(down) => down.run().await,
             Verb::Fault(fault) => fault.run().await,

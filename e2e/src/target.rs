@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use kube::Client;
 
 use crate::cluster::{Cluster, Slot, Wish, client};
@@ -34,9 +34,15 @@ impl Target {
 
     /// Brings the cluster up if it is ours.
     pub async fn up(self) -> Result<Reached> {
+        self.up_as(Wish::default()).await
+    }
+
+    /// The same, as wished; what is not ours cannot be.
+    pub async fn up_as(self, wish: Wish) -> Result<Reached> {
         match self {
-            Self::Ours(slot) => Cluster::up(slot, Wish::default()).await.map(Reached::Ours),
+            Self::Ours(slot) => Cluster::up(slot, wish).await.map(Reached::Ours),
             Self::Foreign(kubeconfig) => {
+                ensure!(wish == Wish::default(), "KUBECONFIG names a cluster that is not ours to size");
                 let reached = Reached::Foreign { kubeconfig };
                 match reached.client().await?.apiserver_version().await {
                     Ok(_) => Ok(reached),

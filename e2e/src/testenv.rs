@@ -25,12 +25,12 @@ use kube::Client;
 use tokio::sync::OnceCell;
 
 use crate::chart::OperatorImage;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Wish};
 use crate::kubectl::Kubectl;
-use crate::target::Reached;
+use crate::target::{Reached, Target};
 
 pub use namespace::Namespace;
-pub use prepare::{operator_image, udp_server_image};
+pub use prepare::{operator_image, prepare, udp_server_image};
 pub use scenario::scenario;
 
 /// The shared cluster: of KUBECONFIG, else ours in slot 0.
@@ -40,13 +40,17 @@ pub struct Env {
     client: Client,
 }
 
-/// What is prepared once for a process.
+/// A cluster in which everything is that scenarios need.
 #[derive(Clone, Debug)]
-struct Prepared {
-    cluster: Reached,
-    kubectl: Kubectl,
-    operator: OperatorImage,
-    udp_server: String,
+pub struct Prepared {
+    /// How to reach it.
+    pub cluster: Reached,
+    /// `kubectl` with the administrator's rights.
+    pub kubectl: Kubectl,
+    /// The operator that the chart runs.
+    pub operator: OperatorImage,
+    /// The image of a UDP server that knows nothing of Gamekeeper.
+    pub udp_server: String,
 }
 
 impl Env {
@@ -55,7 +59,7 @@ impl Env {
     pub async fn shared() -> Result<Self> {
         static PREPARED: OnceCell<Result<Prepared, String>> = OnceCell::const_new();
         let prepared = PREPARED
-            .get_or_init(async || prepare::prepare().await.map_err(|error| format!("{error:#}")))
+            .get_or_init(async || prepare_shared().await.map_err(|error| format!("{error:#}")))
             .await
             .clone()
             .map_err(|error| anyhow!("the shared cluster cannot be prepared: {error}"))?;
@@ -93,4 +97,8 @@ impl Env {
     pub async fn namespace(&self, name: &str) -> Result<Namespace> {
         Namespace::create(self, name).await
     }
+}
+
+async fn prepare_shared() -> Result<Prepared> {
+    prepare(Target::from_env()?, Wish::default()).await
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::Prepared;
 use crate::chart::{self, OperatorImage};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Wish};
 use crate::image::{self, Image};
 use crate::kubectl::Kubectl;
 use crate::lock::FileLock;
@@ -21,9 +21,10 @@ const UDP_SERVER_IMAGE: &str = "GAMEKEEPER_UDP_SERVER_IMAGE";
 const OPERATOR: &str = "gamekeeper-operator";
 const UDP_SERVER: &str = "udp-server";
 
-pub(super) async fn prepare() -> Result<Prepared> {
+/// Brings a cluster up if it is ours, gives it the images and installs the chart.
+pub async fn prepare(target: Target, wish: Wish) -> Result<Prepared> {
     let _lock = FileLock::acquire("testenv").await?;
-    let cluster = Target::from_env()?.up().await?;
+    let cluster = target.up_as(wish).await?;
     let (operator, udp_server) = match &cluster {
         Reached::Ours(cluster) => loaded(cluster).await?,
         Reached::Foreign { .. } => named()?,

@@ -1,0 +1,157 @@
+//! The stage: a cluster with the chart in it, and a namespace with the example's fleet.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use gamekeeper_crds::{GameFleet, GameRoom};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{EXAMPLE_ROOM, example};
+use crate::cluster::Wish;
+use crate::kubectl::Kubectl;
+use crate::progress::{say, step};
+use crate::target::{Reached, Target};
+use crate::testenv::{self, Prepared};
+use crate::wait::eventually;
+
+/// Where everything of the demo lives.
+pub const NAMESPACE: &str = "gamekeeper-demo";
+
+/// The fleet in `examples/udp-fleet.yaml`, and the image in it, which only our own nodes have.
+const FLEET: &str = "udp";
+const EXAMPLE_IMAGE: &str = "localhost/udp-server:dev";
+
+/// Four small servers take seconds; a foreign cluster has to pull their image.
+const READY: Duration = Duration::from_mins(2);
+
+/// What an earlier demo left goes at once.
+const CLEARED: Duration = Duration::from_mins(1);
+
+/// The stage.
+pub struct Stage {
+    /// The cluster.
+    pub prepared: Prepared,
+    /// `kubectl` for the demo's namespace.
+    pub kubectl: Kubectl,
+    client: Client,
+}
+
+/// Sets the stage up: the cluster, the images, the chart, an empty namespace.
+pub async fn set_up(target: Target, wish: Wish) -> Result<Stage> {
+    let prepared = testenv::prepare(target, wish).await?;
+    let client = prepared.cluster.client().await?;
+    let kubectl = prepared.kubectl.in_namespace(NAMESPACE);
+    let stage = Stage { prepared, kubectl, client };
+    stage.clear().await?;
+    stage.prepared.kubectl.run(&["create", "namespace", NAMESPACE]).await?;
+    eventually("the namespace's service account", READY, || {
+        stage.kubectl.run(&["get", "serviceaccount", "default"])
+    })
+    .await?;
+    Ok(stage)
+}
+
+impl Stage {
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Applies the example's fleet and waits for its servers.
+    pub(super) async fn raise_fleet(&self) -> Result<()> {
+        say("\nkubectl apply -f examples/udp-fleet.yaml");
+        let file = example("udp-fleet.yaml");
+        let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
+        let text = match &self.prepared.cluster {
+            Reached::Ours(_) => text,
+            Reached::Foreign { .. } => text.replace(EXAMPLE_IMAGE, &self.prepared.udp_server),
+        };
+        self.kubectl.apply(&text).await.context("apply the example's fleet")?;
+        self.wait_until_ready("all servers answer their probe").await
+    }
+
+    /// Waits until the fleet has the servers it wants, and tells how many there are as they come.
+    pub(super) async fn wait_until_ready(&self, done: &str) -> Result<()> {
+        let fleets: Api<GameFleet> = Api::namespaced(self.client(), NAMESPACE);
+        let told = std::sync::Mutex::new(None);
+        eventually("the fleet's servers to be ready", READY, async || {
+            let fleet = fleets.get(FLEET).await?;
+            let (wanted, status) = (fleet.spec.replicas, fleet.status.unwrap_or_default());
+            let ready = status.ready_replicas;
+            let before = told.lock().map(|mut it| it.replace(ready)).unwrap_or_default();
+            if before != Some(ready) {
+                say(&format!("  {ready} of {wanted} servers are ready"));
+            }
+            // Rooms that are over hold their servers until those are replaced.
+            ensure!(
+                ready == wanted && status.rooms.running == 0,
+                "{ready} of {wanted} servers are ready: `kubectl --namespace {NAMESPACE} describe gf,pods` says why"
+            );
+            Ok(())
+        })
+        .await?;
+        say(&format!("  {done}"));
+        Ok(())
+    }
+
+    /// Makes a room like the example's over the API, and returns when that was asked for.
+    pub(super) async fn create_room(&self, name: &str) -> Result<Instant> {
+        let rooms: Api<GameRoom> = Api::namespaced(self.client(), NAMESPACE);
+        let like = rooms.get(EXAMPLE_ROOM).await?;
+        let room: GameRoom = serde_json::from_value(json!({
+            "apiVersion": "gamekeeper.dev/v1alpha1",
+            "kind": "GameRoom",
+            "metadata": { "name": name },
+            "spec": like.spec,
+        }))?;
+        let requested = Instant::now();
+        rooms
+            .create(&PostParams::default(), &room)
+            .await
+            .with_context(|| format!("create the room {name}"))?;
+        Ok(requested)
+    }
+
+    /// What `kubectl get gf,gr` shows.
+    pub async fn table(&self) -> Result<String> {
+        Ok(format!("$ kubectl get gf,gr\n{}", self.kubectl.run(&["get", "gf,gr"]).await?))
+    }
+
+    /// Prints what there is to see of a failure; best effort.
+    pub async fn show(&self) {
+        for arguments in [
+            &["get", "gf,gr,pods", "--output=wide"][..],
+            &["get", "events", "--sort-by=.metadata.creationTimestamp"],
+        ] {
+            match self.kubectl.run(arguments).await {
+                Ok(text) => say(&format!("$ kubectl {}\n{text}", arguments.join(" "))),
+                Err(error) => say(&format!("{error:#}")),
+            }
+        }
+    }
+
+    /// Removes the demo's namespace. Its pods go at once: the servers of matches that are on would play to their end.
+    pub async fn clear(&self) -> Result<()> {
+        let kubectl = &self.prepared.kubectl;
+        if kubectl
+            .run(&["get", "namespace", NAMESPACE, "--ignore-not-found", "--output=name"])
+            .await?
+            .is_empty()
+        {
+            return Ok(());
+        }
+        step("removing the demo's namespace", async {
+            kubectl.run(&["delete", "namespace", NAMESPACE, "--wait=false"]).await?;
+            let force = ["delete", "pods", "--all", "--grace-period=0", "--force", "--wait=false"];
+            self.kubectl.run(&force).await?;
+            let timeout = format!("--timeout={}s", CLEARED.as_secs());
+            kubectl
+                .run(&["wait", "--for=delete", &format!("namespace/{NAMESPACE}"), &timeout])
+                .await
+                .map(drop)
+        })
+        .await
+    }
+}
