@@ -185,6 +185,11 @@ impl Ledger {
         if let Some(again) = entry.retry_at.filter(|it| now.instant < *it) {
             return self.tables.wake(uid, again);
         }
+        // Its server may be about to go: the answer brings the room here again.
+        let named = entry.room.status.as_ref().and_then(|it| it.server.as_ref());
+        if named.is_some_and(|it| self.tables.is_releasing(&it.pod_uid)) {
+            return;
+        }
         let known = self.known(entry);
         let (step, superseded) = life::next(&known, self.term, now);
         let superseded: Vec<String> = superseded.iter().map(|it| it.uid.clone()).collect();

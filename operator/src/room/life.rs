@@ -124,7 +124,11 @@ fn unplaced(known: &Known<'_>, status: &GameRoomStatus, dead: Option<&ServerView
             after_loss(known.room, loss(Some(*exit)), now)
         }
         (_, Published::Unheard) => Step::AskForServer,
-        // There, but without our claim: it never was this room's, or no longer.
+        // Somebody removed our claim. The players are there: claim it again.
+        (_, Published::There(server)) if server.claim.is_none() && server.is_alive() => {
+            Step::Reclaim(server.uid.clone())
+        }
+        // There, but with another's claim: it is no longer this room's.
         (_, Published::There(_) | Published::Gone | Published::None) => {
             after_loss(known.room, loss(None), now)
         }

@@ -243,6 +243,47 @@ fn a_room_that_waits_lets_go_of_what_was_claimed_for_it_long_ago() {
 }
 
 #[test]
+fn a_server_that_is_being_released_is_not_published_meanwhile() {
+    let mut desk = Desk::open();
+    let (running, first) = desk.play(&room("duel", json!({})), &server("a", "node-1"));
+    let second = claimed_by(&server("b", "node-2"), &running, Epoch::new(3, 900));
+    let commands = desk.on(Event::Server(second.clone()));
+    assert!(matches!(&commands[..], [Command::Release { server_uid, .. }] if *server_uid == second.uid));
+    // The published one dies before the release is answered.
+    let commands =
+        desk.on(Event::Server(ServerView { state: ServerState::Ended(Exit { code: 1 }), ..first }));
+    assert!(
+        !commands
+            .iter()
+            .any(|it| matches!(it, Command::WriteStatus { status, .. } if status.phase == Phase::Running)),
+        "{commands:?}"
+    );
+    // It was not released after all: now it serves.
+    desk.on(Event::ServerAnswer { uid: second.uid, outcome: Outcome::Conflict });
+    let commands = desk.done(&running);
+    assert!(
+        commands.iter().any(|it| matches!(it, Command::WriteStatus { .. } | Command::Claim { .. })),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn a_room_that_is_over_is_not_told_to_wait_because_of_an_earlier_failure() {
+    let mut desk = Desk::open();
+    let waiting = room("duel", json!({}));
+    desk.room(&waiting);
+    assert!(matches!(&desk.after(Duration::from_secs(1))[..], [Command::WriteStatus { .. }]));
+    desk.on(Event::RoomAnswer { uid: "uid-duel".into(), outcome: Outcome::Failed });
+    // Another leader has finished it meanwhile; our pause is not over.
+    let over = room(
+        "duel",
+        json!({ "status": { "phase": "Finished" }, "spec": { "ttlSecondsAfterFinished": 600 } }),
+    );
+    assert_eq!(desk.room(&over), []);
+    assert_eq!(desk.after(Duration::from_mins(1)), []);
+}
+
+#[test]
 fn i2_a_leader_that_hears_of_a_later_term_steps_down_and_does_nothing_more() {
     let mut desk = Desk::open();
     let later = claimed_by(&server("a", "node-1"), &room("duel", json!({})), Epoch::new(4, 1));

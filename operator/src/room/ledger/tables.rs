@@ -53,6 +53,8 @@ pub(super) struct ServerEntry {
     pub(super) promised_to: Option<String>,
     /// A command about it is under way, or was done: nothing more is to be done before it is seen again.
     pub(super) is_busy: bool,
+    /// Its pod is being deleted by us; whether that succeeds is not known yet.
+    is_releasing: bool,
     failures: u32,
     retry_at: Option<Instant>,
     /// A quorum read found that the room that it has is gone.
@@ -95,12 +97,18 @@ impl Tables {
         self.servers.get(uid).map(|it| &it.view)
     }
 
+    pub(super) fn is_releasing(&self, uid: &str) -> bool {
+        self.servers.get(uid).is_some_and(|it| it.is_releasing)
+    }
+
     pub(super) fn server_entry_mut(&mut self, uid: &str) -> Option<&mut ServerEntry> {
         self.servers.get_mut(uid)
     }
 
+    /// Servers that a room may still count on: not those that are being released.
     pub(super) fn claims_of(&self, room_uid: &str) -> impl Iterator<Item = &ServerView> {
-        self.claims.get(room_uid).into_iter().flatten().filter_map(|it| self.server(it))
+        let entries = self.claims.get(room_uid).into_iter().flatten().filter_map(|it| self.servers.get(it));
+        entries.filter(|it| !it.is_releasing).map(|it| &it.view)
     }
 
     pub(super) fn servers_of(&self, fleet: &ObjectName) -> impl Iterator<Item = &ServerEntry> {
@@ -129,7 +137,10 @@ impl Tables {
         let (failures, retry_at) = before.as_ref().map_or((0, None), |it| (it.failures, it.retry_at));
         let promised_to = before.as_ref().and_then(|it| it.promised_to.clone());
         let is_busy = before.as_ref().is_some_and(|it| it.is_busy);
+        let is_releasing = before.as_ref().is_some_and(|it| it.is_releasing);
         let is_orphan = before.as_ref().is_some_and(|it| it.is_orphan);
+        // Somebody may have removed the claim: then its room must look after itself.
+        self.due.extend(before.and_then(|it| it.view.claim).map(|it| it.room_uid));
         if let Some(claim) = &view.claim {
             self.claims.entry(claim.room_uid.clone()).or_default().insert(uid.clone());
             match self.rooms.contains_key(&claim.room_uid) {
@@ -142,7 +153,10 @@ impl Tables {
         }
         self.servers_of.entry(view.fleet.clone()).or_default().insert(uid.clone());
         self.changed.insert(view.fleet.clone());
-        self.servers.insert(uid, ServerEntry { view, promised_to, is_busy, failures, retry_at, is_orphan });
+        self.servers.insert(
+            uid,
+            ServerEntry { view, promised_to, is_busy, is_releasing, failures, retry_at, is_orphan },
+        );
     }
 
     pub(super) fn remove_server(&mut self, uid: &str) {
@@ -280,7 +294,7 @@ impl Tables {
 
     pub(super) fn answer_server(&mut self, uid: &str, outcome: Outcome, now: Instant) {
         let Some(entry) = self.servers.get_mut(uid) else { return };
-        entry.is_busy = false;
+        (entry.is_busy, entry.is_releasing) = (false, false);
         entry.failures = if outcome == Outcome::Failed { entry.failures.saturating_add(1) } else { 0 };
         let pause = if outcome == Outcome::Failed { RETRY.after(entry.failures) } else { Duration::ZERO };
         entry.retry_at = Some(now + pause);
@@ -307,7 +321,7 @@ impl Tables {
             return None;
         }
         let epoch = entry.view.claim.as_ref()?.epoch;
-        entry.is_busy = true;
+        (entry.is_busy, entry.is_releasing) = (true, true);
         Some(Command::Release { server_uid: uid.to_owned(), pod: entry.view.pod(), epoch })
     }
 

@@ -10,6 +10,9 @@ use super::*;
 const SERVERS: usize = 4;
 const ROOM_NAMES: usize = 7;
 
+/// As many requests of one leader are on their way at once, as in the driver.
+const REQUESTS_MAX: usize = 16;
+
 /// What must happen in some history, or the histories prove nothing.
 pub(super) type Seen = BTreeSet<&'static str>;
 
@@ -44,6 +47,9 @@ struct Leader {
     versions: HashMap<String, u64>,
     commands: VecDeque<Command>,
     is_current: bool,
+    /// Of a leader that was succeeded: requests that had been sent by then. What it decides later
+    /// does not get past the fence.
+    sent: Option<usize>,
 }
 
 impl Simulation {
@@ -250,6 +256,9 @@ impl Simulation {
         self.term = 1 + epochs.chain(claims).map(Epoch::term).max().unwrap_or_default().max(remembered);
         for leader in &mut self.leaders {
             leader.is_current = false;
+            let sent = leader.sent.unwrap_or(usize::MAX).min(leader.commands.len()).min(REQUESTS_MAX);
+            leader.commands.truncate(sent);
+            leader.sent = Some(sent);
         }
         if is_lost || self.rng.random_bool(0.5) {
             self.leaders.clear();
@@ -261,6 +270,7 @@ impl Simulation {
             versions: HashMap::new(),
             commands: VecDeque::new(),
             is_current: true,
+            sent: None,
         };
         leader.pod_news.push_back((0, Event::Fleet(fleet_name(), fleet())));
         leader.pod_news.extend(self.pods.values().map(|it| (it.version, Event::Server(it.view.clone()))));
@@ -326,8 +336,14 @@ impl Simulation {
         }
         let picked = self.rng.random_range(0..leader.commands.len());
         let command = leader.commands.swap_remove_back(picked).unwrap();
-        let takes_effect = trouble != 0;
-        let answer_is_lost = trouble < 2;
+        // A leader that was succeeded has nothing on its way but what it had sent before.
+        let is_fenced = leader.sent.is_some_and(|it| it == 0);
+        leader.sent = leader.sent.map(|it| it.saturating_sub(1));
+        if is_fenced {
+            self.seen.insert("a write was fenced");
+        }
+        let takes_effect = trouble != 0 && !is_fenced;
+        let answer_is_lost = trouble < 2 || is_fenced;
         let result = if takes_effect { self.call(&command) } else { Outcome::Failed };
         let outcome = if answer_is_lost { Outcome::Failed } else { result };
         // With a lost answer, sometimes the question what is the case now gets none either.
