@@ -6,5 +6,6 @@ mod convergence;
 mod everyday;
 mod leadership;
 mod neighbour;
+mod process;
 mod rights;
 mod support;

@@ -11,7 +11,7 @@ use gamekeeper_testkit::{
     sim::{Cluster, ClusterOptions},
 };
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, Client,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
@@ -32,6 +32,7 @@ pub(crate) struct Stage {
 
 /// An operator process.
 pub(crate) struct Running {
+    name: String,
     pub(crate) connection: Connection,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -55,6 +56,17 @@ impl Stage {
     }
 
     pub(crate) fn operator_with(&self, options: &ClientOptions, ranges: &str, lease: &str) -> Running {
+        self.operator_at(options, ranges, lease, Clock::simulated(self.api.now()))
+    }
+
+    /// An operator with a clock of its own.
+    pub(crate) fn operator_at(
+        &self,
+        options: &ClientOptions,
+        ranges: &str,
+        lease: &str,
+        clock: Clock,
+    ) -> Running {
         let connection = self.api.connect(options);
         let operator = Operator {
             client: connection.client.clone(),
@@ -63,13 +75,13 @@ impl Stage {
             namespaces: Vec::new(),
             ranges: ranges.parse().unwrap(),
             timing: Timing::DEFAULT,
-            clock: Clock::simulated(self.api.now()),
+            clock,
             metrics: Metrics::default(),
             readiness: Readiness::default(),
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(operator.run(stop.clone()));
-        Running { connection, stop, task }
+        Running { name: options.name.clone(), connection, stop, task }
     }
 
     pub(crate) fn fleets(&self) -> Api<GameFleet> {
@@ -188,6 +200,12 @@ impl Stage {
         self.server_of(room).unwrap()
     }
 
+    /// Waits until the room is told this reason why it waits.
+    pub(crate) async fn assert_waits(&self, room: &str, why: &str) {
+        let is_told = |it: &Self| it.room_condition(room, conditions::PLACED).2 == why;
+        self.eventually("the room is told why it waits", is_told).await;
+    }
+
     /// Status, reason and message of a fleet's condition.
     pub(crate) fn fleet_condition(&self, fleet: &str, type_: &str) -> (String, String, String) {
         let status = self.fleet(fleet).and_then(|it| it.status).unwrap_or_default();
@@ -255,8 +273,15 @@ impl Stage {
 }
 
 impl Running {
+    /// Its client's name in the log.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// SIGKILL: nothing of it goes on.
     pub(crate) fn kill(self) {
+        // Else tasks of its own would give up the lease.
+        self.connection.crashed.cancel();
         self.task.abort();
     }
 
