@@ -1,5 +1,7 @@
 //! The election against a real `Lease`: asks, claims, renews, gives up.
 
+use std::time::Duration;
+
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, api::PostParams};
 use tokio::{
@@ -14,6 +16,10 @@ use super::{
     election::{Sightings, claim, term_of},
 };
 use crate::{clock::Clock, terms};
+
+/// How long one attempt may take: all rooms and servers are listed in it. Longer than the lease is
+/// safe: whoever takes it meanwhile wins by compare-and-set.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A candidate for the lead.
 #[derive(Clone)]
@@ -51,7 +57,7 @@ impl Elector {
     pub async fn lead(&self) -> Leadership {
         let mut sightings = Sightings::default();
         let (held, term, started) = loop {
-            match timeout(self.timing.lease, self.try_acquire(&mut sightings)).await {
+            match timeout(ACQUIRE_TIMEOUT, self.try_acquire(&mut sightings)).await {
                 Ok(Ok(Some(acquired))) => break acquired,
                 Ok(Ok(None)) => (),
                 Ok(Err(error)) => warn!(%error, "failed to read or take the lease"),

@@ -46,5 +46,7 @@ fn the_definitions_can_be_had_from_the_binary() {
     let output = run(&["crds"]);
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("name: gamefleets.gamekeeper.dev") && text.contains("name: gamerooms.gamekeeper.dev"));
+    assert!(
+        text.contains("name: gamefleets.gamekeeper.dev") && text.contains("name: gamerooms.gamekeeper.dev")
+    );
 }
