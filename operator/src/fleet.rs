@@ -14,4 +14,4 @@ mod verdict;
 
 pub use controller::Context;
 pub use owner::Owner;
-pub use validate::{Invalid, Valid};
+pub use validate::{Invalid, Serving, Valid};

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::{
     cache::{Cache, Cached},
-    fleet::Valid,
+    fleet::Serving,
     name::ObjectName,
     room::{FleetView, Ledger, ServerState, ServerView},
     server::{Health, Node, ServerPod, pod::Process},
@@ -31,8 +31,8 @@ pub struct World {
     pub budgets: Cache<Budget>,
     pub nodes: Cache<Node>,
     pub ledger: Ledger,
-    /// Fleets that are ours, with the last spec that could be carried out.
-    pub valid: HashMap<ObjectName, Arc<Valid>>,
+    /// Fleets that are ours, and how their servers are used: by the last spec that could be carried out.
+    pub serving: HashMap<ObjectName, Arc<Serving>>,
     health: HashMap<String, Health>,
     history: HashMap<String, History>,
     pub is_synced: bool,
@@ -68,7 +68,7 @@ impl Shared {
             budgets: Cache::default(),
             nodes: Cache::default(),
             ledger: Ledger::new(term),
-            valid: HashMap::new(),
+            serving: HashMap::new(),
             health: HashMap::new(),
             history: HashMap::new(),
             is_synced: false,
@@ -94,7 +94,7 @@ impl World {
 
     /// A server's health, by the kubelet and, if its fleet has a probe, by us.
     pub fn health(&self, pod: &ServerPod) -> Health {
-        let has_probe = self.valid.get(&fleet_of(pod)).is_some_and(|it| it.probe.is_some());
+        let has_probe = self.serving.get(&fleet_of(pod)).is_some_and(|it| it.probe.is_some());
         let probed = match has_probe {
             true => self.health.get(&pod.uid).copied().unwrap_or(Health::Unknown),
             false => Health::Ready,
@@ -144,7 +144,7 @@ impl World {
     pub fn fleet_view(&self, fleet: &GameFleet) -> FleetView {
         let is_deleting = fleet.metadata.deletion_timestamp.is_some();
         FleetView {
-            is_ours: self.valid.contains_key(&fleet.key()),
+            is_ours: self.serving.contains_key(&fleet.key()),
             is_open: !is_deleting,
             strategy: fleet.spec.placement.strategy,
             newest_revision: fleet.status.as_ref().and_then(|it| it.update_revision.clone()),
@@ -163,7 +163,7 @@ impl World {
             state: self.server_state(pod),
             is_deleting: pod.is_deleting,
             claim: pod.claim.clone(),
-            endpoints: self.valid.get(&fleet).map(|it| self.endpoints(pod, it)).unwrap_or_default(),
+            endpoints: self.serving.get(&fleet).map(|it| self.endpoints(pod, it)).unwrap_or_default(),
             fleet,
         }
     }
@@ -187,7 +187,7 @@ impl World {
         }
     }
 
-    fn endpoints(&self, pod: &ServerPod, fleet: &Valid) -> Vec<Endpoint> {
+    fn endpoints(&self, pod: &ServerPod, fleet: &Serving) -> Vec<Endpoint> {
         let endpoint = |port: &Port, address: &str, number: i32| Endpoint {
             name: port.name.clone(),
             protocol: port.protocol,

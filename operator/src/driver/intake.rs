@@ -113,7 +113,7 @@ impl Driver {
             }
             Change::Gone(fleet) => {
                 self.fleets.apply_watcher_event(&watcher::Event::Delete(GameFleet::clone(&fleet)));
-                self.world.write().valid.remove(&name);
+                self.world.write().serving.remove(&name);
                 self.tell(vec![Event::FleetGone(name.clone())]);
             }
         }
@@ -150,7 +150,7 @@ impl Driver {
     }
 
     fn probe(&mut self, pod: &ServerPod) {
-        let probe = self.world.read().valid.get(&fleet_of(pod)).and_then(|it| it.probe.clone());
+        let probe = self.world.read().serving.get(&fleet_of(pod)).and_then(|it| it.probe.clone());
         let ip = pod.ip.as_ref().and_then(|it| it.parse::<IpAddr>().ok());
         match (probe, ip) {
             (Some(probe), Some(ip)) if pod.process == Process::Running => {

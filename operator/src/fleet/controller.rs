@@ -20,7 +20,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tracing::{debug, warn};
 
 use super::{
-    Valid, apply, observe,
+    Serving, Valid, apply, observe,
     owner::{Owner, Ownership},
     plan::{self, Doomed},
     ports::Ranges,
@@ -121,14 +121,18 @@ async fn reconcile(fleet: Arc<GameFleet>, context: Arc<Context>) -> Result<Actio
         return Ok(Action::await_change());
     };
     let valid = match Valid::of(&observed.fleet, &context.ranges) {
-        Ok(valid) => Arc::new(valid),
+        Ok(valid) => valid,
         Err(error) => {
+            // A spec that was accepted before still counts; a new leader knows of none.
+            if !context.world.read().serving.contains_key(&name) {
+                context.make_known(&name, &Arc::new(Serving::of_invalid(&observed.fleet)));
+            }
             let report = Report { verdicts: verdict::invalid(&error), carried_out: None };
             report::report(&context, &observed, report).await?;
             return Ok(Action::await_change());
         }
     };
-    context.make_known(&name, &valid);
+    context.make_known(&name, &valid.serving);
     let newest = revision::hash(&observed.fleet);
     let now = Instant::now();
     let plan = plan::plan(&valid, &newest, &observed.servers, now);
@@ -192,7 +196,7 @@ impl Context {
 
     async fn disown(&self, fleet: &GameFleet, theirs: &ObjectName) {
         let name = fleet.key();
-        self.world.write().valid.remove(&name);
+        self.world.write().serving.remove(&name);
         let note = verdict::managed_elsewhere(theirs);
         warn!(namespace = name.namespace, fleet = name.name, lease = %theirs, "another operator manages this fleet");
         let reason = gamekeeper_crds::conditions::reason::MANAGED_ELSEWHERE;
@@ -201,9 +205,9 @@ impl Context {
     }
 
     /// Lets the ledger place rooms on the fleet.
-    fn make_known(&self, name: &ObjectName, valid: &Arc<Valid>) {
-        let known = self.world.write().valid.insert(name.clone(), valid.clone());
-        if known.as_ref() != Some(valid) {
+    fn make_known(&self, name: &ObjectName, serving: &Arc<Serving>) {
+        let known = self.world.write().serving.insert(name.clone(), serving.clone());
+        if known.as_ref() != Some(serving) {
             self.tell_main_loop(name.clone());
         }
     }

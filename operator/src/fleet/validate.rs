@@ -21,13 +21,32 @@ pub struct Valid {
     pub desired: usize,
     pub max_surge: usize,
     pub max_unavailable: usize,
-    pub ports: Vec<Port>,
-    pub address_types: Vec<AddressType>,
+    pub serving: Arc<Serving>,
     pub start_timeout: Duration,
-    pub probe: Option<Arc<Probe>>,
     pub strategy: PlacementStrategy,
     pub history_limit: usize,
     pub template: PodTemplate,
+}
+
+/// What is needed to use the servers that are there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Serving {
+    pub ports: Vec<Port>,
+    pub address_types: Vec<AddressType>,
+    pub probe: Option<Arc<Probe>>,
+}
+
+impl Serving {
+    /// As far as a spec says it that cannot be carried out: its servers stay, and so do their rooms.
+    pub fn of_invalid(fleet: &GameFleet) -> Self {
+        let spec = &fleet.spec;
+        let probe = spec.health.probe.as_ref().and_then(|it| probe(it, &spec.ports).ok());
+        Self {
+            ports: spec.ports.clone(),
+            address_types: spec.address_types.clone(),
+            probe: probe.map(Arc::new),
+        }
+    }
 }
 
 /// What to change.
@@ -72,10 +91,12 @@ impl Valid {
             max_surge: surge,
             // Both can round to zero; then one server at a time is taken away, as a Deployment does.
             max_unavailable: if surge == 0 { unavailable.max(1) } else { unavailable },
-            ports: spec.ports.clone(),
-            address_types: spec.address_types.clone(),
+            serving: Arc::new(Serving {
+                ports: spec.ports.clone(),
+                address_types: spec.address_types.clone(),
+                probe: spec.health.probe.as_ref().map(|it| probe(it, &spec.ports)).transpose()?.map(Arc::new),
+            }),
             start_timeout: duration("health.startTimeout", &spec.health.start_timeout)?,
-            probe: spec.health.probe.as_ref().map(|it| probe(it, &spec.ports)).transpose()?.map(Arc::new),
             strategy: spec.placement.strategy,
             history_limit: count("revisionHistoryLimit", spec.revision_history_limit)?,
             template: spec.template.clone(),
@@ -232,7 +253,7 @@ mod tests {
     #[test]
     fn a_named_port_is_found_and_payloads_are_decoded() {
         let udp = json!({ "health": { "probe": { "type": "UDP", "udp": { "port": "game", "send": "cHJvYmU=", "expect": "b2s=" } } } });
-        let probe = check(udp).unwrap().probe.unwrap();
+        let probe = check(udp).unwrap().serving.probe.clone().unwrap();
         assert_eq!(probe.port, 7777);
         assert_eq!(probe.question, Question::Udp { send: b"probe".into(), expect: b"ok".into() });
     }

@@ -158,3 +158,23 @@ async fn p6_a_room_or_fleet_that_becomes_unreadable_keeps_its_match() {
     stage.eventually("all is well", |it| it.is_played("duel") && it.ready("arena") == 4).await;
     assert_eq!(stage.server_of("duel"), Some(server));
 }
+
+#[tokio::test(start_paused = true)]
+async fn i3_a_new_leader_serves_the_rooms_of_a_fleet_whose_spec_is_invalid() {
+    let (stage, operator) = ready_stage(86, 3).await;
+    stage.create_room("before", json!({})).await;
+    stage.eventually("it runs", |it| it.phase("before") == Some(Phase::Running)).await;
+    let bad = json!({ "metadata": { "labels": { "gamekeeper.dev/revision": "mine" } } });
+    stage.patch_fleet("arena", json!({ "spec": { "template": bad } })).await;
+    stage
+        .eventually("it is told", |it| it.fleet_condition("arena", ACCEPTED).1 == reason::INVALID_SPEC)
+        .await;
+    operator.kill();
+    let _next = stage.operator("operator-2");
+    stage.create_room("after", json!({})).await;
+    stage
+        .eventually("a server of the former spec takes it", |it| it.phase("after") == Some(Phase::Running))
+        .await;
+    assert_eq!(stage.phase("before"), Some(Phase::Running));
+    assert_eq!(stage.pods().len(), 3, "a bad spec never half-applies");
+}
