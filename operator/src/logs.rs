@@ -40,7 +40,7 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), BadFilter> {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Json => {
-            builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init()
+            builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
         }
         LogFormat::Text => builder.init(),
     }

@@ -41,7 +41,7 @@ impl Epochs {
     }
 
     /// An epoch above all that were ever given out.
-    pub fn next(&mut self) -> Epoch {
+    pub fn issue(&mut self) -> Epoch {
         self.counter += 1;
         Epoch::new(self.term, self.counter)
     }
@@ -109,6 +109,6 @@ mod tests {
         assert_eq!(Epoch::new(3, 1).0, 12_884_901_889);
         assert_eq!(Epoch::new(3, 1).term(), 3);
         let mut epochs = Epochs::of(3);
-        assert!(epochs.next() < epochs.next());
+        assert!(epochs.issue() < epochs.issue());
     }
 }

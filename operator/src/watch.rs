@@ -28,6 +28,7 @@ use crate::{
 /// Kinds of objects that are watched in every watched namespace.
 pub const NAMESPACED_KINDS: usize = 5;
 
+#[allow(clippy::large_enum_variant, reason = "one at a time is moved once from a watch to a cache")]
 /// News of one watch; the number says of which namespace's.
 #[derive(Debug)]
 pub enum News {
@@ -121,7 +122,7 @@ where
                 // Expired watches are everyday life; the watcher lists again by itself.
                 match &error {
                     watcher::Error::WatchError(status) if status.code == 410 => {
-                        debug!(?kind, %error, "watch expired")
+                        debug!(?kind, %error, "watch expired");
                     }
                     _ => warn!(?kind, %error, "watch failed"),
                 }

@@ -206,7 +206,7 @@ impl World {
                     endpoints.extend(addresses.iter().map(|it| endpoint(port, it, host.host_port)));
                 }
                 (None, _) => {
-                    endpoints.extend(pod.ip.iter().map(|it| endpoint(port, it, port.container_port)))
+                    endpoints.extend(pod.ip.iter().map(|it| endpoint(port, it, port.container_port)));
                 }
                 // A pod of an older revision, from before this port was exposed.
                 (Some(_), None) => (),

@@ -9,7 +9,7 @@ use crate::manifest::{definitions, schema};
 fn errors(example: &Example, object: &Value) -> Vec<String> {
     let crd = definitions().into_iter().find(|it| it["spec"]["names"]["kind"] == *example.kind).unwrap();
     let errors = Validator::new().validate(schema(&crd), object, example.before.as_ref());
-    let errors = errors.err().map(|it| it.into_vec()).unwrap_or_default();
+    let errors = errors.err().map(kube_cel::ValidationErrors::into_vec).unwrap_or_default();
     errors.iter().map(|it| it.message.clone()).collect()
 }
 

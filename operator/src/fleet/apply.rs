@@ -234,7 +234,7 @@ async fn create(
                 continue;
             }
             Err(kube::Error::Api(status)) if is_refusal(&status) => {
-                applied.create_refused = Some(status.message.clone())
+                applied.create_refused = Some(status.message.clone());
             }
             Err(error) => failure = Some(Error::CreatePod(error)),
         }
@@ -277,7 +277,7 @@ async fn delete(
             }
             // It has changed meanwhile, perhaps it was claimed: look again.
             Err(kube::Error::Api(status)) if status.is_conflict() => {
-                context.metrics.server_deleted(Outcome::Skipped)
+                context.metrics.server_deleted(Outcome::Skipped);
             }
             Err(kube::Error::Api(status)) if status.is_not_found() => {
                 context.note_deleted(&observed.name.namespace, &doomed, None);

@@ -1,5 +1,7 @@
 //! Revisions: one version of a fleet's servers, named after its content.
 
+use std::fmt::Write as _;
+
 use gamekeeper_crds::{GameFleet, labels};
 use k8s_openapi::{
     api::apps::v1::ControllerRevision,
@@ -24,8 +26,12 @@ fn content(fleet: &GameFleet) -> Value {
 pub fn hash(fleet: &GameFleet) -> String {
     // serde_json's maps are sorted: equal contents are equal texts.
     let digest = Sha256::digest(content(fleet).to_string().as_bytes());
-    let hex: String = digest.iter().map(|it| format!("{it:02x}")).collect();
-    hex.chars().take(HASH_LENGTH).collect()
+    let mut hex = String::new();
+    for byte in digest.iter().take(HASH_LENGTH / 2) {
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }
 
 /// The object that remembers the fleet's newest revision.

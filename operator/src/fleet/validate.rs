@@ -206,8 +206,8 @@ fn check_template(template: &PodTemplate, ports: &[Port]) -> Result<(), Invalid>
         };
         ports.iter().find(is_ours).map(|it| it.container_port).zip(it["hostPort"].as_i64())
     };
-    let listed = template.containers().iter().filter_map(|it| it["ports"].as_array()).flatten();
-    match listed.filter_map(assigned).next() {
+    let mut listed = template.containers().iter().filter_map(|it| it["ports"].as_array()).flatten();
+    match listed.find_map(assigned) {
         Some((port, host_port)) => Err(Invalid::HostPort { port, host_port }),
         None => Ok(()),
     }
@@ -223,6 +223,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value, reason = "reads better without an ampersand at every case")]
     fn check(change: serde_json::Value) -> Result<Valid, Invalid> {
         let mut fleet = json!({
             "apiVersion": "gamekeeper.dev/v1alpha1", "kind": "GameFleet", "metadata": { "name": "arena" },
@@ -240,7 +241,7 @@ mod tests {
     fn a_spec_is_understood_with_its_defaults() {
         let valid = check(json!({})).unwrap();
         assert_eq!((valid.desired, valid.max_surge, valid.max_unavailable), (10, 3, 2));
-        assert_eq!(valid.start_timeout, Duration::from_secs(60));
+        assert_eq!(valid.start_timeout, Duration::from_mins(1));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which server a room goes to, and why a room finds none.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use gamekeeper_crds::{conditions::reason, fleet::PlacementStrategy};
 use kube::core::{Selector, SelectorExt as _};
@@ -29,7 +29,7 @@ pub fn choose<'a>(
     fleet: &FleetView,
     selector: &Selector,
     candidates: impl Iterator<Item = &'a ServerView>,
-    rooms_on: &HashMap<String, usize>,
+    rooms_on: &BTreeMap<String, usize>,
 ) -> Option<&'a ServerView> {
     let rank = |server: &&'a ServerView| {
         let is_old = fleet.newest_revision.as_ref().is_some_and(|it| *it != server.revision);

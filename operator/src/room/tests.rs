@@ -56,6 +56,7 @@ fn server(name: &str, node: &str) -> ServerView {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "reads better without an ampersand at every case")]
 fn room(name: &str, change: Value) -> GameRoom {
     let mut room = json!({
         "apiVersion": "gamekeeper.dev/v1alpha1", "kind": "GameRoom",
@@ -139,11 +140,11 @@ fn condition<'a>(status: &'a gamekeeper_crds::GameRoomStatus, type_: &str) -> (&
 }
 
 fn written(commands: &[Command]) -> &gamekeeper_crds::GameRoomStatus {
-    let statuses = commands.iter().filter_map(|it| match it {
+    let mut statuses = commands.iter().filter_map(|it| match it {
         Command::WriteStatus { status, .. } => Some(&**status),
         _ => None,
     });
-    statuses.last().unwrap_or_else(|| panic!("no status among {commands:?}"))
+    statuses.next_back().unwrap_or_else(|| panic!("no status among {commands:?}"))
 }
 
 #[test]

@@ -193,6 +193,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value, reason = "reads better without an ampersand at every case")]
     fn parse(status: serde_json::Value) -> ServerPod {
         let pod = json!({
             "metadata": {

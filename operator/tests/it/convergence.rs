@@ -158,9 +158,9 @@ impl History {
     fn cordon(&mut self) {
         let node = format!("node-{}", self.rng.random_range(1..4));
         if self.rng.random_bool(0.5) {
-            self.stage.cluster.cordon(&node)
+            self.stage.cluster.cordon(&node);
         } else {
-            self.stage.cluster.uncordon(&node)
+            self.stage.cluster.uncordon(&node);
         }
     }
 

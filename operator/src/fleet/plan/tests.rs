@@ -23,7 +23,7 @@ fn valid(desired: usize, max_surge: usize, max_unavailable: usize) -> Valid {
         max_surge,
         max_unavailable,
         serving: Arc::default(),
-        start_timeout: Duration::from_secs(60),
+        start_timeout: Duration::from_mins(1),
         strategy: PlacementStrategy::Packed,
         history_limit: 10,
         template: gamekeeper_crds::PodTemplate::default(),
@@ -207,7 +207,7 @@ fn a_server_that_is_not_ready_in_time_has_failed() {
     let servers = [server("a", now).starting(now)];
     let early = plan(&valid(1, 1, 1), NEW, &servers, now + Duration::from_secs(59));
     assert_eq!((early.create.len(), early.wake), (0, Some(now + Duration::from_mins(1))));
-    let late = plan(&valid(1, 1, 1), NEW, &servers, now + Duration::from_secs(60));
+    let late = plan(&valid(1, 1, 1), NEW, &servers, now + Duration::from_mins(1));
     assert_eq!((late.create, late.delete[0].why), (vec![1], "it was not ready in time"));
 }
 
@@ -221,7 +221,7 @@ fn i6_when_all_servers_fall_silent_at_once_the_operator_doubts_itself() {
     };
     assert_eq!(deleted(&plan(&valid(2, 1, 1), NEW, &[silent("a"), server("b", now)], now)), ["a"]);
     assert_eq!(deleted(&plan(&valid(2, 1, 1), NEW, &[silent("a"), silent("b")], now)), [""; 0]);
-    let later = now + Duration::from_secs(60);
+    let later = now + Duration::from_mins(1);
     assert_eq!(deleted(&plan(&valid(2, 1, 1), NEW, &[silent("a"), silent("b")], later)).len(), 2);
 }
 

@@ -71,7 +71,7 @@ pub(super) struct Tables {
     rooms_of: HashMap<ObjectName, BTreeSet<String>>,
     claims: HashMap<String, BTreeSet<String>>,
     /// Live rooms by node.
-    pub(super) rooms_on: HashMap<String, usize>,
+    pub(super) rooms_on: BTreeMap<String, usize>,
     pub(super) waiting: BTreeMap<ObjectName, BTreeSet<super::waiting::Turn>>,
     due: BTreeSet<String>,
     timers: BTreeSet<(Instant, String)>,

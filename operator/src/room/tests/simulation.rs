@@ -454,7 +454,7 @@ impl Simulation {
             }
             Command::WriteStatus { room, .. } | Command::DeleteRoom { room } => {
                 if knows {
-                    answers.extend(self.room_now(room.metadata.name.as_deref().unwrap(), room));
+                    answers.push(self.room_now(room.metadata.name.as_deref().unwrap(), room));
                 }
                 answers.push(room_answer(room));
             }
@@ -479,7 +479,7 @@ impl Simulation {
                         self.rooms.get(&room.name).filter(|it| it.metadata.uid.as_ref() == Some(room_uid));
                     match found {
                         Some(found) => {
-                            answers.push((version_of(found), Event::Room(Arc::new(found.clone()))))
+                            answers.push((version_of(found), Event::Room(Arc::new(found.clone()))));
                         }
                         None => answers.push((0, Event::RoomAbsent { server_uid: server_uid.clone() })),
                     }
@@ -502,12 +502,12 @@ impl Simulation {
         }
     }
 
-    fn room_now(&self, name: &str, asked: &GameRoom) -> Option<(u64, Event)> {
+    fn room_now(&self, name: &str, asked: &GameRoom) -> (u64, Event) {
         let found = self.rooms.get(name).filter(|it| it.metadata.uid == asked.metadata.uid);
-        Some(match found {
+        match found {
             Some(room) => (version_of(room), Event::Room(Arc::new(room.clone()))),
             None => (self.version, Event::RoomGone(Arc::new(asked.clone()))),
-        })
+        }
     }
 
     // What must hold.
@@ -554,7 +554,7 @@ impl Simulation {
                     assert!(pod.view.is_alive(), "{name} is published on a dead server");
                 }
                 Phase::Pending | Phase::Recovering => {
-                    assert_eq!(free, 0, "{name} waits although a server is free")
+                    assert_eq!(free, 0, "{name} waits although a server is free");
                 }
                 Phase::Finished | Phase::Failed => panic!("{name} should have been deleted by now"),
             }
