@@ -23,7 +23,7 @@ const MARK: &str = "GAMEKEEPER_CLUSTER";
 /// Daemons get this and nothing of the caller's environment.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How long a process may take to appear behind its wrapper, on a busy machine.
+/// How long a process may take to appear behind its wrapper, or to end, on a busy machine.
 const APPEAR: Duration = Duration::from_secs(10);
 
 /// How often is looked.
@@ -121,7 +121,16 @@ impl Processes {
     /// Ends the process `name` at once; fails when it does not run.
     pub(crate) async fn kill(&self, name: &str) -> Result<()> {
         let pid = self.pid(name).with_context(|| format!("{name} does not run"))?;
-        signal_kill(&[pid]).await
+        signal_kill(&[pid]).await?;
+        // Whoever starts it again must not take the one that is ending for it.
+        let deadline = Instant::now() + APPEAR;
+        while self.pid(name) == Some(pid) {
+            if Instant::now() > deadline {
+                bail!("{name} has not ended {APPEAR:?} after SIGKILL");
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     /// Ends all processes that were ever started for this cluster. Those in the namespaces of nodes end with them.
