@@ -1,0 +1,90 @@
+//! A node is drained with `kubectl drain` while matches are played on it.
+
+use std::collections::BTreeSet;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use futures::future::try_join_all;
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+use crate::support::{Arena, Game, Operators, PATIENCE, alone, claim_of, is_ready, node_of};
+
+const FLEET: &str = "arena";
+
+const NODE: &str = "node-2";
+
+/// `kubectl drain` asks for evictions every five seconds.
+const ASKED_AGAIN: Duration = Duration::from_secs(6);
+
+#[tokio::test]
+async fn a_drain_moves_free_servers_off_and_ends_with_the_last_match() -> Result<()> {
+    alone("drain", async |arena| {
+        // The nodes of other clusters have other names, and what is on them is not ours to move.
+        let env = arena.namespace().env();
+        env.ours("draining a node")?;
+        let spread = json!({ "placement": { "strategy": "Distributed" } });
+        arena.ready_fleet(FLEET, 8, json!({ "spec": spread })).await?;
+        let rooms: Vec<_> = (0..4).map(|number| format!("room-{number}")).collect();
+        let games = try_join_all(rooms.iter().map(|room| arena.start(room, FLEET))).await?;
+        let drained = drain(arena, games).await;
+        // In any case: all other scenarios need the node.
+        env.kubectl().run(&["uncordon", NODE]).await?;
+        drained?;
+        Operators::of(env).available().await
+    })
+    .await
+}
+
+async fn drain(arena: &Arena, games: Vec<Game>) -> Result<()> {
+    let busy = rooms_on_node(arena);
+    ensure!(!busy.is_empty() && busy.len() < games.len(), "the matches are on one node: {busy:?}");
+    ensure!(busy.len() < on_node(arena), "all servers on {NODE} are busy");
+    let mut command = arena.namespace().kubectl_command();
+    command.args(["drain", NODE, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s"]);
+    let drain = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("kubectl drain")?;
+
+    arena
+        .eventually("free servers are elsewhere", |it| {
+            let (left, all) = (on_node(it), it.servers(FLEET));
+            ensure!(left == busy.len(), "{left} servers are on {NODE}");
+            let ready = all.iter().filter(|it| is_ready(it)).count();
+            ensure!(8 <= ready, "{ready} are ready");
+            Ok(())
+        })
+        .await?;
+    sleep(ASKED_AGAIN).await;
+    ensure!(rooms_on_node(arena) == busy, "matches left {NODE}: {:?} of {busy:?}", rooms_on_node(arena));
+    // New matches are played elsewhere.
+    let late = arena.start("late", FLEET).await?;
+    ensure!(rooms_on_node(arena) == busy, "a room was placed on {NODE}");
+
+    let (there, elsewhere): (Vec<_>, Vec<_>) = games.into_iter().partition(|it| busy.contains(it.room()));
+    for game in there {
+        arena.finish(game).await?;
+    }
+    let Output { status, stdout, stderr } =
+        timeout(PATIENCE, drain.wait_with_output()).await.context("kubectl drain goes on")??;
+    let (said, complained) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    ensure!(status.success(), "kubectl drain failed: {complained}");
+    ensure!(said.contains("drained"), "{said}");
+    ensure!(complained.contains("disruption budget"), "evictions were not refused: {complained}");
+    for game in elsewhere.into_iter().chain([late]) {
+        game.goes_on()?;
+        arena.finish(game).await?;
+    }
+    arena.settled(FLEET).await
+}
+
+/// How many servers are on the node.
+fn on_node(arena: &Arena) -> usize {
+    arena.servers(FLEET).iter().filter(|it| node_of(it) == NODE).count()
+}
+
+/// The rooms on the node.
+fn rooms_on_node(arena: &Arena) -> BTreeSet<String> {
+    let servers = arena.servers(FLEET);
+    let there = servers.iter().filter(|it| node_of(it) == NODE);
+    there.filter_map(|it| claim_of(it)).map(ToOwned::to_owned).collect()
+}

@@ -1,0 +1,82 @@
+//! The operators of the chart: who leads, and how that ends.
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::chart;
+use e2e::faults::{self, Signal, Victim};
+use e2e::testenv::Env;
+use e2e::wait::eventually;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, ListParams};
+use kube::{Api, ResourceExt};
+
+use super::PATIENCE;
+
+const LEASE: &str = "gamekeeper-operator";
+
+/// The operators of the chart.
+pub(crate) struct Operators {
+    env: Env,
+}
+
+/// Who leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Leader {
+    /// Of its process.
+    pub(crate) identity: String,
+    /// The process's pod.
+    pub(crate) pod: String,
+}
+
+impl Operators {
+    pub(crate) fn of(env: &Env) -> Self {
+        Self { env: env.clone() }
+    }
+
+    /// Waits for a leader that is not `before`.
+    pub(crate) async fn leader(&self, before: Option<&Leader>) -> Result<Leader> {
+        eventually("an operator leads", PATIENCE, || async {
+            let lease = self.leases().get(LEASE).await?;
+            let holder = lease.spec.and_then(|it| it.holder_identity).unwrap_or_default();
+            ensure!(!holder.is_empty(), "nobody holds the Lease");
+            ensure!(before.is_none_or(|it| it.identity != holder), "{holder} still holds the Lease");
+            let pods = self.pods().list(&ListParams::default()).await?;
+            let pod = pods.iter().map(ResourceExt::name_any).find(|it| holder.starts_with(it));
+            let pod = pod.with_context(|| format!("the leader {holder} has no pod"))?;
+            Ok(Leader { identity: holder, pod })
+        })
+        .await
+    }
+
+    /// Signals an operator's process.
+    pub(crate) async fn signal(&self, operator: &Leader, signal: Signal) -> Result<()> {
+        let cluster = self.env.ours("a signal to the operator")?;
+        faults::signal(cluster, &Victim::pod(chart::NAMESPACE, &operator.pod), signal).await
+    }
+
+    /// Kills an operator's process, and its pod, so that the kubelet does not make its successor wait.
+    pub(crate) async fn kill(&self, operator: &Leader) -> Result<()> {
+        self.signal(operator, Signal::Kill).await?;
+        let at_once = DeleteParams::default().grace_period(0);
+        self.pods().delete(&operator.pod, &at_once).await.map(drop).context("delete the operator's pod")
+    }
+
+    pub(crate) async fn delete_lease(&self) -> Result<()> {
+        self.leases().delete(LEASE, &DeleteParams::default()).await.map(drop).context("delete the Lease")
+    }
+
+    /// Waits until all operators are ready.
+    pub(crate) async fn available(&self) -> Result<()> {
+        let kubectl = self.env.kubectl().in_namespace(chart::NAMESPACE);
+        let timeout = format!("--timeout={}s", PATIENCE.as_secs());
+        kubectl.run(&["rollout", "status", "deployment/gamekeeper-operator", &timeout]).await.map(drop)
+    }
+
+    fn leases(&self) -> Api<Lease> {
+        Api::namespaced(self.env.client().clone(), chart::NAMESPACE)
+    }
+
+    fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.env.client().clone(), chart::NAMESPACE)
+    }
+}
