@@ -108,7 +108,7 @@ impl<T: Cached> Cache<T> {
                 if let Some(named) = self.listings.get_mut(&scope) {
                     named.insert(object.key());
                 }
-                self.set(object).into_iter().collect()
+                self.outlived(&object).into_iter().chain(self.set(object)).collect()
             }
             Seen::Complete => {
                 self.complete.insert(scope);
@@ -117,7 +117,7 @@ impl<T: Cached> Cache<T> {
                 let gone: Vec<ObjectName> = self.objects.keys().filter(is_gone).cloned().collect();
                 gone.iter().filter_map(|key| self.remove(key)).collect()
             }
-            Seen::Set(object) => self.set(object).into_iter().collect(),
+            Seen::Set(object) => self.outlived(&object).into_iter().chain(self.set(object)).collect(),
             Seen::Gone { key, uid } => self.note_gone(&key, &uid).into_iter().collect(),
         }
     }
@@ -138,16 +138,24 @@ impl<T: Cached> Cache<T> {
         if is_known { self.remove(key) } else { None }
     }
 
+    /// Removes an earlier object of the same name, whose deletion we have not heard of yet, and would
+    /// not know any more when we do.
+    pub fn outlived(&mut self, object: &T) -> Option<Change<T>> {
+        let known = self.objects.get(&object.key()).filter(|it| {
+            it.uid() != object.uid() && version(it.resource_version()) < version(object.resource_version())
+        })?;
+        let uid = known.uid().to_owned();
+        self.note_gone(&object.key(), &uid)
+    }
+
     fn set(&mut self, object: T) -> Option<Change<T>> {
         let key = object.key();
         if self.graves.contains(object.uid()) {
             return None;
         }
         // The same object as before, or an older state of it: a stale list, or a watch behind our answers.
-        let is_newer = |known: &Arc<T>| {
-            known.uid() != object.uid()
-                || version(known.resource_version()) < version(object.resource_version())
-        };
+        let is_newer =
+            |known: &Arc<T>| version(known.resource_version()) < version(object.resource_version());
         if !self.objects.get(&key).is_none_or(is_newer) {
             return None;
         }
@@ -217,6 +225,16 @@ mod tests {
         assert_eq!(cache.see(0, gone("a", "u1"), everything).len(), 1);
         assert_eq!(cache.note(Thing("a", "u1", "5")), None, "a late answer revives nothing");
         assert!(cache.note(Thing("a", "u2", "9")).is_some(), "the same name again is another object");
+    }
+
+    #[test]
+    fn a_name_that_comes_back_tells_that_its_first_bearer_is_gone() {
+        let mut cache = Cache::default();
+        cache.see(0, Seen::Set(Thing("a", "u1", "1")), everything);
+        let (first, second) = (Arc::new(Thing("a", "u1", "1")), Arc::new(Thing("a", "u2", "3")));
+        let changes = cache.see(0, Seen::Set(Thing("a", "u2", "3")), everything);
+        assert_eq!(changes, [Change::Gone(first), Change::Set(second)]);
+        assert_eq!(cache.note(Thing("a", "u1", "2")), None, "a late answer does not bring it back");
     }
 
     #[test]

@@ -299,6 +299,9 @@ impl Hands {
             }
         }
         if let Some(found) = found {
+            if let Some(Change::Gone(room) | Change::Set(room)) = world.rooms.outlived(&found) {
+                events.push(Event::RoomGone(room));
+            }
             world.rooms.note(found);
             events.extend(world.rooms.get(name).map(|it| Event::Room(it.clone())));
         }

@@ -47,7 +47,11 @@ impl Driver {
                     Seen::Set(pod) | Seen::Listed(pod) => Some(pod.key()),
                     Seen::Gone { .. } | Seen::Listing | Seen::Complete => None,
                 };
+                let gone = if let Seen::Gone { uid, .. } = &seen { Some(uid.clone()) } else { None };
                 let mut changes = self.world.write().pods.see(scope, seen, covers(scope));
+                if let Some(uid) = gone.filter(|_| changes.is_empty()) {
+                    self.server_gone(&uid);
+                }
                 if changes.is_empty() {
                     let pod = known.and_then(|it| self.world.read().pods.get(&it).cloned());
                     changes.extend(pod.map(Change::Set));
@@ -82,7 +86,23 @@ impl Driver {
         }
     }
 
+    /// An answer waits for its turn, and a watch may overtake it: the caches know better. What is gone
+    /// by now must not come back, for nobody would tell again that it went.
     pub(super) fn take_answers(&mut self, answers: Vec<Event>) {
+        let world = self.world.read();
+        let as_known = |event| match event {
+            Event::Room(room) => {
+                let known = world.rooms.get(&room.key()).filter(|it| it.uid() == room.uid());
+                known.cloned().map(Event::Room)
+            }
+            Event::Server(view) => {
+                let known = world.pods.get(&view.pod()).filter(|it| it.uid == view.uid);
+                known.map(|it| Event::Server(world.server_view(it)))
+            }
+            event => Some(event),
+        };
+        let answers = answers.into_iter().filter_map(as_known).collect();
+        drop(world);
         self.tell(answers);
     }
 
@@ -133,12 +153,14 @@ impl Driver {
     fn pod_changed(&mut self, change: Change<ServerPod>) {
         match change {
             Change::Set(pod) => self.server_changed(&pod),
-            Change::Gone(pod) => {
-                self.prober.forget(&pod.uid);
-                self.world.write().forget_server(&pod.uid);
-                self.tell(vec![Event::ServerGone(pod.uid.clone())]);
-            }
+            Change::Gone(pod) => self.server_gone(&pod.uid),
         }
+    }
+
+    fn server_gone(&mut self, uid: &str) {
+        self.prober.forget(uid);
+        self.world.write().forget_server(uid);
+        self.tell(vec![Event::ServerGone(uid.to_owned())]);
     }
 
     /// A server, its health, its node or its fleet has changed.
