@@ -111,6 +111,10 @@ impl Cluster {
         self.processes.is_alive(process)
     }
 
+    pub(crate) fn pid(&self, process: &str) -> Option<u32> {
+        self.processes.pid(process)
+    }
+
     pub(crate) async fn kill_process(&self, process: &str) -> Result<()> {
         self.processes.kill(process).await
     }

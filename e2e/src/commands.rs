@@ -1,5 +1,6 @@
 //! The commands of `gk`, one file each.
 
+mod bench;
 mod demo;
 mod down;
 mod fault;
@@ -22,6 +23,7 @@ pub struct Gk {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Demo(demo::Demo),
+    Bench(bench::Bench),
     Up(up::Up),
     Down(down::Down),
     Fault(fault::Fault),
@@ -32,6 +34,7 @@ impl Gk {
     pub async fn run(self) -> Result<()> {
         match self.verb {
             Verb::Demo(demo) => demo.run().await,
+            Verb::Bench(bench) => bench.run().await,
             Verb::Up(up) => up.run().await,
             Verb::Down(down) => down.run().await,
             Verb::Fault(fault) => fault.run().await,

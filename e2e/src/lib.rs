@@ -1,10 +1,12 @@
 //! A real Kubernetes cluster on one Linux machine, and what is done with it: commands, faults, images, scenarios.
 //!
 //! [`cluster`] brings clusters up and down, [`tools`] builds what they are made of, [`image`] makes what they run,
-//! [`faults`] breaks them, [`testenv`] is what scenario tests start from, and [`demo`] is for people to watch.
+//! [`faults`] breaks them, [`testenv`] is what scenario tests start from,
+//! [`demo`] is for people to watch, and [`bench`] measures.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program: this is its output")]
 
+pub mod bench;
 pub mod commands;
 pub mod demo;
 pub mod testenv;
