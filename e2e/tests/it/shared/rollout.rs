@@ -1,6 +1,7 @@
 //! A new template reaches a fleet while matches are played on it.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use e2e::progress::say;
 use gamekeeper_crds::conditions::{PLACED, PROGRESSING, reason};
 use http::Request;
 use k8s_openapi::api::core::v1::Pod;
@@ -29,6 +30,7 @@ async fn a_rollout_replaces_free_servers_and_waits_for_matches() -> Result<()> {
         // Ready servers never fell below 8 - 1, and servers never rose above 8 + 2.
         let extremes = arena.extremes(FLEET)?;
         let kept = extremes.most_active <= 10 && 7 <= extremes.fewest_ready && 7 <= extremes.fewest_reported;
+        say(&format!("{extremes:?}"));
         ensure!(kept, "the limits were 7 ready and 10 in all: {extremes:?}");
         ensure!(8 < extremes.most_active, "no surge was used: {extremes:?}");
 

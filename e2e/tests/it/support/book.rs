@@ -125,3 +125,63 @@ impl Book {
         Ok(Tally { placed: self.tenancies.len(), servers: self.hosts.len() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn room(name: &str, epoch: i64, server: &str) -> Event<GameRoom> {
+        let room = json!({
+            "apiVersion": "gamekeeper.dev/v1alpha1", "kind": "GameRoom",
+            "metadata": { "name": name, "uid": format!("uid of {name}") },
+            "spec": { "fleetName": "arena" },
+            "status": { "phase": "Running", "epoch": epoch, "server": { "podName": server, "podUID": server } },
+        });
+        Event::Apply(serde_json::from_value(room).unwrap())
+    }
+
+    fn told_to_end(server: &str, state: &str) -> Event<Pod> {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": server, "uid": server, "deletionTimestamp": "2026-01-01T00:00:00Z" },
+            "status": { "containerStatuses": [{
+                "name": "server", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+                "state": { state: if state == "running" { json!({}) } else { json!({ "exitCode": 0 }) } },
+            }] },
+        });
+        Event::Apply(serde_json::from_value(pod).unwrap())
+    }
+
+    fn verdict(rooms: Vec<Event<GameRoom>>, pods: Vec<Event<Pod>>) -> Result<Tally> {
+        let mut book = Book::default();
+        pods.into_iter().for_each(|it| book.see_pod(it));
+        rooms.into_iter().for_each(|it| book.see_room(it));
+        book.verdict()
+    }
+
+    #[test]
+    fn a_room_may_go_to_another_server_under_a_higher_epoch_only() {
+        let tally = verdict(vec![room("duel", 1, "a"), room("duel", 1, "a"), room("duel", 2, "b")], vec![]);
+        assert_eq!(tally.unwrap().servers, 2);
+        assert!(verdict(vec![room("duel", 2, "a"), room("duel", 2, "b")], vec![]).is_err());
+        assert!(verdict(vec![room("duel", 2, "a"), room("duel", 1, "a")], vec![]).is_err());
+        assert!(verdict(vec![room("duel", 1, "a"), room("duel", 2, "a")], vec![]).is_err());
+    }
+
+    #[test]
+    fn a_server_has_one_room_in_its_life() {
+        assert!(verdict(vec![room("duel", 1, "a"), room("final", 2, "a")], vec![]).is_err());
+    }
+
+    #[test]
+    fn a_server_with_a_match_is_not_told_to_end_unless_its_room_is_deleted() {
+        let Event::Apply(duel) = room("duel", 1, "a") else { unreachable!() };
+        let running = || vec![told_to_end("a", "running")];
+        assert!(verdict(vec![room("duel", 1, "a")], running()).is_err());
+        verdict(vec![room("duel", 1, "a")], vec![told_to_end("a", "terminated")]).unwrap();
+        verdict(vec![room("duel", 1, "a"), Event::Delete(duel)], running()).unwrap();
+        verdict(vec![room("duel", 1, "a")], vec![told_to_end("b", "running")]).unwrap();
+    }
+}

@@ -1,8 +1,10 @@
 //! Who may run at the same time.
 
 use anyhow::Result;
+use e2e::progress::say;
 use e2e::testenv;
 use tokio::sync::RwLock;
+use tokio::time::Instant;
 
 use super::Arena;
 
@@ -24,10 +26,12 @@ pub(crate) async fn alone(name: &str, play: impl AsyncFnOnce(&Arena) -> Result<(
 /// In every scenario the referee has the last word.
 async fn judged(name: &str, play: impl AsyncFnOnce(&Arena) -> Result<()>) -> Result<()> {
     testenv::scenario(name, async |namespace| {
+        let start = Instant::now();
         let arena = Arena::open(namespace);
         play(&arena).await?;
         let tally = arena.verdict()?;
-        e2e::progress::say(&format!("{name}: {tally:?}"));
+        let seconds = start.elapsed().as_secs();
+        say(&format!("{name} took {seconds} s: {} rooms had {} servers", tally.placed, tally.servers));
         Ok(())
     })
     .await
