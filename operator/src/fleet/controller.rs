@@ -196,12 +196,15 @@ impl Context {
 
     async fn disown(&self, fleet: &GameFleet, theirs: &ObjectName) {
         let name = fleet.key();
-        self.world.write().serving.remove(&name);
+        let was_ours = self.world.write().serving.remove(&name).is_some();
         let note = verdict::managed_elsewhere(theirs);
         warn!(namespace = name.namespace, fleet = name.name, lease = %theirs, "another operator manages this fleet");
         let reason = gamekeeper_crds::conditions::reason::MANAGED_ELSEWHERE;
         self.events.fleet(fleet, &Notice { is_warning: true, reason, note }).await;
-        self.tell_main_loop(name);
+        // Only if it is news: the main loop looks at the fleet's servers, and that brings us here again.
+        if was_ours {
+            self.tell_main_loop(name);
+        }
     }
 
     /// Lets the ledger place rooms on the fleet.

@@ -45,7 +45,10 @@ async fn p2_of_two_releases_the_second_leaves_the_fleet_alone_and_takes_over_whe
         stage.cluster.exit(NAMESPACE, &pod, 0);
         stage.eventually("it is over", |it| it.phase(room).is_none_or(|it| it == Phase::Finished)).await;
     }
+    let mark = stage.api.mark();
     sleep(Duration::from_mins(2)).await;
+    let looks = stage.api.log().iter().skip(mark).filter(|it| it.client == "green").count();
+    assert!(looks < 2 * 120, "{looks} requests to see whether the other is still there");
     assert_eq!(writes_of(&stage, "green"), [], "hands off");
 
     first.kill();
