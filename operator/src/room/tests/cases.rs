@@ -1,0 +1,363 @@
+//! The ledger, step by step.
+
+use super::*;
+
+#[test]
+fn i9_a_plain_server_is_claimed_first_and_published_second() {
+    let mut desk = Desk::open();
+    let (running, _) = desk.play(&room("duel", json!({})), &server("a", "node-1"));
+    let status = running.status.unwrap();
+    assert_eq!(status.phase, Phase::Running);
+    assert_eq!(status.epoch, Epoch::new(3, 1).0);
+    assert_eq!(status.endpoints[0].port, 7003);
+    assert_eq!(condition(&status, PLACED), ("True", reason::PLACED, "on server a"));
+    assert_eq!(condition(&status, CHECKPOINTED).1, reason::NO_STATE_STORE);
+    assert_eq!(condition(&status, FINISHED).0, "False");
+}
+
+#[test]
+fn p1_a_room_that_is_placed_at_once_costs_one_status_write() {
+    let mut desk = Desk::open();
+    desk.play(&room("duel", json!({})), &server("a", "node-1"));
+    assert_eq!(desk.after(Duration::from_mins(10)), []);
+    assert_eq!(desk.ledger.next_wakeup(), None);
+}
+
+#[test]
+fn nothing_is_decided_before_everything_was_listed() {
+    let mut ledger = Ledger::new(3);
+    let now = Desk::open().now();
+    assert_eq!(ledger.on(Event::Fleet(fleet_name(), fleet()), now), []);
+    assert_eq!(ledger.on(Event::Room(Arc::new(room("duel", json!({})))), now), []);
+    assert_eq!(ledger.on(Event::Server(server("a", "node-1")), now), []);
+    assert!(matches!(ledger.on(Event::Synced, now)[..], [Command::Claim { .. }]));
+}
+
+#[test]
+fn i3_a_claim_that_was_not_published_is_claimed_again_by_the_next_leader_and_published() {
+    let mut desk = Desk::open();
+    let room = room("duel", json!({}));
+    let old = claimed_by(&server("a", "node-1"), &room, Epoch::new(2, 9));
+    desk.on(Event::Server(old.clone()));
+    desk.on(Event::ServerAnswer { uid: old.uid.clone(), outcome: Outcome::Done });
+    let commands = desk.room(&room);
+    let [Command::Claim { server, epoch, .. }] = &commands[..] else { panic!("{commands:?}") };
+    assert_eq!((server.pod_name.as_str(), *epoch), ("a", Epoch::new(3, 1)));
+    desk.on(Event::Server(claimed_by(server, &room, *epoch)));
+    let status = written(&desk.done(&room)).clone();
+    assert_eq!((status.phase, status.epoch, status.recoveries), (Phase::Running, Epoch::new(3, 1).0, 0));
+}
+
+#[test]
+fn i3_the_highest_claim_is_published_and_only_then_the_lower_one_released() {
+    let mut desk = Desk::open();
+    let room = room("duel", json!({}));
+    desk.on(Event::Server(claimed_by(&server("a", "node-1"), &room, Epoch::new(3, 900))));
+    desk.on(Event::Server(claimed_by(&server("b", "node-2"), &room, Epoch::new(3, 901))));
+    let commands = desk.room(&room);
+    assert!(matches!(&commands[..], [Command::WriteStatus { .. }]), "{commands:?}");
+    assert_eq!(written(&commands).server.as_ref().unwrap().pod_name, "b");
+    for uid in ["uid-a", "uid-b"] {
+        desk.on(Event::ServerAnswer { uid: uid.into(), outcome: Outcome::Done });
+    }
+    let mut running = room.clone();
+    running.status = Some(written(&commands).clone());
+    desk.room(&running);
+    let commands = desk.done(&running);
+    assert!(
+        matches!(&commands[..], [Command::Release { server_uid, .. }] if server_uid == "uid-a"),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn a_claim_that_died_before_it_was_published_is_let_go_and_never_published() {
+    let mut desk = Desk::open();
+    let room = room("duel", json!({}));
+    let mut dead = claimed_by(&server("a", "node-1"), &room, Epoch::new(3, 900));
+    dead.state = ServerState::Ended(Exit { code: 0 });
+    desk.on(Event::Server(dead));
+    desk.room(&room);
+    let commands = desk.on(Event::ServerAnswer { uid: "uid-a".into(), outcome: Outcome::Done });
+    assert!(
+        matches!(&commands[..], [Command::Release { server_uid, .. }] if server_uid == "uid-a"),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn a_room_that_waits_lets_go_of_what_was_claimed_for_it_long_ago() {
+    let mut desk = Desk::open();
+    let status = json!({ "phase": "Recovering", "epoch": Epoch::new(3, 5).0 });
+    desk.on(Event::Server(claimed_by(&server("a", "node-1"), &room("duel", json!({})), Epoch::new(3, 4))));
+    desk.room(&room("duel", json!({ "status": status })));
+    let commands = desk.on(Event::ServerAnswer { uid: "uid-a".into(), outcome: Outcome::Done });
+    assert!(
+        matches!(&commands[..], [Command::Release { server_uid, .. }] if server_uid == "uid-a"),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn a_server_that_is_being_released_is_not_published_meanwhile() {
+    let mut desk = Desk::open();
+    let (running, first) = desk.play(&room("duel", json!({})), &server("a", "node-1"));
+    let second = claimed_by(&server("b", "node-2"), &running, Epoch::new(3, 900));
+    let commands = desk.on(Event::Server(second.clone()));
+    assert!(matches!(&commands[..], [Command::Release { server_uid, .. }] if *server_uid == second.uid));
+    // The published one dies before the release is answered.
+    let commands =
+        desk.on(Event::Server(ServerView { state: ServerState::Ended(Exit { code: 1 }), ..first }));
+    assert!(
+        !commands
+            .iter()
+            .any(|it| matches!(it, Command::WriteStatus { status, .. } if status.phase == Phase::Running)),
+        "{commands:?}"
+    );
+    // It was not released after all: now it serves.
+    desk.on(Event::ServerAnswer { uid: second.uid, outcome: Outcome::Conflict });
+    let commands = desk.done(&running);
+    assert!(
+        commands.iter().any(|it| matches!(it, Command::WriteStatus { .. } | Command::Claim { .. })),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn a_room_that_is_over_is_not_told_to_wait_because_of_an_earlier_failure() {
+    let mut desk = Desk::open();
+    let waiting = room("duel", json!({}));
+    desk.room(&waiting);
+    assert!(matches!(&desk.after(Duration::from_secs(1))[..], [Command::WriteStatus { .. }]));
+    desk.on(Event::RoomAnswer { uid: "uid-duel".into(), outcome: Outcome::Failed });
+    // Another leader has finished it meanwhile; our pause is not over.
+    let over = room(
+        "duel",
+        json!({ "status": { "phase": "Finished" }, "spec": { "ttlSecondsAfterFinished": 600 } }),
+    );
+    assert_eq!(desk.room(&over), []);
+    assert_eq!(desk.after(Duration::from_mins(1)), []);
+}
+
+#[test]
+fn i2_a_leader_that_hears_of_a_later_term_steps_down_and_does_nothing_more() {
+    let mut desk = Desk::open();
+    let later = claimed_by(&server("a", "node-1"), &room("duel", json!({})), Epoch::new(4, 1));
+    assert_eq!(desk.on(Event::Server(later)), [Command::StepDown]);
+    desk.on(Event::Server(server("b", "node-1")));
+    assert_eq!(desk.room(&room("other", json!({}))), []);
+}
+
+#[test]
+fn p6_whoever_is_published_and_lives_wins_over_a_claim_that_nobody_was_told_of() {
+    let mut desk = Desk::open();
+    let (running, _) = desk.play(&room("duel", json!({})), &server("a", "node-1"));
+    let commands = desk.on(Event::Server(claimed_by(&server("b", "node-2"), &running, Epoch::new(3, 900))));
+    assert!(
+        matches!(&commands[..], [Command::Release { server_uid, .. }] if server_uid == "uid-b"),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn i5_a_server_that_is_not_in_the_cache_is_asked_for_and_not_given_up() {
+    let mut desk = Desk::open();
+    let (running, claimed) = desk.play(&room("duel", json!({})), &server("a", "node-1"));
+    let commands = desk.on(Event::ServerGone(claimed.uid.clone()));
+    assert!(
+        matches!(&commands[..], [Command::AskForServer { server_uid, .. }] if *server_uid == claimed.uid)
+    );
+    // It was the cache that was wrong.
+    desk.on(Event::Server(claimed.clone()));
+    assert_eq!(desk.done(&running), []);
+    // And now it is really gone.
+    desk.on(Event::ServerGone(claimed.uid.clone()));
+    desk.on(Event::Server(server("b", "node-2")));
+    desk.on(Event::ServerAbsent { room_uid: "uid-duel".into(), server_uid: claimed.uid });
+    let commands = desk.done(&running);
+    assert!(
+        matches!(&commands[..], [Command::TellLoss { .. }, Command::Claim { server, .. }] if server.pod_name == "b"),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn exit_0_is_finished_and_the_room_goes_after_its_time() {
+    let mut desk = Desk::open();
+    let (mut running, claimed) = desk
+        .play(&room("duel", json!({ "spec": { "ttlSecondsAfterFinished": 60 } })), &server("a", "node-1"));
+    let ended = ServerView { state: ServerState::Ended(Exit { code: 0 }), ..claimed };
+    let commands = desk.on(Event::Server(ended));
+    let status = written(&commands);
+    assert_eq!(status.phase, Phase::Finished);
+    assert_eq!(condition(status, FINISHED).0, "True");
+    assert!(status.endpoints.is_empty());
+    running.status = Some(status.clone());
+    desk.room(&running);
+    let commands = desk.done(&running);
+    assert!(matches!(&commands[..], [Command::Release { .. }]), "{commands:?}");
+    desk.on(Event::ServerGone("uid-a".into()));
+    assert_eq!(desk.after(Duration::from_secs(59)), []);
+    assert!(matches!(&desk.after(Duration::from_secs(1))[..], [Command::DeleteRoom { .. }]));
+}
+
+#[test]
+fn another_end_follows_recovery() {
+    for (recovery, phase) in
+        [("Fail", Phase::Failed), ("Restart", Phase::Running), ("Restore", Phase::Running)]
+    {
+        let mut desk = Desk::open();
+        let (mut running, claimed) =
+            desk.play(&room("duel", json!({ "spec": { "recovery": recovery } })), &server("a", "node-1"));
+        desk.on(Event::Server(server("b", "node-2")));
+        let lost = ServerView { state: ServerState::Ended(Exit { code: 137 }), ..claimed };
+        let mut commands = desk.on(Event::Server(lost));
+        if let [Command::TellLoss { .. }, Command::Claim { server, epoch, .. }] = &commands[..] {
+            assert_eq!(
+                (server.pod_name.as_str(), *epoch),
+                ("b", Epoch::new(3, 2)),
+                "elsewhere, under a higher epoch"
+            );
+            desk.on(Event::Server(claimed_by(server, &running, *epoch)));
+            commands = desk.done(&running);
+        }
+        let status = written(&commands);
+        assert_eq!(status.phase, phase, "{recovery}");
+        if phase == Phase::Running {
+            assert_eq!((status.recoveries, status.server.as_ref().unwrap().pod_name.as_str()), (1, "b"));
+        } else {
+            assert_eq!(condition(status, FINISHED).2, "server a was killed (exit code 137)");
+        }
+        running.status = Some(status.clone());
+    }
+}
+
+#[test]
+fn rooms_wait_by_priority_and_then_by_age_and_are_told_why_once() {
+    let mut desk = Desk::open();
+    let old = room("old", json!({}));
+    let young = room("young", json!({ "metadata": { "creationTimestamp": "2026-01-01T00:00:09Z" } }));
+    let vip = room(
+        "vip",
+        json!({ "metadata": { "creationTimestamp": "2026-01-01T00:00:10Z" }, "spec": { "priority": 5 } }),
+    );
+    for room in [&young, &old, &vip] {
+        assert_eq!(desk.room(room), []);
+    }
+    let busy = claimed_by(&server("a", "node-1"), &room("else", json!({})), Epoch::new(1, 1));
+    desk.on(Event::Room(Arc::new(room("else", json!({ "status": { "phase": "Running", "epoch": 1, "server": { "podName": "a", "podUID": "uid-a" } } })))));
+    desk.on(Event::Server(busy));
+    let mut starting = server("b", "node-1");
+    starting.state = ServerState::Starting;
+    desk.on(Event::Server(starting.clone()));
+    let told = desk.after(Duration::from_secs(1));
+    let statuses: Vec<_> =
+        told.iter().filter(|it| matches!(it, Command::WriteStatus { is_urgent: false, .. })).collect();
+    assert_eq!(statuses.len(), 3, "{told:?}");
+    assert_eq!(
+        condition(written(&told), PLACED),
+        ("False", reason::NO_CAPACITY, "0 of 2 servers fit: 1 full, 1 starting")
+    );
+    for room in [&young, &old, &vip] {
+        let mut waiting = room.clone();
+        let mine = told.iter().find_map(|it| match it {
+            Command::WriteStatus { room: it, status, .. } if it.metadata.uid == room.metadata.uid => {
+                Some(status)
+            }
+            _ => None,
+        });
+        waiting.status = Some((**mine.unwrap()).clone());
+        desk.room(&waiting);
+        desk.done(&waiting);
+    }
+    assert_eq!(desk.after(Duration::from_mins(5)), [], "told once");
+    for expected in ["vip", "old", "young"] {
+        let mut free = server(&format!("for-{expected}"), "node-1");
+        free.state = ServerState::Ready;
+        let commands = desk.on(Event::Server(free));
+        assert!(
+            matches!(&commands[..], [Command::Claim { room, .. }] if room.metadata.name.as_deref() == Some(expected)),
+            "{commands:?}"
+        );
+    }
+}
+
+#[test]
+fn a_room_says_what_it_waits_for() {
+    let selector =
+        |value: &str| json!({ "spec": { "serverSelector": { "matchLabels": { "build": value } } } });
+    let bad = json!({ "spec": { "serverSelector": { "matchExpressions": [{ "key": "build", "operator": "Likes" }] } } });
+    for (room, fleet_view, expected, message) in [
+        (room("a", json!({})), None, reason::NO_FLEET, "there is no GameFleet \"arena\""),
+        (
+            room("b", json!({})),
+            Some(FleetView { is_open: false, ..fleet() }),
+            reason::FLEET_NOT_READY,
+            "being deleted",
+        ),
+        (room("c", selector("1.3")), Some(fleet()), reason::NO_MATCHING_SERVER, "1 without the labels"),
+        (room("d", bad), Some(fleet()), reason::NO_MATCHING_SERVER, "not a valid label selector"),
+    ] {
+        let mut desk = Desk::open();
+        desk.on(Event::Server(server("s", "node-1")));
+        match fleet_view {
+            Some(view) => desk.on(Event::Fleet(fleet_name(), view)),
+            None => desk.on(Event::FleetGone(fleet_name())),
+        };
+        desk.room(&room);
+        let told = desk.after(Duration::from_secs(1));
+        let (status, reason, text) = condition(written(&told), PLACED);
+        assert_eq!((status, reason), ("False", expected));
+        assert!(text.contains(message), "{text}");
+    }
+}
+
+#[test]
+fn a_selector_finds_its_server_and_packed_fills_the_fullest_node() {
+    let mut desk = Desk::open();
+    desk.play(&room("first", json!({})), &server("a", "node-2"));
+    desk.on(Event::Server(server("b", "node-1")));
+    desk.on(Event::Server(server("c", "node-2")));
+    let commands = desk.room(&room("second", json!({})));
+    assert!(
+        matches!(&commands[..], [Command::Claim { server, .. }] if server.pod_name == "c"),
+        "{commands:?}"
+    );
+    let mut old = server("d", "node-9");
+    old.labels.insert("build".into(), "1.3".into());
+    desk.on(Event::Server(old));
+    let picky = room("third", json!({ "spec": { "serverSelector": { "matchLabels": { "build": "1.3" } } } }));
+    assert!(matches!(&desk.room(&picky)[..], [Command::Claim { server, .. }] if server.pod_name == "d"));
+}
+
+#[test]
+fn a_server_whose_room_is_gone_is_released_after_a_quorum_read() {
+    let mut desk = Desk::open();
+    let (running, claimed) = desk.play(&room("duel", json!({})), &server("a", "node-1"));
+    let commands = desk.on(Event::RoomGone(Arc::new(running)));
+    assert!(matches!(&commands[..], [Command::AskForRoom { .. }]), "{commands:?}");
+    desk.on(Event::RoomAbsent { server_uid: claimed.uid.clone() });
+    let commands = desk.on(Event::ServerAnswer { uid: claimed.uid, outcome: Outcome::Done });
+    assert!(matches!(&commands[..], [Command::Release { .. }]), "{commands:?}");
+}
+
+#[test]
+fn rooms_of_a_fleet_that_another_operator_manages_are_left_alone() {
+    let mut desk = Desk::open();
+    desk.on(Event::Fleet(fleet_name(), FleetView { is_ours: false, ..fleet() }));
+    desk.on(Event::Server(server("a", "node-1")));
+    desk.on(Event::Server(claimed_by(&server("b", "node-1"), &room("gone", json!({})), Epoch::new(2, 9))));
+    assert_eq!(desk.room(&room("duel", json!({}))), []);
+    assert_eq!(desk.after(Duration::from_mins(1)), []);
+}
+
+#[test]
+fn a_call_that_failed_is_tried_again_after_a_pause() {
+    let mut desk = Desk::open();
+    desk.on(Event::Server(server("a", "node-1")));
+    let room = room("duel", json!({}));
+    assert!(matches!(&desk.room(&room)[..], [Command::Claim { .. }]));
+    let failed = Event::RoomAnswer { uid: "uid-duel".into(), outcome: Outcome::Failed };
+    assert_eq!(desk.on(failed), []);
+    assert!(matches!(&desk.after(Duration::from_millis(250))[..], [Command::Claim { .. }]));
+}
