@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::format::Format;
 use crate::bench::{self, Plan};
 use crate::cluster::Slot;
-use crate::progress::{say, step};
+use crate::progress::step;
 use crate::target::Target;
 use crate::{command, programs};
 
@@ -83,7 +83,6 @@ fn print(value: &Value, depth: usize) {
                 println!("{indent}{name}:");
                 print(value, depth + 1);
             }
-            Value::Array(_) => say(&format!("{indent}{name}: {value}")),
             _ => println!("{indent}{name}: {value}"),
         }
     }
