@@ -101,6 +101,16 @@ pub async fn run(
 async fn reconcile(fleet: Arc<GameFleet>, context: Arc<Context>) -> Result<Action, Error> {
     let _timer = context.metrics.reconcile_timer();
     let name = fleet.key();
+    let Some(fleet) = context.world.read().fleets.get(&name).cloned() else {
+        return Ok(Action::await_change());
+    };
+    // Whose it is comes first: the claim may change the fleet's status.
+    if fleet.metadata.deletion_timestamp.is_none()
+        && let Ownership::Theirs(theirs) = context.own(&fleet).await?
+    {
+        context.disown(&fleet, &theirs).await;
+        return Ok(Action::requeue(LOOK_AGAIN_AT_THEIRS));
+    }
     let Some(observed) = observe::observe(&context.world.read(), &name, &context.ranges) else {
         return Ok(Action::await_change());
     };
@@ -109,17 +119,6 @@ async fn reconcile(fleet: Arc<GameFleet>, context: Arc<Context>) -> Result<Actio
         report::report(&context, &observed, report).await?;
         return Ok(Action::await_change());
     }
-    match context.own(&observed.fleet).await? {
-        Ownership::Ours => (),
-        Ownership::Theirs(theirs) => {
-            context.disown(&observed.fleet, &theirs).await;
-            return Ok(Action::requeue(LOOK_AGAIN_AT_THEIRS));
-        }
-    }
-    // The claim may have changed the fleet's status.
-    let Some(observed) = observe::observe(&context.world.read(), &name, &context.ranges) else {
-        return Ok(Action::await_change());
-    };
     let valid = match Valid::of(&observed.fleet, &context.ranges) {
         Ok(valid) => valid,
         Err(error) => {

@@ -104,8 +104,7 @@ pub fn plan(valid: &Valid, newest: &str, servers: &[Server], now: Instant) -> Pl
     // Replacements of failed servers remember how often their kind has failed.
     let mut failures: Vec<u32> = lapsed.iter().chain(&failing).map(|it| it.failures).collect();
     failures.sort_by_key(|it| Reverse(*it));
-    failures.resize(failures.len().max(missing.min(room)), 0);
-    failures.truncate(missing.min(room));
+    failures.resize(missing.min(room), 0);
 
     let past = active.iter().map(|it| brake::past_failures(it, now, &mut plan.wake)).max();
     plan.census = census(valid, newest, &active, &braked, &failing, past.unwrap_or_default());
