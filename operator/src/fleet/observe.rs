@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gamekeeper_crds::{GameFleet, fleet::RoomCounts};
+use gamekeeper_crds::{GameFleet, fleet::RoomCounts, room::Phase};
 
 use super::{
     plan::Server,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     cache::Cached as _,
     name::ObjectName,
-    server::ServerPod,
+    server::{ServerPod, pod::Exit},
     world::{Budget, Revision, World},
 };
 
@@ -37,6 +37,7 @@ pub(super) fn observe(world: &World, name: &ObjectName, ranges: &Ranges) -> Opti
         pod: pod.clone(),
         health: world.health(pod),
         history: world.history(&pod.uid),
+        is_mourned: is_mourned(world, pod),
         is_on_cordoned_node: world.is_on_cordoned_node(pod),
         has_better_ports: has_better_ports(pod, &fleet, &port_uses, ranges),
     });
@@ -53,6 +54,19 @@ pub(super) fn observe(world: &World, name: &ObjectName, ranges: &Ranges) -> Opti
         port_uses,
         fleet,
     })
+}
+
+/// Whether a server has failed, and no room's status counts on it any more.
+///
+/// Until then its pod tells how the match was lost.
+fn is_mourned(world: &World, pod: &ServerPod) -> bool {
+    if pod.exit().is_none_or(Exit::is_success) {
+        return false;
+    }
+    let Some(claim) = &pod.claim else { return true };
+    let room = world.rooms.get(&ObjectName::new(&pod.namespace, &claim.room_name));
+    let status = room.filter(|it| it.uid() == claim.room_uid).and_then(|it| it.status.as_ref());
+    !status.is_some_and(|it| it.phase == Phase::Running && it.epoch == claim.epoch.0)
 }
 
 fn port_uses(world: &World, fleet: &ObjectName) -> Uses {

@@ -25,6 +25,8 @@ pub struct Server {
     pub pod: Arc<ServerPod>,
     pub health: Health,
     pub history: History,
+    /// It has failed, and no room is still to be told of it.
+    pub is_mourned: bool,
     /// Its node is to be emptied.
     pub is_on_cordoned_node: bool,
     /// Another port of the range has fewer users than the ones that keep it from being scheduled.
@@ -69,8 +71,15 @@ impl Server {
         self.health == Health::Ready
     }
 
+    /// Belongs to the ledger: it has a match, or one that is still to be told how it ended.
     fn is_busy(&self) -> bool {
-        self.pod.claim.is_some()
+        self.pod.claim.is_some() && !self.is_mourned
+    }
+
+    /// Ended otherwise than with its match. It holds its place until its replacement is due.
+    fn has_failed(&self) -> bool {
+        let has_match = self.pod.claim.is_some();
+        !self.pod.is_deleting && self.pod.exit().is_some_and(|it| !has_match || !it.is_success())
     }
 
     /// Without a room, and its node is to be emptied: to be replaced elsewhere.
@@ -86,8 +95,8 @@ impl Server {
 /// What to do so that the fleet becomes what `valid` wants, at revision `newest`.
 pub fn plan(valid: &Valid, newest: &str, servers: &[Server], now: Instant) -> Plan {
     let mut plan = Plan::default();
-    let ended = servers.iter().filter(|it| !it.pod.is_deleting && !it.is_busy() && it.pod.exit().is_some());
-    let (braked, lapsed) = brake::sort(ended, newest, now, &mut plan.wake);
+    let failed = servers.iter().filter(|it| it.has_failed());
+    let (braked, lapsed) = brake::sort(failed, newest, now, &mut plan.wake);
     let failing = brake::failing(servers, valid, newest, now, &mut plan.wake);
     let is_failing = |it: &&Server| failing.iter().any(|failed| failed.uid == it.pod.uid);
 

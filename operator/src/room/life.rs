@@ -62,8 +62,7 @@ pub fn next<'a>(known: &Known<'a>, term: u32, now: Now) -> (Step, Vec<&'a Server
     let claims = || known.claims.iter().filter_map(|it| Some((it.claim.as_ref()?.epoch, *it)));
     let published = published(&status, known);
     if let Some(server) = published {
-        let is_lost = matches!(server.state, ServerState::Ended(exit) if !exit.is_success());
-        if !is_lost {
+        if !server.has_failed() {
             // Players are there: whatever else was claimed for this room is not needed.
             let others = claims().map(|(_, it)| it).filter(|it| it.uid != server.uid).collect();
             return (played(known.room, server, Epoch(status.epoch), now), others);

@@ -61,6 +61,11 @@ impl ServerView {
         !matches!(self.state, ServerState::Ended(_))
     }
 
+    /// Whether its process has ended otherwise than with its match.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.state, ServerState::Ended(exit) if !exit.is_success())
+    }
+
     /// Namespace and name of its pod.
     pub fn pod(&self) -> ObjectName {
         ObjectName::new(&self.fleet.namespace, &self.pod_name)

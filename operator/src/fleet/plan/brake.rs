@@ -25,30 +25,30 @@ const STABLE_AFTER: Duration = Duration::from_mins(5);
 pub(super) struct Failed {
     pub(super) uid: String,
     pub(super) doomed: Doomed,
+    /// A room is still to be told of its end.
+    pub(super) is_busy: bool,
     /// In a row, this one included.
     pub(super) failures: u32,
 }
 
-/// Ended servers: those whose replacement must wait, and those whose time has come.
+/// Servers that have ended: those whose replacement must wait, and those whose time has come.
 ///
 /// Who failed under another revision says nothing of the newest: its replacement is a first try.
 pub(super) fn sort<'a>(
-    ended: impl Iterator<Item = &'a Server>,
+    all: impl Iterator<Item = &'a Server>,
     newest: &str,
     now: Instant,
     wake: &mut Option<Instant>,
 ) -> (Vec<Failed>, Vec<Failed>) {
     let (mut braked, mut lapsed) = (Vec::new(), Vec::new());
-    for server in ended {
+    for server in all {
         let failed = failed(server, newest, "its server has ended");
         let pause = RESTART.after(failed.failures.saturating_sub(1));
         let due = server.history.ended.unwrap_or(now) + pause;
         if now < due {
             earlier(wake, due);
-            braked.push(failed);
-        } else {
-            lapsed.push(failed);
         }
+        if now < due || failed.is_busy { braked.push(failed) } else { lapsed.push(failed) }
     }
     (braked, lapsed)
 }
@@ -105,6 +105,7 @@ fn failed(server: &Server, newest: &str, why: &'static str) -> Failed {
     Failed {
         uid: server.pod.uid.clone(),
         doomed: Doomed::new(server, why),
+        is_busy: server.is_busy(),
         failures: if server.is_of(newest) { before.saturating_add(1) } else { 0 },
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn excess(valid: &Valid, newest: &str, active: &[&Server], braked: &[
     // While old servers play on, new ones stand beside them.
     let allowed = valid.desired + if is_rolling { valid.max_surge } else { 0 };
     let surplus = (staying + braked.len()).saturating_sub(allowed);
-    doomed.extend(braked.iter().take(surplus).map(|it| it.doomed.clone()));
+    doomed.extend(braked.iter().filter(|it| !it.is_busy).take(surplus).map(|it| it.doomed.clone()));
 
     // So many servers may be missing; a server that is not ready is missing already.
     let floor = valid.desired.saturating_sub(valid.max_unavailable);

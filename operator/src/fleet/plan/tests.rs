@@ -55,6 +55,7 @@ fn server(name: &str, now: Instant) -> Server {
         pod: Arc::new(pod),
         health: Health::Ready,
         history,
+        is_mourned: false,
         is_on_cordoned_node: false,
         has_better_ports: false,
     }
@@ -85,6 +86,11 @@ impl Server {
         self.health = Health::Starting;
         self.history.ended = Some(at);
         self.with(|it| (it.process, it.failures) = (Process::Ended(Exit { code }), failures))
+    }
+
+    fn mourned(mut self) -> Self {
+        self.is_mourned = true;
+        self
     }
 
     fn cordoned(mut self) -> Self {
@@ -202,6 +208,21 @@ fn an_ended_server_with_a_claim_is_the_ledgers_and_is_replaced_at_once() {
 }
 
 #[test]
+fn a_server_that_failed_under_its_match_is_braked_like_any_other_once_its_room_was_told() {
+    let now = Instant::now();
+    let later = now + Duration::from_secs(4);
+    let failed = || server("a", now).busy().ended(1, 3, now);
+    let early = plan(&valid(1, 1, 1), NEW, &[failed()], later);
+    assert_eq!((early.create, early.delete), (vec![], vec![]), "its room is still to be told");
+    let braked = plan(&valid(1, 1, 1), NEW, &[failed().mourned()], now);
+    assert_eq!((braked.create, braked.delete, braked.wake), (vec![], vec![], Some(later)));
+    let due = plan(&valid(1, 1, 1), NEW, &[failed().mourned()], later);
+    assert_eq!((due.create.as_slice(), deleted(&due)), ([4].as_slice(), vec!["a"]));
+    let unwanted = plan(&valid(0, 1, 1), NEW, &[failed(), failed().mourned()], now);
+    assert_eq!(unwanted.delete.len(), 1, "of a fleet scaled to nothing only the one that nobody asks for");
+}
+
+#[test]
 fn a_server_that_is_not_ready_in_time_has_failed() {
     let now = Instant::now();
     let servers = [server("a", now).starting(now)];
@@ -271,6 +292,7 @@ fn any_server(now: Instant) -> impl Strategy<Value = Server> {
             match state {
                 0 => it.starting(now),
                 1 => it.ended(1, failures, now),
+                3 => it.ended(1, failures, now).mourned(),
                 2 => {
                     it.health = Health::Unhealthy;
                     it
@@ -290,6 +312,8 @@ fn carried_out(servers: &[Server], plan: &Plan, round: usize, now: Instant) -> V
         if server.is_active() && server.health == Health::Starting {
             (server.health, server.history.ready) = (Health::Ready, Some(now));
         }
+        // Its room is told.
+        server.is_mourned = server.has_failed();
     }
     let new = plan.create.iter().enumerate();
     next.extend(new.map(|(index, failures)| {
@@ -324,7 +348,8 @@ proptest! {
             }
             let staying = servers.iter().filter(|it| it.is_active() && !it.is_leaving()).count();
             prop_assert!(made.create.len() + staying <= (desired + surge).max(staying) + made.delete.len(), "too many are started");
-            if made.create.is_empty() && made.delete.is_empty() && made.wake.is_none() {
+            let is_told = servers.iter().all(|it| it.is_mourned || !it.has_failed());
+            if is_told && made.create.is_empty() && made.delete.is_empty() && made.wake.is_none() {
                 break;
             }
             servers = carried_out(&servers, &made, round, now);

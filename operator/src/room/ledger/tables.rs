@@ -315,9 +315,11 @@ impl Tables {
     }
 
     /// Deletes a server's pod, unless that is under way.
+    ///
+    /// One that has failed is left to its fleet, which replaces it not faster than the brake allows.
     pub(super) fn release(&mut self, uid: &str, now: Instant) -> Option<Command> {
         let entry = self.servers.get_mut(uid)?;
-        if entry.view.is_deleting || !entry.can_act(now) {
+        if entry.view.is_deleting || entry.view.has_failed() || !entry.can_act(now) {
             return None;
         }
         let epoch = entry.view.claim.as_ref()?.epoch;

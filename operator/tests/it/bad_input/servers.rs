@@ -125,6 +125,30 @@ async fn servers_that_crash_at_once_are_started_ever_more_slowly_and_the_last_st
 }
 
 #[tokio::test(start_paused = true)]
+async fn servers_that_crash_under_their_match_are_started_ever_more_slowly_too() {
+    let stage = Stage::new(104);
+    let _operator = stage.operator("operator-1");
+    let neighbour = Neighbour::new(&stage).await;
+    let mark = stage.api.mark();
+    stage.create_fleet("arena", with_image("crash", 2)).await;
+    let rooms = ["a", "b", "c"];
+    for room in rooms {
+        stage.create_room(room, json!({})).await;
+    }
+    until_degraded(&stage, reason::CRASH_LOOP).await;
+    neighbour.plays("bout").await;
+    sleep(Duration::from_mins(10)).await;
+    let created = creations(&stage, mark);
+    assert!((16..=40).contains(&created.len()), "{} pods: {created:?}", created.len());
+    let lost: i32 = rooms.iter().filter_map(|it| Some(stage.room(it)?.status?.recoveries)).sum();
+    assert!(0 < lost, "no match was lost: the test shows nothing");
+    stage.patch_fleet("arena", image("arena")).await;
+    until_mended(&stage, 2).await;
+    let played = |it: &Stage| rooms.iter().filter(|room| it.is_played(room)).count() == 2;
+    stage.within(Duration::from_mins(6), "two rooms are played", played).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn servers_that_are_never_ready_are_replaced_at_their_start_timeout_and_said_to_be_late() {
     let stage = Stage::new(105);
     let _operator = stage.operator("operator-1");

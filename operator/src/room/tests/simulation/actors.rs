@@ -71,10 +71,23 @@ impl Simulation {
             (ServerState::Ready, 7) => ServerState::Unhealthy,
             (ServerState::Ready, 8) => ServerState::Draining,
             (ServerState::Ready, _) => ServerState::Unreachable,
-            (ServerState::Ended(_), _) if view.claim.is_none() => return self.remove_pod(&uid),
+            // Its fleet replaces it.
+            (ServerState::Ended(_), _) if view.claim.is_none() || self.is_mourned(&view) => {
+                return self.remove_pod(&uid);
+            }
             (ServerState::Ended(_), _) => return,
         };
         self.change_pod(&uid, |it| it.state = state);
+    }
+
+    /// Whether it has failed, and no room counts on it any more.
+    fn is_mourned(&self, view: &ServerView) -> bool {
+        let Some(claim) = view.claim.as_ref().filter(|_| view.has_failed()) else { return false };
+        let room = self.rooms.get(&claim.room_name);
+        let status = room
+            .filter(|it| it.metadata.uid.as_ref() == Some(&claim.room_uid))
+            .and_then(|it| it.status.as_ref());
+        !status.is_some_and(|it| it.phase == Phase::Running && it.epoch == claim.epoch.0)
     }
 
     /// Somebody deletes the pod by force, or its node is gone for good.
