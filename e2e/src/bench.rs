@@ -56,7 +56,7 @@ pub async fn fleet(target: Target, plan: &Plan) -> Result<Value> {
     };
     if plan.only != Some(Part::Hollow) {
         let figures = real::measure(&stage, plan.real, plan.rounds).await?;
-        let names = ["seconds", "deployment_seconds", "ratio"];
+        let names = ["seconds", "deployment_seconds", "ratio", "host_ports_seconds", "host_ports_ratio"];
         add("real", figures, &names.map(|it| (it, it)));
     }
     if plan.only != Some(Part::Real) {

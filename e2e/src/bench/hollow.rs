@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::cost::{self, Meter};
-use super::manifests::{self, Template};
+use super::manifests::{self, Exposure, Template};
 use super::pods::Pods;
 use super::stage::{NAMESPACE, OPERATOR, Stage};
 use super::statistics::{figure, median, rounded};
@@ -70,7 +70,7 @@ pub(super) async fn measure(stage: &Stage, servers: usize, rounds: u8) -> Result
     writes::count(kubectl, OUR_WRITES, chart::NAMESPACE, OPERATOR).await?;
     writes::count(kubectl, RAW_WRITES, NAMESPACE, rival::ACCOUNT).await?;
     let template = Template { image: "localhost/hollow:1".to_owned(), is_hollow: true };
-    stage.kubectl.apply(&manifests::fleet(FLEET, &template).to_string()).await?;
+    stage.kubectl.apply(&manifests::fleet(FLEET, &template, Exposure::HostPort).to_string()).await?;
     let (news, kubelets_news) = tokio::sync::mpsc::unbounded_channel();
     let pods = Pods::watch(stage.client.clone(), NAMESPACE, Some(news));
     let _kubelet = Kubelet::start(stage.client.clone(), kubelets_news);

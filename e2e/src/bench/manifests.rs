@@ -43,8 +43,19 @@ impl Template {
     }
 }
 
+/// How a fleet's servers are reached: one of `HostPort` and `PodIP`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exposure {
+    HostPort,
+    PodIP,
+}
+
 /// A fleet without servers yet. It has no probe, so that ready means what it means to the kubelet.
-pub(super) fn fleet(name: &str, template: &Template) -> Value {
+pub(super) fn fleet(name: &str, template: &Template, exposure: Exposure) -> Value {
+    let exposure = match exposure {
+        Exposure::HostPort => "HostPort",
+        Exposure::PodIP => "PodIP",
+    };
     json!({
         "apiVersion": "gamekeeper.dev/v1alpha1",
         "kind": "GameFleet",
@@ -52,7 +63,7 @@ pub(super) fn fleet(name: &str, template: &Template) -> Value {
         "spec": {
             "replicas": 0,
             "admission": "Open",
-            "ports": [{ "name": "game", "containerPort": PORT, "protocol": "UDP" }],
+            "ports": [{ "name": "game", "containerPort": PORT, "protocol": "UDP", "exposure": { "type": exposure } }],
             "template": { "metadata": { "labels": { "build": "1" } }, "spec": template.spec() },
         },
     })

@@ -8,55 +8,80 @@ use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::manifests::{self, Template};
+use super::manifests::{self, Exposure, Template};
 use super::pods::Pods;
 use super::stage::{NAMESPACE, Stage};
 use super::statistics::{figure, median, rounded};
 use crate::progress::say;
 
-/// The fleet, and the Deployment beside it.
-const FLEET: &str = "real";
-const DEPLOYMENT: &str = "rival";
-
 /// Until all pods run; forty take seconds.
 const RUNNING: Duration = Duration::from_mins(5);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What is scaled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
+    /// A fleet of the same pods as the Deployment's.
     Fleet,
     Deployment,
+    /// A fleet whose servers have a host port each, which a Deployment's pods cannot have.
+    HostPorts,
 }
 
-/// Measures both in turn.
+const SIDES: [Side; 3] = [Side::Fleet, Side::Deployment, Side::HostPorts];
+
+impl Side {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Fleet => "real",
+            Self::Deployment => "rival",
+            Self::HostPorts => "ports",
+        }
+    }
+
+    fn manifest(self, template: &Template) -> Value {
+        match self {
+            Self::Fleet => manifests::fleet(self.name(), template, Exposure::PodIP),
+            Self::Deployment => manifests::deployment(self.name(), template),
+            Self::HostPorts => manifests::fleet(self.name(), template, Exposure::HostPort),
+        }
+    }
+}
+
+/// Measures all sides in turn, each time another one first.
 pub(super) async fn measure(stage: &Stage, servers: usize, rounds: u8) -> Result<Value> {
     stage.refresh().await?;
     let template = Template { image: stage.prepared.udp_server.clone(), is_hollow: false };
-    let sides = [manifests::fleet(FLEET, &template), manifests::deployment(DEPLOYMENT, &template)];
-    for side in sides {
-        stage.kubectl.apply(&side.to_string()).await?;
+    for side in SIDES {
+        stage.kubectl.apply(&side.manifest(&template).to_string()).await?;
     }
     let pods = Pods::watch(stage.client.clone(), NAMESPACE, None);
-    say(&format!("0 → {servers} real servers, beside a Deployment; the first pair warms up"));
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for number in 0..=rounds {
-        let fleet = run(stage, &pods, Side::Fleet, servers).await.context("the fleet")?;
-        let deployment = run(stage, &pods, Side::Deployment, servers).await.context("the Deployment")?;
-        say(&format!("  fleet {fleet:.2} s, Deployment {deployment:.2} s"));
-        if number > 0 {
-            ours.push(fleet);
-            theirs.push(deployment);
+    say(&format!("0 → {servers} real servers, beside a Deployment; the first round warms up"));
+    let mut seconds: [Vec<f64>; SIDES.len()] = Default::default();
+    for round in 0..=usize::from(rounds) {
+        for turn in 0..SIDES.len() {
+            let index = (round + turn) % SIDES.len();
+            let side = SIDES[index];
+            let took = run(stage, &pods, side, servers).await.with_context(|| format!("{side:?}"))?;
+            say(&format!("  {side:?} {took:.2} s"));
+            if 0 < round {
+                seconds[index].push(took);
+            }
         }
     }
-    let (seconds, deployment_seconds) = (median(ours.clone()), median(theirs.clone()));
     stage.kubectl.run(&["delete", "gamefleets,deployments", "--all"]).await?;
+    let [fleet, deployment, host_ports] = seconds.clone().map(median);
+    let [fleet_rounds, deployment_rounds, host_ports_rounds] =
+        seconds.map(|it| it.into_iter().map(rounded).collect::<Vec<_>>());
     Ok(json!({
         "servers": servers,
-        "seconds": rounded(seconds),
-        "deployment_seconds": rounded(deployment_seconds),
-        "ratio": rounded(seconds / deployment_seconds),
-        "servers_per_s": rounded(figure(servers) / seconds),
-        "rounds": { "seconds": ours.into_iter().map(rounded).collect::<Vec<_>>(),
-                    "deployment_seconds": theirs.into_iter().map(rounded).collect::<Vec<_>>() },
+        "seconds": rounded(fleet),
+        "deployment_seconds": rounded(deployment),
+        "ratio": rounded(fleet / deployment),
+        "host_ports_seconds": rounded(host_ports),
+        "host_ports_ratio": rounded(host_ports / deployment),
+        "servers_per_s": rounded(figure(servers) / fleet),
+        "rounds": { "seconds": fleet_rounds, "deployment_seconds": deployment_rounds,
+                    "host_ports_seconds": host_ports_rounds },
     }))
 }
 
@@ -73,7 +98,7 @@ async fn run(stage: &Stage, pods: &Pods, side: Side, servers: usize) -> Result<f
 
 async fn scale(stage: &Stage, side: Side, servers: usize) -> Result<()> {
     match side {
-        Side::Fleet => stage.scale::<GameFleet>(FLEET, servers).await,
-        Side::Deployment => stage.scale::<Deployment>(DEPLOYMENT, servers).await,
+        Side::Fleet | Side::HostPorts => stage.scale::<GameFleet>(side.name(), servers).await,
+        Side::Deployment => stage.scale::<Deployment>(side.name(), servers).await,
     }
 }
