@@ -60,6 +60,8 @@ pub mod reason {
     pub const CANNOT_START: &str = "CannotStart";
     /// Degraded: servers run but do not answer their probe.
     pub const PROBE_FAILING: &str = "ProbeFailing";
+    /// Degraded: servers do not speak the control protocol.
+    pub const CONTROL_FAILING: &str = "ControlFailing";
     /// Degraded: the scheduler finds no node for some servers.
     pub const UNSCHEDULABLE: &str = "Unschedulable";
     /// Degraded: the range of host ports is too small.
@@ -89,6 +91,10 @@ pub mod reason {
     pub const NOT_FINISHED: &str = "NotFinished";
     /// Finished: the server ended the match.
     pub const COMPLETED: &str = "Completed";
+    /// Finished: no player came in time.
+    pub const UNCLAIMED: &str = "Unclaimed";
+    /// Finished: the game does not take these parameters or seats.
+    pub const REFUSED: &str = "Refused";
     /// Finished: the server was lost and the room's `recovery` is `Fail`.
     pub const LOST: &str = "Lost";
 }

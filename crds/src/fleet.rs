@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "KubeSchema expands to a nested pub struct")]
 #![allow(clippy::duplicated_attributes, reason = "several columns have the same type")]
 
+pub mod control;
 pub mod ports;
 pub mod probe;
 pub mod rollout;
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{GoDuration, PodTemplate};
+pub use control::{Control, Rooms};
 pub use ports::{AddressType, Exposure, ExposureType, Port, Protocol};
 pub use probe::{GrpcProbe, HttpProbe, Probe, ProbeType, TcpProbe, UdpProbe};
 pub use rollout::{RollingUpdate, Rollout, RolloutType};
@@ -52,6 +54,8 @@ pub use rollout::{RollingUpdate, Rollout, RolloutType};
     validation = ("!has(self.health.probe) || !has(self.health.probe.tcp) || string(self.health.probe.tcp.port).matches('^[0-9]+$') || self.ports.exists(p, p.name == self.health.probe.tcp.port && p.protocol == 'TCP')", "health.probe.tcp.port must be a number or the name of a TCP port in spec.ports"),
     validation = ("!has(self.health.probe) || !has(self.health.probe.http) || string(self.health.probe.http.port).matches('^[0-9]+$') || self.ports.exists(p, p.name == self.health.probe.http.port && p.protocol == 'TCP')", "health.probe.http.port must be a number or the name of a TCP port in spec.ports"),
     validation = ("!has(self.health.probe) || !has(self.health.probe.grpc) || string(self.health.probe.grpc.port).matches('^[0-9]+$') || self.ports.exists(p, p.name == self.health.probe.grpc.port && p.protocol == 'TCP')", "health.probe.grpc.port must be a number or the name of a TCP port in spec.ports"),
+    validation = ("has(self.control) || !has(self.rooms.maxPerServer) || self.rooms.maxPerServer == 1", "rooms.maxPerServer must be 1 or absent without control: a plain server hosts one match"),
+    validation = ("!has(self.control) || self.ports.all(p, p.protocol != 'TCP' || p.containerPort != self.control.port)", "control.port must not be one of spec.ports: players have no business there"),
     validation = ("has(self.template.spec) && size(self.template.spec.containers) > 0", "template.spec.containers must have at least one container; the first is the game server"),
     validation = ("!has(self.template.spec) || !has(self.template.spec.restartPolicy) || self.template.spec.restartPolicy == 'Never'", "template.spec.restartPolicy must be Never or absent: the end of a server is the end of its match, and the fleet replaces the pod"),
     validation = ("!has(self.template.spec) || !has(self.template.spec.hostNetwork) || !self.template.spec.hostNetwork || self.ports.all(p, p.exposure.type != 'HostPort')", "template.spec.hostNetwork and the exposure HostPort exclude each other; use exposure PodIP"),
@@ -73,6 +77,12 @@ pub struct GameFleetSpec {
     #[schemars(length(min = 1, max = 5))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub address_types: Vec<AddressType>,
+    /// How the operator talks to a server. Absent: servers are plain, and each hosts one room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
+    /// How rooms share a server.
+    #[serde(default)]
+    pub rooms: Rooms,
     /// When a server counts as ready, and when as lost.
     #[serde(default)]
     pub health: Health,
@@ -117,6 +127,10 @@ pub struct Health {
     /// A server that is not ready this long after it was scheduled has failed and is replaced.
     #[serde(default = "a_minute")]
     pub start_timeout: GoDuration,
+    /// With `control`: a server that hosts rooms hangs when no beat came, or none that tells of
+    /// progress, for this long.
+    #[serde(default = "three_tenths")]
+    pub hang_timeout: GoDuration,
     /// What the operator asks a server, besides the kubelet's own probes. Without it a server is
     /// ready when its pod is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,12 +139,16 @@ pub struct Health {
 
 impl Default for Health {
     fn default() -> Self {
-        Self { start_timeout: a_minute(), probe: None }
+        Self { start_timeout: a_minute(), hang_timeout: three_tenths(), probe: None }
     }
 }
 
 fn a_minute() -> GoDuration {
     "60s".into()
+}
+
+fn three_tenths() -> GoDuration {
+    "300ms".into()
 }
 
 /// On which servers and nodes rooms and pods go.

@@ -28,3 +28,6 @@ pub const FAILURES: &str = "gamekeeper.dev/failures";
 
 /// Annotation of a node: the address at which players reach it, instead of those in its status (NAT).
 pub const ADDRESS: &str = "gamekeeper.dev/address";
+
+/// Annotation of a server's pod: the port of its control service; absent on plain servers.
+pub const CONTROL_PORT: &str = "gamekeeper.dev/control-port";

@@ -29,6 +29,7 @@ use crate::fleet::Protocol;
     printcolumn(name = "Server", type_ = "string", json_path = ".status.server.podName"),
     printcolumn(name = "Address", type_ = "string", json_path = ".status.endpoints[0].address"),
     printcolumn(name = "Port", type_ = "integer", json_path = ".status.endpoints[0].port"),
+    printcolumn(name = "Players", type_ = "integer", json_path = ".status.players"),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Placed")].reason"#, priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.epoch) || (has(self.status) && has(self.status.epoch) && self.status.epoch >= oldSelf.status.epoch)")
@@ -38,6 +39,7 @@ use crate::fleet::Protocol;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
+    validation = Rule::new("has(self.seats) == has(oldSelf.seats)").message("seats are immutable: create another room"),
     validation = Rule::new("has(self.parameters) == has(oldSelf.parameters)").message("parameters are immutable: create another room"),
 )]
 pub struct GameRoomSpec {
@@ -57,6 +59,11 @@ pub struct GameRoomSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "parameters")]
     pub parameters: BTreeMap<String, String>,
+    /// How many players may take part. Given to the game. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("seats are immutable: create another room"))]
+    pub seats: Option<i32>,
     /// What happens when the server is lost.
     #[serde(default)]
     pub recovery: Recovery,
@@ -102,6 +109,17 @@ pub struct GameRoomStatus {
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(range(min = 0))]
     pub epoch: i64,
+    /// SHA-256 hashes of the certificates that the server may show, for clients to pin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub certificate_hashes: Vec<String>,
+    /// How many players are there, as far as the server tells; written at most every 30 seconds.
+    #[serde(default, skip_serializing_if = "is_none")]
+    #[schemars(range(min = 0))]
+    pub players: i32,
+    /// What the game reported at the end.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub result: BTreeMap<String, String>,
     /// The revision of the server that hosts the room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
@@ -173,6 +191,9 @@ pub struct ServerRef {
     /// Its pod's uid: a name may come back, a uid never does.
     #[serde(rename = "podUID")]
     pub pod_uid: String,
+    /// The process that hosts the room, as it names itself; absent for plain servers.
+    #[serde(default, rename = "bootID", skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
 }
 
 fn selector(generator: &mut SchemaGenerator) -> Schema {
@@ -189,8 +210,8 @@ fn parameters(_: &mut SchemaGenerator) -> Schema {
         "additionalProperties": { "type": "string", "maxLength": 4096 },
         "x-kubernetes-validations": [
             {
-                "rule": "self.map(k, size(k) + size(self[k])).sum() <= 4096",
-                "message": "parameters may have at most 4096 characters in all, keys and values together",
+                "rule": "self.map(k, size(bytes(k)) + size(bytes(self[k]))).sum() <= 4096",
+                "message": "parameters may have at most 4096 bytes in all, keys and values together",
             },
             { "rule": "self == oldSelf", "message": "parameters are immutable: create another room" },
         ],

@@ -3,10 +3,11 @@
 
 mod execute;
 mod intake;
+mod orders;
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU32},
     time::Duration,
 };
 
@@ -28,7 +29,11 @@ use crate::{
     metrics::{Metrics, RoomState, ServerState},
     name::ObjectName,
     room::{Command, Event},
-    server::prober::{Prober, Report},
+    server::{
+        link,
+        links::Links,
+        prober::{Prober, Report},
+    },
     watch::{NAMESPACED_KINDS, News},
     world::Shared,
 };
@@ -57,12 +62,26 @@ pub struct Driver {
     pub triggers: mpsc::UnboundedSender<ObjectRef<GameFleet>>,
     pub fleets: Writer<GameFleet>,
     pub prober: Prober,
+    pub links: Links,
+    /// The latest term that a server has named, for the next election.
+    pub heard_term: Arc<AtomicU32>,
     /// Claims and lost servers go first, what tells people why they wait comes last.
     pub urgent: VecDeque<Command>,
     pub later: VecDeque<Command>,
     /// Somebody has acted under a later term.
     pub is_succeeded: bool,
     pub agenda: Agenda,
+}
+
+/// What the fleet controller has to say to the main loop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// A fleet was found to be ours, or not, or its spec says something else now.
+    Fleet(ObjectName),
+    /// A server is to get no more rooms, or may get some again.
+    Server(ObjectName),
+    /// A controlled server, by its uid, is not needed any more.
+    Unneeded(String),
 }
 
 /// What is to be done soon, but not at once.
@@ -80,7 +99,8 @@ impl Driver {
         mut self,
         news: impl Stream<Item = News>,
         mut reports: mpsc::Receiver<Report>,
-        mut changed: mpsc::UnboundedReceiver<ObjectName>,
+        mut link_reports: mpsc::Receiver<link::Report>,
+        mut words: mpsc::UnboundedReceiver<Word>,
     ) {
         let mut news = std::pin::pin!(news);
         let mut in_flight = FuturesUnordered::new();
@@ -95,7 +115,8 @@ impl Driver {
                 Some(answers) = in_flight.next(), if !in_flight.is_empty() => self.take_answers(answers),
                 Some(news) = news.next() => self.take_news(news),
                 Some(report) = reports.recv() => self.take_report(report),
-                Some(fleet) = changed.recv() => self.take_fleet(&fleet),
+                Some(report) = link_reports.recv() => self.take_link_report(report),
+                Some(word) = words.recv() => self.take_word(word),
                 () = sleep_until(wakeup) => self.tell(vec![Event::Tick]),
                 () = sleep_until(self.agenda.trigger_at) => self.trigger_fleets(),
                 () = sleep_until(self.agenda.count_at) => self.count(),
@@ -119,12 +140,15 @@ impl Driver {
         }
     }
 
-    /// Tells the ledger what happened, and queues what it wants done.
+    /// Tells the ledger what happened, and queues what it wants done, or does it at once where that takes no
+    /// request.
     fn tell(&mut self, events: Vec<Event>) {
         let now = self.clock.moment();
-        for event in events {
+        let mut events = VecDeque::from(events);
+        while let Some(event) = events.pop_front() {
             let commands = self.world.write().ledger.on(event, now);
             for command in commands {
+                let Some(command) = self.order(command, &mut events) else { continue };
                 self.is_succeeded |= command == Command::StepDown;
                 let is_later = matches!(
                     command,
@@ -187,18 +211,22 @@ impl Driver {
         let world = self.world.read();
         let (mut ready, mut not_ready, mut busy) = (0, 0, 0);
         for pod in world.pods.iter().filter(|it| it.exit().is_none() && !it.is_deleting) {
-            match (pod.claim.is_some(), world.health(pod)) {
+            match (world.ledger.is_busy(&pod.uid), world.health(pod)) {
                 (true, _) => busy += 1,
                 (false, crate::server::Health::Ready) => ready += 1,
                 (false, _) => not_ready += 1,
             }
         }
         let rooms = world.rooms.iter().filter(|it| it.status.as_ref().is_none_or(|it| !it.phase.is_over()));
-        let pending = rooms.filter(|it| it.status.as_ref().is_none_or(|it| it.endpoints.is_empty())).count();
+        let (mut pending, mut running) = (0, 0);
+        for room in rooms {
+            let is_pending = room.status.as_ref().is_none_or(|it| it.endpoints.is_empty());
+            if is_pending { pending += 1 } else { running += 1 }
+        }
         self.metrics.servers(ServerState::Ready, ready);
         self.metrics.servers(ServerState::NotReady, not_ready);
         self.metrics.servers(ServerState::Busy, busy);
-        self.metrics.rooms(RoomState::Running, busy);
+        self.metrics.rooms(RoomState::Running, running);
         self.metrics.rooms(RoomState::Pending, pending);
     }
 }

@@ -11,6 +11,7 @@ use gamekeeper_operator::{
     metrics::Metrics,
     name::ObjectName,
     operator::Operator,
+    server::connector::Connector,
 };
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,6 +64,7 @@ async fn operate(args: Run) -> anyhow::Result<()> {
         clock: Clock::System,
         metrics: metrics.clone(),
         readiness: readiness.clone(),
+        connector: Connector::tcp(),
     };
     info!(identity = operator.identity, lease = %operator.lease, namespaces = ?operator.namespaces, version = env!("CARGO_PKG_VERSION"), "starting");
     let admin = tokio::spawn(admin::serve(listener, metrics, readiness, stop.clone()));

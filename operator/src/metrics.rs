@@ -33,6 +33,8 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum RoomAction {
     Claim,
+    Open,
+    Close,
     WriteStatus,
     Ask,
     Release,

@@ -1,6 +1,6 @@
 //! The process: candidate, leader, candidate again, until it is told to stop.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU32};
 
 use futures::stream;
 use kube::{
@@ -20,7 +20,7 @@ use crate::{
     leader::{Elector, Fence, Timing, fenced},
     metrics::Metrics,
     name::ObjectName,
-    server::prober::Prober,
+    server::{connector::Connector, links::Links, prober::Prober},
     watch,
     world::Shared,
 };
@@ -40,13 +40,16 @@ pub struct Operator {
     pub clock: Clock,
     pub metrics: Metrics,
     pub readiness: Readiness,
+    /// How servers' control ports are reached.
+    pub connector: Connector,
 }
 
 impl Operator {
     /// Leads whenever it is elected, until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
         let fence = Fence::default();
-        let elector = self.elector(fence.clone());
+        let heard_term = Arc::new(AtomicU32::new(0));
+        let elector = self.elector(fence.clone(), heard_term.clone());
         // A standby is ready too: it has to be there when it is needed.
         self.readiness.set(true);
         while !stop.is_cancelled() {
@@ -56,7 +59,7 @@ impl Operator {
             };
             self.metrics.leading(Some(leadership.term));
             tokio::select! {
-                () = self.work(leadership.term, &fence) => warn!(term = leadership.term, "somebody has led later"),
+                () = self.work(leadership.term, &fence, &heard_term) => warn!(term = leadership.term, "somebody has led later"),
                 // At once, not gracefully: what is under way is no longer ours to do.
                 () = leadership.lost.cancelled() => warn!(term = leadership.term, "lost the lead"),
                 () = stop.cancelled() => info!("stopping"),
@@ -66,7 +69,7 @@ impl Operator {
         }
     }
 
-    fn elector(&self, fence: Fence) -> Elector {
+    fn elector(&self, fence: Fence, heard_term: Arc<AtomicU32>) -> Elector {
         Elector {
             client: self.client.clone(),
             namespace: self.lease.namespace.clone(),
@@ -76,19 +79,21 @@ impl Operator {
             timing: self.timing,
             clock: self.clock,
             fence,
+            heard_term,
         }
     }
 
-    /// All that a leader does. Ends with this future: nothing of it is a task of its own but probes,
-    /// which write nothing.
-    async fn work(&self, term: u32, fence: &Fence) {
+    /// All that a leader does. Ends with this future: nothing of it is a task of its own but probes and
+    /// links, which end with it too and write nothing.
+    async fn work(&self, term: u32, fence: &Fence, heard_term: &Arc<AtomicU32>) {
         let client = fenced(&self.client, fence);
         let world = Shared::new(term);
         let events = Events::new(client.clone(), &self.identity);
         let (fleets, writer) = reflector::store();
         let (triggers, triggered) = mpsc::unbounded_channel::<ObjectRef<_>>();
-        let (changed, changes) = mpsc::unbounded_channel();
+        let (words, heard) = mpsc::unbounded_channel();
         let (prober, reports) = Prober::new();
+        let (links, link_reports) = Links::new(self.connector.clone(), term, &self.identity);
         let context = Arc::new(fleet::Context {
             client: client.clone(),
             world: world.clone(),
@@ -97,7 +102,7 @@ impl Operator {
             metrics: self.metrics.clone(),
             events: events.clone(),
             owner: fleet::Owner::new(client.clone(), self.lease.clone()),
-            changed,
+            words,
             failures: std::sync::Mutex::default(),
             written: std::sync::Mutex::default(),
         });
@@ -111,6 +116,8 @@ impl Operator {
             triggers,
             fleets: writer,
             prober,
+            links,
+            heard_term: heard_term.clone(),
             urgent: std::collections::VecDeque::new(),
             later: std::collections::VecDeque::new(),
             is_succeeded: false,
@@ -119,7 +126,7 @@ impl Operator {
         let triggered = stream::unfold(triggered, async |mut it| Some((it.recv().await?, it)));
         let news = watch::everything(&client, &self.namespaces, &self.metrics);
         tokio::select! {
-            () = driver.run(news, reports, changes) => (),
+            () = driver.run(news, reports, link_reports, heard) => (),
             () = controller::run(fleets, triggered, context) => (),
         }
     }

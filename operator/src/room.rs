@@ -6,6 +6,7 @@ pub mod ledger;
 pub mod life;
 pub mod placement;
 pub mod status;
+pub mod tenancy;
 mod view;
 
 pub use ledger::{Command, Event, Ledger, Outcome};

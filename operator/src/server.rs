@@ -1,10 +1,14 @@
 //! Servers: pods of fleets, as we see them, and whether they can be played on.
 
+pub mod connector;
 pub mod health;
+pub mod link;
+pub mod links;
 pub mod node;
 pub mod pod;
 pub mod probe;
 pub mod prober;
+pub mod pulse;
 
 pub use health::Health;
 pub use node::Node;

@@ -6,7 +6,7 @@
 mod objects;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -34,6 +34,12 @@ pub struct World {
     /// Fleets that are ours, and how their servers are used: by the last spec that could be carried out.
     pub serving: HashMap<ObjectName, Arc<Serving>>,
     health: HashMap<String, Health>,
+    /// By their links, of controlled servers.
+    pulses: HashMap<String, Health>,
+    /// Why controlled servers cannot be greeted.
+    troubles: HashMap<String, String>,
+    /// Controlled servers that their fleets do not want to get more rooms.
+    drained: HashMap<ObjectName, BTreeSet<String>>,
     history: HashMap<String, History>,
     pub is_synced: bool,
 }
@@ -70,6 +76,9 @@ impl Shared {
             ledger: Ledger::new(term),
             serving: HashMap::new(),
             health: HashMap::new(),
+            pulses: HashMap::new(),
+            troubles: HashMap::new(),
+            drained: HashMap::new(),
             history: HashMap::new(),
             is_synced: false,
         })))
@@ -92,12 +101,17 @@ impl World {
         self.pods.of_namespace(&fleet.namespace).filter(move |it| it.fleet == fleet.name)
     }
 
-    /// A server's health, by the kubelet and, if its fleet has a probe, by us.
+    /// A server's health, by the kubelet and, if it has a link or its fleet a probe, by us.
     pub fn health(&self, pod: &ServerPod) -> Health {
-        let has_probe = self.serving.get(&fleet_of(pod)).is_some_and(|it| it.probe.is_some());
-        let probed = match has_probe {
-            true => self.health.get(&pod.uid).copied().unwrap_or(Health::Unknown),
+        let of = |known: &HashMap<String, Health>, counts: bool| match counts {
+            true => known.get(&pod.uid).copied().unwrap_or(Health::Unknown),
             false => Health::Ready,
+        };
+        let has_probe = self.serving.get(&fleet_of(pod)).is_some_and(|it| it.probe.is_some());
+        let answers = of(&self.health, has_probe);
+        let probed = match of(&self.pulses, pod.control_port.is_some()) {
+            Health::Ready => answers,
+            pulse => pulse,
         };
         let was_ready = self.history(&pod.uid).ready.is_some();
         match (pod.is_ready, probed) {
@@ -112,6 +126,33 @@ impl World {
     /// Notes what a probe found.
     pub fn set_health(&mut self, uid: &str, health: Health) {
         self.health.insert(uid.to_owned(), health);
+    }
+
+    /// Notes what a link found.
+    pub fn set_pulse(&mut self, uid: &str, health: Health) {
+        self.pulses.insert(uid.to_owned(), health);
+        if health == Health::Ready {
+            self.troubles.remove(uid);
+        }
+    }
+
+    /// Notes why a server cannot be greeted.
+    pub fn set_trouble(&mut self, uid: &str, why: String) {
+        self.troubles.insert(uid.to_owned(), why);
+    }
+
+    /// Why a server cannot be greeted.
+    pub fn trouble(&self, uid: &str) -> Option<&String> {
+        self.troubles.get(uid)
+    }
+
+    /// Notes which servers of a fleet are to get no more rooms. Returns those for which that is news.
+    pub fn set_drained(&mut self, fleet: &ObjectName, servers: &BTreeSet<String>) -> Vec<String> {
+        let before = match servers.is_empty() {
+            true => self.drained.remove(fleet),
+            false => self.drained.insert(fleet.clone(), servers.clone()),
+        };
+        servers.symmetric_difference(&before.unwrap_or_default()).cloned().collect()
     }
 
     /// When we first saw what of a server.
@@ -137,17 +178,22 @@ impl World {
     /// Forgets a server that is gone.
     pub fn forget_server(&mut self, uid: &str) {
         self.health.remove(uid);
+        self.pulses.remove(uid);
+        self.troubles.remove(uid);
         self.history.remove(uid);
     }
 
     /// A fleet as the ledger sees it.
     pub fn fleet_view(&self, fleet: &GameFleet) -> FleetView {
         let is_deleting = fleet.metadata.deletion_timestamp.is_some();
+        let serving = self.serving.get(&fleet.key());
         FleetView {
-            is_ours: self.serving.contains_key(&fleet.key()),
+            is_ours: serving.is_some(),
             is_open: !is_deleting,
             strategy: fleet.spec.placement.strategy,
             newest_revision: fleet.status.as_ref().and_then(|it| it.update_revision.clone()),
+            max_rooms: serving.map_or(0, |it| it.max_rooms),
+            claim_timeout: serving.map(|it| it.claim_timeout).unwrap_or_default(),
         }
     }
 
@@ -162,6 +208,7 @@ impl World {
             revision: pod.revision.clone(),
             state: self.server_state(pod),
             is_deleting: pod.is_deleting,
+            is_controlled: pod.control_port.is_some(),
             claim: pod.claim.clone(),
             endpoints: self.serving.get(&fleet).map(|it| self.endpoints(pod, it)).unwrap_or_default(),
             fleet,
@@ -171,6 +218,10 @@ impl World {
     /// Whether the pod's node is to be emptied.
     pub fn is_on_cordoned_node(&self, pod: &ServerPod) -> bool {
         self.node_of(pod).is_some_and(|it| it.is_cordoned)
+    }
+
+    fn is_drained(&self, pod: &ServerPod) -> bool {
+        self.drained.get(&fleet_of(pod)).is_some_and(|it| it.contains(&pod.uid))
     }
 
     fn server_state(&self, pod: &ServerPod) -> ServerState {
@@ -183,6 +234,7 @@ impl World {
             (Some(node), _) if node.is_cordoned => ServerState::Draining,
             (_, Health::Unknown | Health::Starting) => ServerState::Starting,
             (_, Health::Unhealthy) => ServerState::Unhealthy,
+            (_, Health::Ready) if self.is_drained(pod) => ServerState::Draining,
             (_, Health::Ready) => ServerState::Ready,
         }
     }

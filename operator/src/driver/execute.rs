@@ -64,8 +64,13 @@ pub(super) async fn execute(hands: Hands, command: Command) -> Vec<Event> {
         Command::Release { server_uid, pod, epoch } => hands.release(server_uid, &pod, epoch).await,
         Command::DeleteRoom { room } => hands.delete_room(&room).await,
         Command::TellLoss { room, loss } => hands.tell_loss(&room, &loss).await,
-        // The main loop ends before it gets here.
-        Command::StepDown => Vec::new(),
+        // The main loop ends before it gets here, and what is for links went there at once.
+        Command::StepDown
+        | Command::Open { .. }
+        | Command::Close { .. }
+        | Command::Drain { .. }
+        | Command::Retire { .. }
+        | Command::Greet { .. } => Vec::new(),
     }
 }
 
@@ -202,7 +207,7 @@ impl Hands {
         let is_there = found.as_ref().is_some_and(|it| it.uid() == room_uid);
         let mut events = self.saw_room(room, room_uid, found);
         if !is_there {
-            events.push(Event::RoomAbsent { server_uid: server_uid.clone() });
+            events.push(Event::RoomAbsent { server_uid: server_uid.clone(), room_uid: room_uid.to_owned() });
         }
         events.push(Event::ServerAnswer { uid: server_uid, outcome: Outcome::Done });
         events

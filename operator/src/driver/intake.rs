@@ -159,13 +159,15 @@ impl Driver {
 
     fn server_gone(&mut self, uid: &str) {
         self.prober.forget(uid);
+        self.links.forget(uid);
         self.world.write().forget_server(uid);
         self.tell(vec![Event::ServerGone(uid.to_owned())]);
     }
 
     /// A server, its health, its node or its fleet has changed.
-    fn server_changed(&mut self, pod: &Arc<ServerPod>) {
+    pub(super) fn server_changed(&mut self, pod: &Arc<ServerPod>) {
         self.probe(pod);
+        self.link(pod);
         self.world.write().keep_history(pod, Instant::now());
         let view = self.world.read().server_view(pod);
         self.tell(vec![Event::Server(view)]);

@@ -33,6 +33,8 @@ use super::{
 };
 use crate::{
     FIELD_MANAGER,
+    cache::Cached as _,
+    driver::Word,
     metrics::Outcome,
     server::ServerPod,
     world::{Budget, Revision},
@@ -97,6 +99,7 @@ pub(super) async fn apply(
         protect(context, observed).await?;
         // First the new ones: what is removed is stood in for.
         create(context, observed, hash, plan, &mut applied).await?;
+        give_notice(context, observed, plan);
         delete(context, observed, plan, &mut applied).await?;
         forget_revisions(context, observed, valid, hash).await
     };
@@ -289,6 +292,17 @@ async fn delete(
         }
     }
     failure.map_or(Ok(()), Err)
+}
+
+/// Tells the main loop which servers are to get no more rooms, and which are to agree to their removal.
+fn give_notice(context: &Context, observed: &Observed, plan: &Plan) {
+    let changed = context.world.write().set_drained(&observed.name, &plan.drain);
+    for server in observed.servers.iter().filter(|it| changed.contains(&it.pod.uid)) {
+        context.say(Word::Server(server.pod.key()));
+    }
+    for uid in &plan.retire {
+        context.say(Word::Unneeded(uid.clone()));
+    }
 }
 
 /// Deletes a pod if nobody has claimed it since we looked. What is left of it comes back.

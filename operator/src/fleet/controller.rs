@@ -31,6 +31,7 @@ use crate::{
     backoff::Backoff,
     cache::Cached as _,
     clock::Clock,
+    driver::Word,
     events::{Events, Notice},
     logs,
     metrics::{Metrics, Outcome},
@@ -60,8 +61,8 @@ pub struct Context {
     pub metrics: Metrics,
     pub events: Events,
     pub owner: Owner,
-    /// Tells the main loop that a fleet is to be looked at by the ledger.
-    pub changed: mpsc::UnboundedSender<ObjectName>,
+    /// To the main loop.
+    pub words: mpsc::UnboundedSender<Word>,
     pub failures: Mutex<HashMap<ObjectName, u32>>,
     pub written: Mutex<HashMap<ObjectName, Instant>>,
 }
@@ -202,7 +203,7 @@ impl Context {
         self.events.fleet(fleet, &Notice { is_warning: true, reason, note }).await;
         // Only if it is news: the main loop looks at the fleet's servers, and that brings us here again.
         if was_ours {
-            self.tell_main_loop(name);
+            self.say(Word::Fleet(name));
         }
     }
 
@@ -210,13 +211,14 @@ impl Context {
     fn make_known(&self, name: &ObjectName, serving: &Arc<Serving>) {
         let known = self.world.write().serving.insert(name.clone(), serving.clone());
         if known.as_ref() != Some(serving) {
-            self.tell_main_loop(name.clone());
+            self.say(Word::Fleet(name.clone()));
         }
     }
 
-    fn tell_main_loop(&self, name: ObjectName) {
+    /// Tells the main loop something.
+    pub(super) fn say(&self, word: Word) {
         // The main loop ends only together with us.
-        let _ = self.changed.send(name);
+        let _ = self.words.send(word);
     }
 
     /// Notes what a deletion has left of a pod.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use gamekeeper_crds::{GameFleet, fleet::RoomCounts, room::Phase};
+use gamekeeper_crds::{GameFleet, fleet::RoomCounts};
+use tokio::time::Instant;
 
 use super::{
     plan::Server,
@@ -11,7 +12,7 @@ use super::{
 use crate::{
     cache::Cached as _,
     name::ObjectName,
-    server::{ServerPod, pod::Exit},
+    server::ServerPod,
     world::{Budget, Revision, World},
 };
 
@@ -25,6 +26,8 @@ pub(super) struct Observed {
     pub revisions: Vec<Arc<Revision>>,
     pub budget: Option<Arc<Budget>>,
     pub rooms: RoomCounts,
+    /// Why controlled servers cannot be greeted.
+    pub troubles: Vec<String>,
     /// Who has which host port, in this fleet and in all.
     pub port_uses: Uses,
 }
@@ -37,10 +40,13 @@ pub(super) fn observe(world: &World, name: &ObjectName, ranges: &Ranges) -> Opti
         pod: pod.clone(),
         health: world.health(pod),
         history: world.history(&pod.uid),
-        is_mourned: is_mourned(world, pod),
+        is_busy: world.ledger.is_busy(&pod.uid),
+        link: world.ledger.link(&pod.uid),
         is_on_cordoned_node: world.is_on_cordoned_node(pod),
         has_better_ports: has_better_ports(pod, &fleet, &port_uses, ranges),
     });
+    let troubles = world.pods_of(name).filter(|it| it.exit().is_none() && !it.is_deleting);
+    let troubles = troubles.filter_map(|it| world.trouble(&it.uid).cloned()).collect();
     let of_fleet = |it: &&Arc<Revision>| it.fleet == name.name && it.owner.as_deref() == Some(fleet.uid());
     let mut revisions: Vec<Arc<Revision>> =
         world.revisions.of_namespace(&name.namespace).filter(of_fleet).cloned().collect();
@@ -50,23 +56,11 @@ pub(super) fn observe(world: &World, name: &ObjectName, ranges: &Ranges) -> Opti
         servers: servers.collect(),
         revisions,
         budget: world.budgets.get(name).cloned(),
-        rooms: world.ledger.counts(name),
+        rooms: world.ledger.counts(name, Instant::now()),
+        troubles,
         port_uses,
         fleet,
     })
-}
-
-/// Whether a server has failed, and no room's status counts on it any more.
-///
-/// Until then its pod tells how the match was lost.
-fn is_mourned(world: &World, pod: &ServerPod) -> bool {
-    if pod.exit().is_none_or(Exit::is_success) {
-        return false;
-    }
-    let Some(claim) = &pod.claim else { return true };
-    let room = world.rooms.get(&ObjectName::new(&pod.namespace, &claim.room_name));
-    let status = room.filter(|it| it.uid() == claim.room_uid).and_then(|it| it.status.as_ref());
-    !status.is_some_and(|it| it.phase == Phase::Running && it.epoch == claim.epoch.0)
 }
 
 fn port_uses(world: &World, fleet: &ObjectName) -> Uses {

@@ -7,13 +7,14 @@
 mod brake;
 mod select;
 
-use std::{cmp::Reverse, sync::Arc, time::Duration};
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::Valid;
 use crate::{
-    server::{Health, ServerPod},
+    room::ledger::LinkState,
+    server::{Health, ServerPod, pod::Process},
     world::History,
 };
 pub use brake::{CRASH_LOOP_AFTER, RESTART};
@@ -25,8 +26,10 @@ pub struct Server {
     pub pod: Arc<ServerPod>,
     pub health: Health,
     pub history: History,
-    /// It has failed, and no room is still to be told of it.
-    pub is_mourned: bool,
+    /// It has a match, or one that is still to be told how it ended: it belongs to the ledger.
+    pub is_busy: bool,
+    /// What a controlled server says of itself; `None`: nothing yet, or it is plain.
+    pub link: Option<LinkState>,
     /// Its node is to be emptied.
     pub is_on_cordoned_node: bool,
     /// Another port of the range has fewer users than the ones that keep it from being scheduled.
@@ -39,6 +42,10 @@ pub struct Plan {
     /// For each new server: failures in a row of the servers that it replaces.
     pub create: Vec<u32>,
     pub delete: Vec<Doomed>,
+    /// Uids of servers that are to agree to their removal first.
+    pub retire: Vec<String>,
+    /// Uids of servers that are to get no more rooms, so that they can go.
+    pub drain: BTreeSet<String>,
     /// When to plan again even if nothing happens.
     pub wake: Option<Instant>,
     pub census: Census,
@@ -71,20 +78,40 @@ impl Server {
         self.health == Health::Ready
     }
 
-    /// Belongs to the ledger: it has a match, or one that is still to be told how it ended.
-    fn is_busy(&self) -> bool {
-        self.pod.claim.is_some() && !self.is_mourned
-    }
-
     /// Ended otherwise than with its match. It holds its place until its replacement is due.
     fn has_failed(&self) -> bool {
-        let has_match = self.pod.claim.is_some();
-        !self.pod.is_deleting && self.pod.exit().is_some_and(|it| !has_match || !it.is_success())
+        // The end of a plain server with a claim is the end of its match.
+        let is_match = self.pod.claim.is_some() && !self.is_controlled();
+        !self.pod.is_deleting && self.pod.exit().is_some_and(|it| !is_match || !it.is_success())
+    }
+
+    fn is_controlled(&self) -> bool {
+        self.pod.control_port.is_some()
+    }
+
+    /// Has agreed to take no more rooms: good for nothing but to be removed.
+    fn is_retired(&self) -> bool {
+        self.link.is_some_and(|it| it.is_retired)
+    }
+
+    /// Takes part in the fleet's count.
+    fn counts(&self) -> bool {
+        self.is_active() && !self.is_retired()
+    }
+
+    /// Nobody can say what it has: it may have been given rooms by a leader before us (I5).
+    fn is_mute(&self) -> bool {
+        self.is_controlled() && self.pod.process == Process::Running && !self.link.is_some_and(|it| it.is_up)
+    }
+
+    /// A controlled server must agree to take no more rooms before it is removed (I9).
+    fn must_retire(&self) -> bool {
+        self.is_active() && self.link.is_some_and(|it| it.is_up && !it.is_retired)
     }
 
     /// Without a room, and its node is to be emptied: to be replaced elsewhere.
     fn is_leaving(&self) -> bool {
-        self.is_on_cordoned_node && !self.is_busy()
+        self.is_on_cordoned_node && !self.is_busy
     }
 
     fn is_of(&self, revision: &str) -> bool {
@@ -100,7 +127,7 @@ pub fn plan(valid: &Valid, newest: &str, servers: &[Server], now: Instant) -> Pl
     let failing = brake::failing(servers, valid, newest, now, &mut plan.wake);
     let is_failing = |it: &&Server| failing.iter().any(|failed| failed.uid == it.pod.uid);
 
-    let active: Vec<&Server> = servers.iter().filter(|it| it.is_active() && !is_failing(it)).collect();
+    let active: Vec<&Server> = servers.iter().filter(|it| it.counts() && !is_failing(it)).collect();
     // A server that leaves with its node is replaced before it goes.
     let staying: Vec<&Server> = active.iter().copied().filter(|it| !it.is_leaving()).collect();
     let updated = staying.iter().filter(|it| it.is_of(newest)).count();
@@ -119,6 +146,13 @@ pub fn plan(valid: &Valid, newest: &str, servers: &[Server], now: Instant) -> Pl
     plan.census = census(valid, newest, &active, &braked, &failing, past.unwrap_or_default());
     plan.delete.extend(lapsed.iter().chain(&failing).map(|it| it.doomed.clone()));
     plan.delete.extend(select::excess(valid, newest, &active, &braked));
+    plan.drain = select::drained(valid, newest, &active);
+    let is_retired = |it: &&Server| it.is_active() && it.is_retired() && !it.is_busy;
+    plan.delete.extend(servers.iter().filter(is_retired).map(|it| Doomed::new(it, "it was retired")));
+    let must_retire = |uid: &str| servers.iter().any(|it| it.pod.uid == uid && it.must_retire());
+    let (retire, delete) = plan.delete.into_iter().partition(|it: &Doomed| must_retire(&it.uid));
+    plan.delete = delete;
+    plan.retire = Vec::into_iter(retire).map(|it| it.uid).collect();
     plan.create = failures;
     plan
 }
@@ -138,7 +172,7 @@ fn census(
         active: active.len(),
         ready: count(&Server::is_ready),
         updated: count(&|it| it.is_of(newest)),
-        busy: count(&Server::is_busy),
+        busy: count(&|it| it.is_busy),
         braked: braked.len(),
         failures: present.fold(past, u32::max),
         min_available: valid.desired.saturating_sub(valid.max_unavailable),

@@ -49,6 +49,11 @@ fn metadata(
     let labels = entry(&mut metadata, "labels");
     labels.insert(labels::FLEET.into(), json!(name));
     labels.insert(labels::REVISION.into(), json!(hash));
+    if let Some(control) = &fleet.spec.control {
+        // On the pod, so that each server is spoken to as it was made, whatever the fleet says now.
+        let port = control.port.to_string();
+        entry(&mut metadata, "annotations").insert(labels::CONTROL_PORT.into(), json!(port));
+    }
     if 0 < failures {
         entry(&mut metadata, "annotations").insert(labels::FAILURES.into(), json!(failures.to_string()));
     }

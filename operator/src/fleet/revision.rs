@@ -19,7 +19,11 @@ const HASH_LENGTH: usize = 8;
 /// Fields that come later go in only where they are set, so that an upgrade of the operator does
 /// not make a new revision of every fleet.
 fn content(fleet: &GameFleet) -> Value {
-    json!({ "template": fleet.spec.template, "ports": fleet.spec.ports })
+    let mut content = json!({ "template": fleet.spec.template, "ports": fleet.spec.ports });
+    if let Some(control) = &fleet.spec.control {
+        content["controlPort"] = json!(control.port);
+    }
+    content
 }
 
 /// The hash that names the fleet's newest revision.

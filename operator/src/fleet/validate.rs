@@ -29,12 +29,44 @@ pub struct Valid {
 }
 
 /// What is needed to use the servers that are there.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Serving {
     pub ports: Vec<Port>,
     pub address_types: Vec<AddressType>,
     pub probe: Option<Arc<Probe>>,
+    /// How many rooms a server hosts at most, if it offers that many.
+    pub max_rooms: usize,
+    /// How long a room waits for its first player.
+    pub claim_timeout: Duration,
+    /// How often controlled servers are to give a sign of life.
+    pub heartbeat: Duration,
+    /// After which silence they hang.
+    pub hang_timeout: Duration,
 }
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self {
+            ports: Vec::new(),
+            address_types: Vec::new(),
+            probe: None,
+            max_rooms: ROOMS_MAX,
+            claim_timeout: LONGEST,
+            heartbeat: HEARTBEAT,
+            hang_timeout: HANG_TIMEOUT,
+        }
+    }
+}
+
+/// No duration of a spec is longer: a year is for ever, and sums of times must not overflow.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
+/// As many rooms as the control protocol lets a server have.
+const ROOMS_MAX: usize = gamekeeper_control::limits::ROOMS_MAX;
+
+/// Where the spec cannot be understood: the defaults of the definition.
+const HEARTBEAT: Duration = Duration::from_millis(100);
+const HANG_TIMEOUT: Duration = Duration::from_millis(300);
 
 impl Serving {
     /// As far as a spec says it that cannot be carried out: its servers stay, and so do their rooms.
@@ -45,6 +77,7 @@ impl Serving {
             ports: spec.ports.clone(),
             address_types: spec.address_types.clone(),
             probe: probe.map(Arc::new),
+            ..Self::default()
         }
     }
 }
@@ -68,6 +101,10 @@ pub enum Invalid {
         "spec.ports: port {port:?} wants host ports of range {range:?}, which the operator does not have; it has {known}"
     )]
     Range { port: String, range: String, known: String },
+    #[error(
+        "spec.health.hangTimeout: {hang_timeout:?} is shorter than two beats of spec.control.heartbeat ({heartbeat:?}); a single late beat would be a hang"
+    )]
+    HangTimeout { hang_timeout: Duration, heartbeat: Duration },
     #[error("spec.template.metadata: {key:?} is the operator's; choose a key without {GROUP}")]
     ReservedKey { key: String },
     #[error(
@@ -95,6 +132,13 @@ impl Valid {
                 ports: spec.ports.clone(),
                 address_types: spec.address_types.clone(),
                 probe: spec.health.probe.as_ref().map(|it| probe(it, &spec.ports)).transpose()?.map(Arc::new),
+                max_rooms: match spec.rooms.max_per_server {
+                    Some(number) => count("rooms.maxPerServer", number)?,
+                    None => ROOMS_MAX,
+                },
+                claim_timeout: duration("rooms.claimTimeout", &spec.rooms.claim_timeout)?,
+                heartbeat: heartbeat(fleet)?,
+                hang_timeout: hang_timeout(fleet)?,
             }),
             start_timeout: duration("health.startTimeout", &spec.health.start_timeout)?,
             strategy: spec.placement.strategy,
@@ -104,12 +148,28 @@ impl Valid {
     }
 }
 
+fn heartbeat(fleet: &GameFleet) -> Result<Duration, Invalid> {
+    let control = fleet.spec.control.as_ref();
+    control.map_or(Ok(HEARTBEAT), |it| duration("control.heartbeat", &it.heartbeat))
+}
+
+fn hang_timeout(fleet: &GameFleet) -> Result<Duration, Invalid> {
+    let hang_timeout = duration("health.hangTimeout", &fleet.spec.health.hang_timeout)?;
+    let heartbeat = heartbeat(fleet)?;
+    // One lost beat must not be a hang.
+    if fleet.spec.control.is_some() && hang_timeout < 2 * heartbeat {
+        return Err(Invalid::HangTimeout { hang_timeout, heartbeat });
+    }
+    Ok(hang_timeout)
+}
+
 fn count(field: &'static str, value: i32) -> Result<usize, Invalid> {
     usize::try_from(value).map_err(|_: TryFromIntError| Invalid::Number { field, value })
 }
 
 fn duration(field: &'static str, value: &GoDuration) -> Result<Duration, Invalid> {
-    value.parse().map_err(|source| Invalid::Duration { field, source })
+    let parsed = value.parse().map_err(|source| Invalid::Duration { field, source })?;
+    Ok(parsed.min(LONGEST))
 }
 
 /// A number of servers, or a percentage of those wanted.

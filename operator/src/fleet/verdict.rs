@@ -71,8 +71,7 @@ fn progressing(observed: &Observed, newest: &str, plan: &Plan) -> Verdict {
     let Census { desired, active, ready, updated, busy, .. } = plan.census;
     let old = active.saturating_sub(updated);
     if 0 < old {
-        let waiting =
-            observed.servers.iter().filter(|it| it.pod.claim.is_some() && it.pod.revision != newest).count();
+        let waiting = observed.servers.iter().filter(|it| it.is_busy && it.pod.revision != newest).count();
         let message = format!(
             "{updated} of {desired} servers are of revision {newest}; {old} older ones are left, {waiting} of them until their match is over"
         );
@@ -124,6 +123,12 @@ fn degraded(observed: &Observed, plan: &Plan, applied: &Applied) -> Verdict {
     }
     if CRASH_LOOP_AFTER <= plan.census.failures {
         return wrong(reason::CRASH_LOOP, crash_loop(observed, &plan.census));
+    }
+    if let Some((count, message)) = most_common(observed.troubles.iter().cloned()) {
+        return wrong(
+            reason::CONTROL_FAILING,
+            format!("{count} servers cannot be talked to at spec.control.port: {message}"),
+        );
     }
     let mute = active().filter(|it| it.health == Health::Unhealthy).count();
     if 0 < mute {

@@ -1,6 +1,12 @@
 //! The election against a real `Lease`: asks, claims, renews, gives up.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, api::PostParams};
@@ -40,6 +46,8 @@ pub struct Elector {
     pub clock: Clock,
     /// Opened while we lead.
     pub fence: Fence,
+    /// The latest term that a server has named to this process.
+    pub heard_term: Arc<AtomicU32>,
 }
 
 /// Proof of having been elected. Renews until it is dropped or released.
@@ -81,7 +89,8 @@ impl Elector {
         }
         // The Lease may have been deleted or restored from a backup: epochs remember terms too.
         let named = terms::highest(&self.client, &self.watch_namespaces).await?;
-        let term = 1 + named.max(term_of(lease.as_ref()));
+        let heard = self.heard_term.load(Ordering::Relaxed);
+        let term = 1 + named.max(heard).max(term_of(lease.as_ref()));
         let started = Instant::now();
         let claim = claim(&self.name, lease.as_ref(), &self.identity, term, &self.timing, self.clock.now());
         let written = match lease {

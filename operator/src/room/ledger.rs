@@ -4,17 +4,25 @@
 //! (I3). For every room at most one command is under way; its answer comes back as an event, and
 //! then the room is looked at afresh: no decision depends on why it was made.
 
+mod links;
 mod release;
+mod servers;
 mod tables;
 mod waiting;
 
 use std::sync::Arc;
 
-use gamekeeper_crds::{GameRoom, GameRoomStatus, fleet, room::Phase};
+use gamekeeper_control::{CloseWhy, Tenancy};
+use gamekeeper_crds::{
+    GameRoom, GameRoomStatus,
+    conditions::{self, FINISHED, reason},
+    fleet,
+    room::Phase,
+};
 use tokio::time::Instant;
 
 use super::{
-    FleetView, ServerView,
+    FleetView, ServerState, ServerView,
     life::{self, Known, Published, Step},
     status::Loss,
 };
@@ -24,6 +32,7 @@ use crate::{
     name::ObjectName,
     terms::{Epoch, Epochs},
 };
+pub use links::{LinkNews, LinkState};
 use tables::{RoomEntry, Tables};
 
 /// What happened.
@@ -50,7 +59,11 @@ pub enum Event {
     /// A command about a server has ended.
     ServerAnswer { uid: String, outcome: Outcome },
     /// A quorum read found that the room, which a server says it has, is not there.
-    RoomAbsent { server_uid: String },
+    RoomAbsent { server_uid: String, room_uid: String },
+    /// Something came over the link to a controlled server.
+    Link { server_uid: String, news: LinkNews },
+    /// The fleet does not need this controlled server any more: it is to retire, if it is empty.
+    Unneeded { server_uid: String },
     /// Time has passed.
     Tick,
 }
@@ -80,6 +93,16 @@ pub enum Command {
     /// Deletes the pod of a server whose room is gone, over or elsewhere, if its claim is still of
     /// this epoch. The fleet replaces it.
     Release { server_uid: String, pod: ObjectName, epoch: Epoch },
+    /// Opens the room on a controlled server. Answered by what comes over its link.
+    Open { room: Arc<GameRoom>, server: ServerView, epoch: Epoch },
+    /// Makes a controlled server let go of a room.
+    Close { server_uid: String, tenancy: Tenancy, why: CloseWhy },
+    /// Tells a controlled server to take no rooms, or to take rooms again.
+    Drain { server_uid: String, is_on: bool },
+    /// Tells a controlled server to take no rooms for ever.
+    Retire { server_uid: String },
+    /// Greets a controlled server anew: what it has is not what we thought.
+    Greet { server_uid: String },
     /// Deletes a room whose time is over.
     DeleteRoom { room: Arc<GameRoom> },
     /// Tells the user that a room lost its server.
@@ -94,7 +117,8 @@ pub struct Ledger {
     tables: Tables,
     epochs: Epochs,
     term: u32,
-    is_synced: bool,
+    /// When all that exists had been heard of.
+    synced_at: Option<Instant>,
     is_succeeded: bool,
 }
 
@@ -105,7 +129,7 @@ impl Ledger {
             tables: Tables::default(),
             epochs: Epochs::of(term),
             term,
-            is_synced: false,
+            synced_at: None,
             is_succeeded: false,
         }
     }
@@ -120,8 +144,8 @@ impl Ledger {
         if self.is_succeeded {
             return commands;
         }
-        self.note(event, now);
-        if !self.is_synced {
+        self.note(event, now, &mut commands);
+        if self.synced_at.is_none() {
             // Half of a picture is no picture: a room may have a server that was not listed yet.
             return commands;
         }
@@ -130,7 +154,7 @@ impl Ledger {
             self.settle(uid, now, &mut commands);
         }
         self.release_orphans(now, &mut commands);
-        self.place_waiting(&mut commands);
+        self.place_waiting(now, &mut commands);
         for uid in &due {
             self.tell_waiting(uid, now, &mut commands);
         }
@@ -143,8 +167,24 @@ impl Ledger {
     }
 
     /// What the servers of a fleet host.
-    pub fn counts(&self, fleet: &ObjectName) -> fleet::RoomCounts {
-        self.tables.counts(fleet)
+    pub fn counts(&self, fleet: &ObjectName, now: Instant) -> fleet::RoomCounts {
+        self.tables.counts(fleet, now)
+    }
+
+    /// Whether the server must not be removed: it has rooms, or may have some that players were told of.
+    pub fn is_busy(&self, server_uid: &str) -> bool {
+        let is_published = self.tables.published_on.contains_key(server_uid);
+        let has_rooms = |it: &servers::ServerEntry| {
+            let may_live = it.view.is_alive() || (!it.view.is_controlled && !it.view.has_failed());
+            may_live && (it.rooms().next().is_some() || !it.promised.is_empty())
+        };
+        is_published || self.tables.server_entry(server_uid).is_some_and(has_rooms)
+    }
+
+    /// What a controlled server says of itself, if it was ever heard.
+    pub fn link(&self, server_uid: &str) -> Option<LinkState> {
+        let link = self.tables.server_entry(server_uid)?.link.as_ref()?;
+        Some(LinkState { is_up: link.is_up, is_retired: link.is_retired })
     }
 
     /// Fleets whose counts may have changed since the last call.
@@ -152,15 +192,22 @@ impl Ledger {
         self.tables.take_changed_fleets()
     }
 
-    fn note(&mut self, event: Event, now: Now) {
+    fn note(&mut self, event: Event, now: Now, commands: &mut Vec<Command>) {
         match event {
             Event::Fleet(name, view) => self.tables.set_fleet(name, view),
             Event::FleetGone(name) => self.tables.remove_fleet(&name),
-            Event::Server(view) => self.tables.set_server(view),
-            Event::ServerGone(uid) => self.tables.remove_server(&uid),
-            Event::Room(room) => self.tables.set_room(room, self.is_synced, now),
+            Event::Server(view) => {
+                let uid = view.uid.clone();
+                self.tables.set_server(view);
+                commands.extend(self.tables.drain(&uid));
+            }
+            Event::ServerGone(uid) => {
+                let promised = self.tables.remove_server(&uid);
+                self.answer_opens(promised, Outcome::Conflict, now);
+            }
+            Event::Room(room) => self.tables.set_room(room, self.synced_at.is_some(), now),
             Event::RoomGone(room) => self.tables.remove_room(&room),
-            Event::Synced => self.is_synced = true,
+            Event::Synced => self.synced_at = Some(now.instant),
             Event::RoomAnswer { uid, outcome } => self.tables.answer_room(&uid, outcome, now.instant),
             Event::ServerAbsent { room_uid, server_uid } => {
                 if let Some(room) = self.tables.room_mut(&room_uid) {
@@ -168,7 +215,13 @@ impl Ledger {
                 }
             }
             Event::ServerAnswer { uid, outcome } => self.tables.answer_server(&uid, outcome, now.instant),
-            Event::RoomAbsent { server_uid } => self.tables.mark_orphan(&server_uid),
+            Event::RoomAbsent { server_uid, room_uid } => {
+                if let Some(server) = self.tables.server_entry_mut(&server_uid) {
+                    server.orphans.insert(room_uid);
+                }
+            }
+            Event::Link { server_uid, news } => self.note_link(&server_uid, news, now, commands),
+            Event::Unneeded { server_uid } => commands.extend(self.tables.retire(&server_uid)),
             Event::Tick => (),
         }
     }
@@ -187,15 +240,17 @@ impl Ledger {
         }
         // Its server may be about to go: the answer brings the room here again.
         let named = entry.room.status.as_ref().and_then(|it| it.server.as_ref());
-        if named.is_some_and(|it| self.tables.is_releasing(&it.pod_uid)) {
+        if named.is_some_and(|it| self.tables.is_letting_go(&it.pod_uid, uid)) && !is_over(&entry.room) {
             return;
         }
-        let known = self.known(entry);
+        self.watch_clocks(uid, now);
+        let Some(entry) = self.tables.room(uid) else { return };
+        let known = self.known(entry, now);
         let (step, superseded) = life::next(&known, self.term, now);
         let superseded: Vec<String> = superseded.iter().map(|it| it.uid.clone()).collect();
         let room = entry.room.clone();
         for server in superseded {
-            commands.extend(self.tables.release(&server, now.instant));
+            commands.extend(self.tables.release(&server, uid, why_closed(&room), now.instant));
         }
         if !matches!(step, Step::Place(_)) {
             self.tables.unqueue(uid);
@@ -204,7 +259,10 @@ impl Ledger {
             Step::Rest => (),
             Step::Write(status) => {
                 self.tables.busy(uid);
-                commands.push(Command::WriteStatus { room, status: Box::new(status), is_urgent: true });
+                let before = room.status.as_ref();
+                // A number of players may wait; a place, a loss or a result may not.
+                let is_urgent = before.is_none_or(|it| it.epoch != status.epoch || it.phase != status.phase);
+                commands.push(Command::WriteStatus { room, status: Box::new(status), is_urgent });
             }
             Step::Reclaim(server) => commands.extend(self.promise(uid, &server)),
             Step::AskForServer => commands.extend(self.ask_for_server(uid, &room)),
@@ -216,17 +274,43 @@ impl Ledger {
         }
     }
 
-    fn known<'a>(&'a self, entry: &'a RoomEntry) -> Known<'a> {
+    fn known<'a>(&'a self, entry: &'a RoomEntry, now: Now) -> Known<'a> {
         let server = entry.room.status.as_ref().and_then(|it| it.server.as_ref()).map(|it| &it.pod_uid);
         let published = match server {
             None => Published::None,
-            Some(uid) => match self.tables.server(uid) {
-                Some(server) => Published::There(server),
+            Some(uid) => match self.tables.server_entry(uid) {
+                Some(it) if is_silent(it) && is_running(&entry.room) => Published::Silent,
+                Some(server) => Published::There(&server.view),
                 None if entry.gone_server.as_ref() == Some(uid) => Published::Gone,
                 None => Published::Unheard,
             },
         };
-        Known { room: &entry.room, claims: self.tables.claims_of(&entry.uid).collect(), published }
+        let timeout = self.tables.fleet(&entry.fleet).map(|it| it.claim_timeout);
+        let waits_since = self.tables.unclaimed_since(&entry.uid);
+        Known {
+            room: &entry.room,
+            tenancies: self.tables.tenancies_of(&entry.uid).collect(),
+            published,
+            is_unclaimed: waits_since.zip(timeout).is_some_and(|(since, it)| since + it <= now.instant),
+            may_count: self.tables.count_at(&entry.uid, now.instant).is_ok(),
+            refusal: entry.refusal.as_deref(),
+        }
+    }
+
+    /// Looks at the room again when it has waited too long for players, or when they may be counted again.
+    fn watch_clocks(&mut self, uid: &str, now: Now) {
+        let Some(entry) = self.tables.room(uid) else { return };
+        let timeout = self.tables.fleet(&entry.fleet).map(|it| it.claim_timeout);
+        let claim_by = self.tables.unclaimed_since(uid).zip(timeout).map(|(since, it)| since + it);
+        let players = entry.room.status.as_ref().map_or(0, |it| i64::from(it.players));
+        let miscounts = |it: &super::tenancy::Tenancy<'_>| {
+            it.hosted.is_some_and(|(room, _)| i64::from(room.players) != players)
+        };
+        let is_miscounted = is_running(&entry.room) && self.tables.tenancies_of(uid).any(|it| miscounts(&it));
+        let count_at = self.tables.count_at(uid, now.instant).err().filter(|_| is_miscounted);
+        for at in [claim_by.filter(|it| now.instant < *it), count_at].into_iter().flatten() {
+            self.tables.wake(uid, at);
+        }
     }
 
     fn ask_for_server(&mut self, uid: &str, room: &GameRoom) -> Option<Command> {
@@ -263,6 +347,7 @@ fn latest_term(event: &Event) -> u32 {
     let epoch = match event {
         Event::Server(view) => view.claim.as_ref().map(|it| it.epoch),
         Event::Room(room) => room.status.as_ref().map(|it| Epoch(it.epoch)),
+        Event::Link { news, .. } => return news.latest_term(),
         _ => None,
     };
     epoch.map(Epoch::term).unwrap_or_default()
@@ -271,4 +356,27 @@ fn latest_term(event: &Event) -> u32 {
 /// Whether a room is over, by its status.
 fn is_over(room: &GameRoom) -> bool {
     room.status.as_ref().map_or(Phase::Pending, |it| it.phase).is_over()
+}
+
+/// Whether players were told of a server.
+fn is_running(room: &GameRoom) -> bool {
+    room.status.as_ref().is_some_and(|it| it.phase == Phase::Running)
+}
+
+/// Whether nobody can say what a controlled server, which may live, has.
+fn is_silent(server: &servers::ServerEntry) -> bool {
+    let is_up = server.link.as_ref().is_some_and(|it| it.is_up);
+    server.view.is_controlled && !matches!(server.view.state, ServerState::Ended(_)) && !is_up
+}
+
+/// Why a server must let go of a room.
+fn why_closed(room: &GameRoom) -> CloseWhy {
+    let conditions = room.status.as_ref().map(|it| it.conditions.as_slice()).unwrap_or_default();
+    let is_unclaimed =
+        conditions::find(conditions, FINISHED).is_some_and(|it| it.reason == reason::UNCLAIMED);
+    match (is_over(room), is_unclaimed) {
+        (true, true) => CloseWhy::Unclaimed,
+        (true, false) => CloseWhy::Finished,
+        (false, _) => CloseWhy::Superseded,
+    }
 }

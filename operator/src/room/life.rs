@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use gamekeeper_control::RoomPhase;
 use gamekeeper_crds::{
     GameRoom, GameRoomStatus,
     room::{Phase, Recovery},
@@ -9,7 +10,8 @@ use gamekeeper_crds::{
 
 use super::{
     ServerState, ServerView,
-    status::{self, Loss},
+    status::{self, How, Loss},
+    tenancy::{Fate, Tenancy},
 };
 use crate::{clock::Now, terms::Epoch};
 
@@ -17,9 +19,15 @@ use crate::{clock::Now, terms::Epoch};
 pub struct Known<'a> {
     pub room: &'a GameRoom,
     /// Every server that says it has this room.
-    pub claims: Vec<&'a ServerView>,
+    pub tenancies: Vec<Tenancy<'a>>,
     /// The server that the status names.
     pub published: Published<'a>,
+    /// Where it is published, no player has come for as long as the fleet waits.
+    pub is_unclaimed: bool,
+    /// The number of players may be written again.
+    pub may_count: bool,
+    /// Why a server's game will not have this room.
+    pub refusal: Option<&'a str>,
 }
 
 /// The server that a room's status names.
@@ -29,6 +37,8 @@ pub enum Published<'a> {
     None,
     /// It is there.
     There(&'a ServerView),
+    /// It is there, and does not talk to us: unheard is not absent (I5), and silence is not death (I6).
+    Silent,
     /// A quorum read found that it is not there.
     Gone,
     /// Not in our cache. Unheard is not absent (I5): ask.
@@ -42,8 +52,8 @@ pub enum Step {
     Rest,
     /// Its status is not what it should be.
     Write(GameRoomStatus),
-    /// A server that an earlier leader claimed for it and did not publish: by its uid, to be claimed again
-    /// under our own term, so that whatever the earlier leader still wants with it comes too late.
+    /// A server that an earlier leader chose for it and did not publish: by its uid, to be claimed or ordered
+    /// again under our own term, so that whatever the earlier leader still wants with it comes too late.
     Reclaim(String),
     /// A server; for the first time, or because the last one was lost.
     Place(Option<Loss>),
@@ -56,81 +66,110 @@ pub enum Step {
 /// What the room needs next, and the servers that must let go of it.
 pub fn next<'a>(known: &Known<'a>, term: u32, now: Now) -> (Step, Vec<&'a ServerView>) {
     let status = known.room.status.clone().unwrap_or_default();
+    let servers = |tenancies: &mut dyn Iterator<Item = &Tenancy<'a>>| tenancies.map(|it| it.server).collect();
     if status.phase.is_over() {
-        return (Step::Over, known.claims.clone());
+        return (Step::Over, servers(&mut known.tenancies.iter()));
     }
-    let claims = || known.claims.iter().filter_map(|it| Some((it.claim.as_ref()?.epoch, *it)));
     let published = published(&status, known);
-    if let Some(server) = published {
-        if !server.has_failed() {
-            // Players are there: whatever else was claimed for this room is not needed.
-            let others = claims().map(|(_, it)| it).filter(|it| it.uid != server.uid).collect();
-            return (played(known.room, server, Epoch(status.epoch), now), others);
-        }
+    if let Some(here) = published.filter(|it| !matches!(it.fate(), Fate::Lost(_))) {
+        // Players are there: whatever else was claimed for this room is not needed.
+        let others = &mut known.tenancies.iter().filter(|it| it.server.uid != here.server.uid);
+        return (played(known, here, now), servers(others));
     }
-    // Nobody was told of a claim above the status. One that died has lost nothing; of the living the
+    // Nobody was told of a tenancy above the status. One that died has lost nothing; of the living the
     // highest will be published, and the others are let go only when it was.
-    let is_dead = |epoch: Epoch, server: &ServerView| match epoch.0.cmp(&status.epoch) {
+    let is_dead = |it: &&Tenancy<'_>| match it.epoch.0.cmp(&status.epoch) {
         Ordering::Less => true,
         // Its loss is written down already.
-        Ordering::Equal => status.phase == Phase::Recovering && !server.is_alive(),
-        Ordering::Greater => !server.is_alive(),
+        Ordering::Equal => status.phase == Phase::Recovering && !it.is_alive(),
+        Ordering::Greater => !may_own(it),
     };
-    let done = claims().filter(|(epoch, it)| is_dead(*epoch, it)).map(|(_, it)| it).collect();
-    let owner = claims()
-        .filter(|(epoch, it)| status.epoch < epoch.0 && it.is_alive())
-        .max_by_key(|(epoch, it)| (*epoch, it.uid.clone()));
-    let step = match owner {
-        Some((epoch, server)) if epoch.term() == term => {
-            Step::Write(status::running(known.room, server, epoch, now.wall))
+    let done = servers(&mut known.tenancies.iter().filter(is_dead));
+    let owner = known
+        .tenancies
+        .iter()
+        .filter(|it| status.epoch < it.epoch.0 && may_own(it))
+        .max_by_key(|it| (it.epoch, it.server.uid.as_str()));
+    let step = match (owner, known.published) {
+        // Its players may be with the published server, which says nothing: it keeps the room (I5).
+        (_, Published::Silent) => Step::Rest,
+        // It was played although nobody was told where: it is over all the same.
+        (Some(owner), _) if owner.fate() == Fate::Played => {
+            Step::Write(status::finished(known.room, owner, now.wall))
         }
-        Some((_, server)) => Step::Reclaim(server.uid.clone()),
-        None => unplaced(known, &status, published, now),
+        // Still being opened, by an order of a leader before us: ordered again, it will answer us.
+        (Some(owner), _) if owner.fate() == Fate::Idle => Step::Reclaim(owner.server.uid.clone()),
+        // Whoever talks to us does not listen to earlier leaders any more; a pod listens to everybody.
+        (Some(owner), _) if owner.epoch.term() == term || owner.hosted.is_some() => {
+            Step::Write(status::running(known.room, owner, true, now.wall))
+        }
+        (Some(owner), _) => Step::Reclaim(owner.server.uid.clone()),
+        (None, _) => unplaced(known, &status, published, now),
     };
     (step, done)
 }
 
-/// The server that the status names, if it agrees.
-fn published<'a>(status: &GameRoomStatus, known: &Known<'a>) -> Option<&'a ServerView> {
+/// Whether a room that nobody was told of may stay where it is: not on a server that says nothing. A plain
+/// server that has ended cannot tell what it was playing.
+fn may_own(here: &Tenancy<'_>) -> bool {
+    match here.fate() {
+        _ if !here.is_reachable => false,
+        Fate::Lives => true,
+        Fate::Played => here.hosted.is_some(),
+        Fate::Idle => here.hosted.is_some_and(|(room, _)| room.phase == RoomPhase::Restoring),
+        Fate::Lost(_) => false,
+    }
+}
+
+/// The room on the server that the status names, if that agrees.
+fn published<'a>(status: &GameRoomStatus, known: &Known<'a>) -> Option<Tenancy<'a>> {
     let named = status
         .server
         .as_ref()
         .filter(|_| status.phase == Phase::Running || status.phase == Phase::Recovering)?;
-    known.claims.iter().copied().find(|it| {
-        it.uid == named.pod_uid && it.claim.as_ref().is_some_and(|claim| claim.epoch.0 == status.epoch)
-    })
+    let is_it = |it: &Tenancy<'_>| it.server.uid == named.pod_uid && it.epoch == Epoch(status.epoch);
+    known.tenancies.iter().copied().find(is_it)
 }
 
-/// Of a room whose published server lives, or has ended the match.
-fn played(room: &GameRoom, server: &ServerView, epoch: Epoch, now: Now) -> Step {
-    match server.state {
-        ServerState::Ended(_) => Step::Write(status::finished(room, server, epoch, now.wall)),
-        _ => unless_same(room, status::running(room, server, epoch, now.wall)),
+/// Of a room whose published server has it, or has ended the match.
+fn played(known: &Known<'_>, here: Tenancy<'_>, now: Now) -> Step {
+    match here.fate() {
+        Fate::Played => Step::Write(status::finished(known.room, &here, now.wall)),
+        Fate::Lives if known.is_unclaimed => Step::Write(status::unclaimed(known.room, now.wall)),
+        Fate::Lives | Fate::Idle | Fate::Lost(_) => {
+            let wanted = status::running(known.room, &here, known.may_count, now.wall);
+            if known.room.status.as_ref() == Some(&wanted) { Step::Rest } else { Step::Write(wanted) }
+        }
     }
 }
 
 /// Of a room that no living server has.
-fn unplaced(known: &Known<'_>, status: &GameRoomStatus, dead: Option<&ServerView>, now: Now) -> Step {
+fn unplaced(known: &Known<'_>, status: &GameRoomStatus, dead: Option<Tenancy<'_>>, now: Now) -> Step {
     if status.phase != Phase::Running {
-        return Step::Place(None);
+        return match known.refusal {
+            Some(message) => Step::Write(status::refused(known.room, message, now.wall)),
+            None => Step::Place(None),
+        };
     }
-    let loss = |exit| Loss {
-        server: status.server.as_ref().map(|it| it.pod_name.clone()).unwrap_or_default(),
-        exit,
+    let lost = |how: How| {
+        let server = status.server.as_ref().map(|it| it.pod_name.clone()).unwrap_or_default();
+        after_loss(known.room, Loss { server, how }, now)
     };
-    match (dead, known.published) {
-        (Some(ServerView { state: ServerState::Ended(exit), .. }), _) => {
-            after_loss(known.room, loss(Some(*exit)), now)
-        }
+    match (dead.map(|it| it.fate()), known.published) {
+        (Some(Fate::Lost(exit)), _) => lost(How::Exited(exit)),
         (_, Published::Unheard) => Step::AskForServer,
         // Somebody removed our claim. The players are there: claim it again.
-        (_, Published::There(server)) if server.claim.is_none() && server.is_alive() => {
+        (_, Published::There(server))
+            if !server.is_controlled && server.claim.is_none() && server.is_alive() =>
+        {
             Step::Reclaim(server.uid.clone())
         }
-        // There, but with another's claim: it is no longer this room's.
-        (_, Published::There(_) | Published::Gone | Published::None) => {
-            after_loss(known.room, loss(None), now)
+        (_, Published::There(ServerView { state: ServerState::Ended(exit), is_controlled: true, .. })) => {
+            lost(How::Exited(*exit))
         }
+        // There, but with another's claim, or another process of it: it is no longer this room's.
+        (_, Published::There(_)) => lost(How::Forgot),
+        (_, Published::Silent | Published::Gone | Published::None) => lost(How::Gone),
     }
 }
 
@@ -140,8 +179,4 @@ fn after_loss(room: &GameRoom, loss: Loss, now: Now) -> Step {
         // Without a store, `Restore` is `Restart`.
         Recovery::Restart | Recovery::Restore => Step::Place(Some(loss)),
     }
-}
-
-fn unless_same(room: &GameRoom, wanted: GameRoomStatus) -> Step {
-    if room.status.as_ref() == Some(&wanted) { Step::Rest } else { Step::Write(wanted) }
 }

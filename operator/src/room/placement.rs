@@ -14,40 +14,54 @@ pub struct Waiting {
     pub message: String,
 }
 
-/// Where a room could go.
-pub struct Candidate<'a> {
+/// A server that takes rooms.
+pub struct Opening<'a> {
     pub server: &'a ServerView,
-    /// Promised to another room whose claim is under way.
-    pub is_promised: bool,
+    /// How many it has, those on their way included.
+    pub rooms: usize,
+    /// How many more it takes.
+    pub free: usize,
 }
 
-/// The best of the `candidates` for a room that asks for `selector`.
+/// A server that was not chosen.
+pub struct Candidate<'a> {
+    pub server: &'a ServerView,
+    /// It has a room, or one is on its way to it.
+    pub has_rooms: bool,
+}
+
+/// The best of the `open` servers, by its index, for a room that asks for `selector`.
 ///
-/// Servers of the newest revision first; then the fullest node (`Packed`, so that others can be
-/// emptied) or the emptiest (`Distributed`), by the rooms in `rooms_on`; then the first name.
-pub fn choose<'a>(
+/// Servers of the newest revision first; then the fullest node and on it the fullest server (`Packed`, so that
+/// others can be emptied) or the emptiest (`Distributed`), by the rooms in `rooms_on`; then the first name.
+pub fn choose(
     fleet: &FleetView,
     selector: &Selector,
-    candidates: impl Iterator<Item = &'a ServerView>,
+    open: &[Opening<'_>],
     rooms_on: &BTreeMap<String, usize>,
-) -> Option<&'a ServerView> {
-    let rank = |server: &&'a ServerView| {
+) -> Option<usize> {
+    let rank = |(_, opening): &(usize, &Opening<'_>)| {
+        let server = opening.server;
         let is_old = fleet.newest_revision.as_ref().is_some_and(|it| *it != server.revision);
         let rooms = server.node.as_ref().and_then(|it| rooms_on.get(it)).copied().unwrap_or_default();
-        let node = match fleet.strategy {
-            PlacementStrategy::Packed => usize::MAX - rooms,
-            PlacementStrategy::Distributed => rooms,
+        let (node, own) = match fleet.strategy {
+            PlacementStrategy::Packed => (usize::MAX - rooms, usize::MAX - opening.rooms),
+            PlacementStrategy::Distributed => (rooms, opening.rooms),
         };
-        (is_old, node, server.pod_name.as_str())
+        (is_old, node, own)
     };
-    candidates.filter(|it| selector.matches(&it.labels)).min_by_key(rank)
+    let fitting = open.iter().enumerate().filter(|(_, it)| selector.matches(&it.server.labels));
+    let by_rank = |one: &(usize, &Opening<'_>), other: &(usize, &Opening<'_>)| {
+        rank(one).cmp(&rank(other)).then_with(|| one.1.server.pod_name.cmp(&other.1.server.pod_name))
+    };
+    fitting.min_by(by_rank).map(|(index, _)| index)
 }
 
 /// Why none of `servers` takes a room that asks for `selector`.
 pub fn explain<'a>(selector: &Selector, servers: impl Iterator<Item = Candidate<'a>>) -> Waiting {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let (mut total, mut matching) = (0, 0);
-    for Candidate { server, is_promised } in servers {
+    for Candidate { server, has_rooms } in servers {
         if !server.is_alive() {
             continue;
         }
@@ -58,13 +72,17 @@ pub fn explain<'a>(selector: &Selector, servers: impl Iterator<Item = Candidate<
         }
         matching += 1;
         let why = match server.state {
-            _ if server.claim.is_some() || is_promised => "full",
+            _ if has_rooms && (!server.is_controlled || server.state == ServerState::Ready) => "full",
             ServerState::Starting => "starting",
+            ServerState::Unhealthy if server.is_controlled => "not giving signs of life",
             ServerState::Unhealthy => "not answering their probe",
             ServerState::Draining => "draining",
             ServerState::Unreachable => "on a node that is not ready",
             // Ready and free, and yet it was not chosen: its node has no address that could be published.
-            ServerState::Ready | ServerState::Ended(_) => "without an address to publish",
+            ServerState::Ready | ServerState::Ended(_) if server.endpoints.is_empty() => {
+                "without an address to publish"
+            }
+            ServerState::Ready | ServerState::Ended(_) => "taking no rooms at the moment",
         };
         *counts.entry(why).or_default() += 1;
     }

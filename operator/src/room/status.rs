@@ -3,15 +3,16 @@
 use gamekeeper_crds::{
     GameRoom, GameRoomStatus,
     conditions::{self, CHECKPOINTED, FINISHED, PLACED, Verdict, reason},
-    room::{Phase, Recovery, ServerRef},
+    room::{Endpoint, Phase, Recovery, ServerRef},
 };
 use jiff::Timestamp;
 
-use super::{ServerView, placement::Waiting};
-use crate::{server::pod::Exit, terms::Epoch};
+use super::{placement::Waiting, tenancy::Tenancy};
+use crate::server::pod::Exit;
 
-/// The room lives on `server`, by its claim of `epoch`.
-pub fn running(room: &GameRoom, server: &ServerView, epoch: Epoch, now: Timestamp) -> GameRoomStatus {
+/// The room lives here. The number of players is brought up to date if it `may_count`.
+pub fn running(room: &GameRoom, here: &Tenancy<'_>, may_count: bool, now: Timestamp) -> GameRoomStatus {
+    let Tenancy { server, epoch, is_reachable: _, hosted } = *here;
     let before = room.status.clone().unwrap_or_default();
     // Whoever was placed before and is placed under another epoch has lost a server.
     let is_recovery = before.epoch != 0 && before.epoch != epoch.0;
@@ -35,8 +36,13 @@ pub fn running(room: &GameRoom, server: &ServerView, epoch: Epoch, now: Timestam
     verdicts.push(Verdict::new(FINISHED, false, reason::NOT_FINISHED, ""));
     GameRoomStatus {
         phase: Phase::Running,
-        endpoints: server.endpoints.clone(),
-        server: Some(ServerRef { pod_name: server.pod_name.clone(), pod_uid: server.uid.clone() }),
+        endpoints: endpoints(here),
+        certificate_hashes: hosted.map(|(room, _)| room.certificate_hashes.clone()).unwrap_or_default(),
+        players: match hosted {
+            Some((room, _)) if may_count => i32::try_from(room.players).unwrap_or(i32::MAX),
+            _ => before.players,
+        },
+        server: Some(server_ref(here)),
         epoch: epoch.0,
         revision: Some(server.revision.clone()),
         recoveries: before.recoveries + i32::from(is_recovery),
@@ -50,19 +56,33 @@ pub fn waiting(room: &GameRoom, waiting: &Waiting, now: Timestamp) -> GameRoomSt
     // A room that ever had a server is recovering, not new.
     let phase = if before.epoch == 0 { Phase::Pending } else { Phase::Recovering };
     let verdict = Verdict::new(PLACED, false, waiting.reason, waiting.message.clone());
-    GameRoomStatus { phase, endpoints: Vec::new(), ..with(room, before, &[verdict], now) }
+    GameRoomStatus { phase, endpoints: Vec::new(), players: 0, ..with(room, before, &[verdict], now) }
 }
 
-/// The match was played to its end on `server`.
-pub fn finished(room: &GameRoom, server: &ServerView, epoch: Epoch, now: Timestamp) -> GameRoomStatus {
+/// The match was played to its end here.
+pub fn finished(room: &GameRoom, here: &Tenancy<'_>, now: Timestamp) -> GameRoomStatus {
+    let Tenancy { server, epoch, is_reachable: _, hosted } = *here;
     let message = format!("server {} ended the match", server.pod_name);
     let over = over(room, Phase::Finished, reason::COMPLETED, message, now);
     GameRoomStatus {
-        server: Some(ServerRef { pod_name: server.pod_name.clone(), pod_uid: server.uid.clone() }),
+        server: Some(server_ref(here)),
         epoch: epoch.0,
         revision: Some(server.revision.clone()),
+        result: hosted.and_then(|(room, _)| room.result.clone()).unwrap_or_default(),
         ..over
     }
+}
+
+/// No player came in time.
+pub fn unclaimed(room: &GameRoom, now: Timestamp) -> GameRoomStatus {
+    let message = "no player came within the fleet's rooms.claimTimeout";
+    over(room, Phase::Failed, reason::UNCLAIMED, message.to_owned(), now)
+}
+
+/// The game will not have it, on any server.
+pub fn refused(room: &GameRoom, why: &str, now: Timestamp) -> GameRoomStatus {
+    let message = format!("the game refuses the room: {why}");
+    over(room, Phase::Failed, reason::REFUSED, message, now)
 }
 
 /// The server was lost, and the room's `recovery` is `Fail`.
@@ -76,7 +96,26 @@ fn over(room: &GameRoom, phase: Phase, why: &'static str, message: String, now: 
         Verdict::new(PLACED, false, reason::OVER, "the match is over"),
         Verdict::new(FINISHED, true, why, message),
     ];
-    GameRoomStatus { phase, endpoints: Vec::new(), ..with(room, before, &verdicts, now) }
+    GameRoomStatus { phase, endpoints: Vec::new(), players: 0, ..with(room, before, &verdicts, now) }
+}
+
+fn server_ref(here: &Tenancy<'_>) -> ServerRef {
+    ServerRef {
+        pod_name: here.server.pod_name.clone(),
+        pod_uid: here.server.uid.clone(),
+        boot_id: here.hosted.map(|(_, boot)| boot.to_owned()),
+    }
+}
+
+/// Where players go: to the server's ports, or to those that this room has of its own.
+fn endpoints(here: &Tenancy<'_>) -> Vec<Endpoint> {
+    let mut endpoints = here.server.endpoints.clone();
+    for port in here.hosted.iter().flat_map(|(room, _)| &room.ports) {
+        for endpoint in endpoints.iter_mut().filter(|it| it.name == port.name) {
+            endpoint.port = port.port.into();
+        }
+    }
+    endpoints
 }
 
 fn with(room: &GameRoom, before: GameRoomStatus, verdicts: &[Verdict], now: Timestamp) -> GameRoomStatus {
@@ -89,15 +128,26 @@ fn with(room: &GameRoom, before: GameRoomStatus, verdicts: &[Verdict], now: Time
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
     pub server: String,
-    pub exit: Option<Exit>,
+    pub how: How,
+}
+
+/// What became of a server that lost a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    Exited(Exit),
+    /// Its pod is not there any more.
+    Gone,
+    /// It is there, and says that it does not have the room.
+    Forgot,
 }
 
 impl std::fmt::Display for Loss {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.exit {
-            Some(Exit { code: 137 }) => write!(f, "server {} was killed (exit code 137)", self.server),
-            Some(Exit { code }) => write!(f, "server {} exited with code {code}", self.server),
-            None => write!(f, "server {} is gone", self.server),
+        match self.how {
+            How::Exited(Exit { code: 137 }) => write!(f, "server {} was killed (exit code 137)", self.server),
+            How::Exited(Exit { code }) => write!(f, "server {} exited with code {code}", self.server),
+            How::Gone => write!(f, "server {} is gone", self.server),
+            How::Forgot => write!(f, "server {} does not have the room any more", self.server),
         }
     }
 }

@@ -34,6 +34,8 @@ fn fleet() -> FleetView {
         is_open: true,
         strategy: PlacementStrategy::Packed,
         newest_revision: Some("r2".into()),
+        max_rooms: 4096,
+        claim_timeout: Duration::from_secs(30),
     }
 }
 
@@ -47,6 +49,7 @@ fn server(name: &str, node: &str) -> ServerView {
         revision: "r2".to_owned(),
         state: ServerState::Ready,
         is_deleting: false,
+        is_controlled: false,
         claim: None,
         endpoints: vec![Endpoint {
             name: "game".into(),

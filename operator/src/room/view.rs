@@ -1,6 +1,6 @@
 //! Fleets and servers as the ledger sees them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use gamekeeper_crds::{fleet::PlacementStrategy, room::Endpoint};
 
@@ -19,6 +19,10 @@ pub struct FleetView {
     pub strategy: PlacementStrategy,
     /// Rooms go to servers of this revision first, so that older ones can be replaced.
     pub newest_revision: Option<String>,
+    /// How many rooms a server hosts at most, if it offers that many.
+    pub max_rooms: usize,
+    /// How long a room waits for its first player.
+    pub claim_timeout: Duration,
 }
 
 /// A server.
@@ -33,6 +37,9 @@ pub struct ServerView {
     pub state: ServerState,
     /// Its pod is being deleted; nothing more can be done to it.
     pub is_deleting: bool,
+    /// Speaks the control protocol: what it hosts is what it says itself. Else it is plain.
+    pub is_controlled: bool,
+    /// Of a plain server.
     pub claim: Option<Claim>,
     /// Where its players go.
     pub endpoints: Vec<Endpoint>,

@@ -21,6 +21,9 @@ pub struct ServerPod {
     pub node: Option<String>,
     pub ip: Option<String>,
     pub host_ports: Vec<HostPort>,
+    /// Where it serves the control protocol; `None` for a plain server.
+    pub control_port: Option<u16>,
+    /// Of a plain server.
     pub claim: Option<Claim>,
     /// Failures in a row of the servers before this one.
     pub failures: u32,
@@ -115,6 +118,7 @@ impl ServerPod {
             node: spec.node_name.clone().filter(|it| !it.is_empty()),
             ip: status.and_then(|it| it.pod_ip.clone()).filter(|it| !it.is_empty()),
             host_ports: host_ports(pod),
+            control_port: annotation(pod, labels::CONTROL_PORT),
             claim: claim(pod),
             failures: annotation(pod, labels::FAILURES).unwrap_or_default(),
             is_deleting: pod.metadata.deletion_timestamp.is_some(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use gamekeeper_crds::{GameFleet, GameRoom, conditions, labels, room::Phase};
 use gamekeeper_operator::{
     admin::Readiness, clock::Clock, leader::Timing, metrics::Metrics, name::ObjectName, operator::Operator,
+    server::connector::Connector,
 };
 use gamekeeper_testkit::{
     ClientOptions, Connection, FakeApi,
@@ -78,6 +79,7 @@ impl Stage {
             clock,
             metrics: Metrics::default(),
             readiness: Readiness::default(),
+            connector: Connector::tcp(),
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(operator.run(stop.clone()));

@@ -65,7 +65,7 @@ pub(super) fn failing(
     let count = |health: Health| servers.iter().filter(|it| it.is_active() && it.health == health).count();
     // All at once and nobody left: that may be ourselves (I6). Then only time proves them bad.
     let is_us = count(Health::Ready) == 0 && 1 < count(Health::Unhealthy);
-    for server in servers.iter().filter(|it| it.is_active() && !it.is_busy()) {
+    for server in servers.iter().filter(|it| it.counts() && !it.is_busy) {
         let late = |since: Option<Instant>, patience: Duration, wake: &mut Option<Instant>| {
             let due = since? + patience;
             if now < due {
@@ -105,7 +105,7 @@ fn failed(server: &Server, newest: &str, why: &'static str) -> Failed {
     Failed {
         uid: server.pod.uid.clone(),
         doomed: Doomed::new(server, why),
-        is_busy: server.is_busy(),
+        is_busy: server.is_busy,
         failures: if server.is_of(newest) { before.saturating_add(1) } else { 0 },
     }
 }

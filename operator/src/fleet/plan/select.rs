@@ -1,6 +1,9 @@
 //! Which servers to remove when there are too many, or too many old ones.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+};
 
 use gamekeeper_crds::fleet::PlacementStrategy;
 
@@ -44,7 +47,7 @@ pub(super) fn excess(valid: &Valid, newest: &str, active: &[&Server], braked: &[
     let floor = valid.desired.saturating_sub(valid.max_unavailable);
     let ready = active.iter().filter(|it| it.is_ready() && !it.is_leaving()).count();
     // A server with a match is no reason to wait: it stays however it fares.
-    let standing = active.iter().filter(|it| !it.is_leaving() && (it.is_ready() || it.is_busy())).count();
+    let standing = active.iter().filter(|it| !it.is_leaving() && (it.is_ready() || it.is_busy)).count();
     let mut spare = ready.saturating_sub(floor);
     let mut too_many = staying.saturating_sub(allowed);
     for server in candidates(valid, newest, active) {
@@ -87,10 +90,10 @@ fn candidates<'a>(valid: &Valid, newest: &str, active: &[&'a Server]) -> Vec<&'a
     let mut pods: HashMap<Option<&str>, usize> = HashMap::new();
     for server in active {
         let node = server.pod.node.as_deref();
-        *rooms.entry(node).or_default() += usize::from(server.is_busy());
+        *rooms.entry(node).or_default() += usize::from(server.is_busy);
         *pods.entry(node).or_default() += 1;
     }
-    let mut free: Vec<&Server> = active.iter().copied().filter(|it| !it.is_busy()).collect();
+    let mut free: Vec<&Server> = active.iter().copied().filter(|it| !it.is_busy && !it.is_mute()).collect();
     free.sort_by_cached_key(|it| {
         let node = it.pod.node.as_deref();
         let rank = match valid.strategy {
@@ -102,4 +105,29 @@ fn candidates<'a>(valid: &Valid, newest: &str, active: &[&'a Server]) -> Vec<&'a
         (!it.is_leaving(), it.is_of(newest), it.is_ready(), rank, age, it.pod.name.clone())
     });
     free
+}
+
+/// Controlled servers with rooms that the fleet does not need, or not any more: without new rooms they
+/// become empty. As many as may be missing, since they are as good as gone for who waits.
+pub(super) fn drained(valid: &Valid, newest: &str, active: &[&Server]) -> BTreeSet<String> {
+    let floor = valid.desired.saturating_sub(valid.max_unavailable);
+    let staying = active.iter().filter(|it| !it.is_leaving()).count();
+    let is_rolling = active.iter().any(|it| !it.is_leaving() && !it.is_of(newest));
+    let allowed = valid.desired + if is_rolling { valid.max_surge } else { 0 };
+    let mut too_many = staying.saturating_sub(allowed);
+    // Those that take rooms: what is drained does not count any more.
+    let mut open = active.iter().filter(|it| it.is_ready() && !it.is_leaving()).count();
+    let mut busy: Vec<&&Server> = active.iter().filter(|it| it.is_busy && it.is_controlled()).collect();
+    busy.sort_by_key(|it| (it.is_of(newest), it.history.ready, it.pod.name.as_str()));
+    let mut drained = BTreeSet::new();
+    for server in busy {
+        let is_old = !server.is_of(newest);
+        if (!is_old && too_many == 0) || (server.is_ready() && open <= floor) {
+            continue;
+        }
+        too_many = too_many.saturating_sub(1);
+        open = open.saturating_sub(usize::from(server.is_ready()));
+        drained.insert(server.pod.uid.clone());
+    }
+    drained
 }

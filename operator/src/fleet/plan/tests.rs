@@ -43,6 +43,7 @@ fn server(name: &str, now: Instant) -> Server {
         node: Some("node-1".into()),
         ip: None,
         host_ports: Vec::new(),
+        control_port: None,
         claim: None,
         failures: 0,
         is_deleting: false,
@@ -55,7 +56,8 @@ fn server(name: &str, now: Instant) -> Server {
         pod: Arc::new(pod),
         health: Health::Ready,
         history,
-        is_mourned: false,
+        is_busy: false,
+        link: None,
         is_on_cordoned_node: false,
         has_better_ports: false,
     }
@@ -71,9 +73,22 @@ impl Server {
         self.with(|it| it.revision = OLD.into())
     }
 
-    fn busy(self) -> Self {
+    fn busy(mut self) -> Self {
         let claim = Claim { room_name: "duel".into(), room_uid: "r".into(), epoch: Epoch::new(1, 1) };
+        self.is_busy = true;
         self.with(|it| it.claim = Some(claim))
+    }
+
+    /// A controlled server that talks to us.
+    fn linked(mut self) -> Self {
+        self.link = Some(LinkState { is_up: true, is_retired: false });
+        self.with(|it| it.control_port = Some(9600))
+    }
+
+    fn retired(mut self) -> Self {
+        self = self.linked();
+        self.link = Some(LinkState { is_up: true, is_retired: true });
+        self
     }
 
     fn starting(mut self, since: Instant) -> Self {
@@ -88,8 +103,9 @@ impl Server {
         self.with(|it| (it.process, it.failures) = (Process::Ended(Exit { code }), failures))
     }
 
+    /// Its room was told of its end.
     fn mourned(mut self) -> Self {
-        self.is_mourned = true;
+        self.is_busy = false;
         self
     }
 
@@ -223,6 +239,40 @@ fn a_server_that_failed_under_its_match_is_braked_like_any_other_once_its_room_w
 }
 
 #[test]
+fn i9_a_controlled_server_retires_before_it_is_removed() {
+    let now = Instant::now();
+    let asked = plan(&valid(0, 1, 1), NEW, &[server("a", now).linked()], now);
+    assert_eq!((deleted(&asked), asked.retire.clone()), (vec![], vec!["uid-a".to_owned()]));
+    let agreed = plan(&valid(0, 1, 1), NEW, &[server("a", now).retired()], now);
+    assert_eq!((deleted(&agreed), agreed.retire.clone()), (vec!["a"], vec![]));
+    let wanted = plan(&valid(1, 1, 1), NEW, &[server("a", now).retired()], now);
+    assert_eq!((deleted(&wanted), wanted.create.len()), (vec!["a"], 1), "it is good for nothing any more");
+}
+
+#[test]
+fn i5_a_controlled_server_that_was_not_heard_yet_is_not_scaled_away() {
+    let now = Instant::now();
+    let mut unheard = server("a", now).linked();
+    (unheard.link, unheard.health) = (None, Health::Unknown);
+    let early = plan(&valid(0, 1, 1), NEW, &[unheard.clone()], now);
+    assert_eq!((deleted(&early), early.retire.clone()), (vec![], vec![]));
+    let late = plan(&valid(0, 1, 1), NEW, &[unheard], now + Duration::from_mins(1));
+    assert_eq!(deleted(&late), ["a"], "it was not ready in time, and no room is known to be on it");
+}
+
+#[test]
+fn p6_controlled_servers_with_rooms_are_drained_when_they_are_too_many_or_too_old() {
+    let now = Instant::now();
+    let busy = |name: &str| server(name, now).busy().linked();
+    let shrunk = plan(&valid(1, 0, 1), NEW, &[busy("a"), busy("b"), busy("c")], now);
+    assert_eq!((shrunk.drain.len(), deleted(&shrunk), shrunk.retire.len()), (2, vec![], 0));
+    let old = [busy("a").old(), busy("b").old(), server("c", now).linked()];
+    let rolling = plan(&valid(3, 0, 1), NEW, &old, now);
+    assert_eq!(rolling.drain.len(), 1, "two of three have to take rooms: {rolling:?}");
+    assert_eq!(plan(&valid(3, 0, 1), NEW, &[busy("a"), busy("b"), busy("c")], now).drain.len(), 0);
+}
+
+#[test]
 fn a_server_that_is_not_ready_in_time_has_failed() {
     let now = Instant::now();
     let servers = [server("a", now).starting(now)];
@@ -313,7 +363,7 @@ fn carried_out(servers: &[Server], plan: &Plan, round: usize, now: Instant) -> V
             (server.health, server.history.ready) = (Health::Ready, Some(now));
         }
         // Its room is told.
-        server.is_mourned = server.has_failed();
+        server.is_busy &= !server.has_failed();
     }
     let new = plan.create.iter().enumerate();
     next.extend(new.map(|(index, failures)| {
@@ -343,26 +393,26 @@ proptest! {
             let made = plan(&valid, NEW, &servers, now);
             for doomed in &made.delete {
                 let server = servers.iter().find(|it| it.pod.uid == doomed.uid).unwrap();
-                prop_assert!(!server.is_busy(), "P6: a match is ended");
+                prop_assert!(!server.is_busy, "P6: a match is ended");
                 prop_assert!(!server.pod.is_deleting, "deleted twice");
             }
             let staying = servers.iter().filter(|it| it.is_active() && !it.is_leaving()).count();
             prop_assert!(made.create.len() + staying <= (desired + surge).max(staying) + made.delete.len(), "too many are started");
-            let is_told = servers.iter().all(|it| it.is_mourned || !it.has_failed());
+            let is_told = servers.iter().all(|it| !it.is_busy || !it.has_failed());
             if is_told && made.create.is_empty() && made.delete.is_empty() && made.wake.is_none() {
                 break;
             }
             servers = carried_out(&servers, &made, round, now);
             now = made.wake.unwrap_or(now).max(now);
         }
-        let picture: Vec<_> = servers.iter().map(|it| (&it.pod.name, &it.pod.revision, it.is_busy(), it.is_active(), it.health, it.is_on_cordoned_node)).collect();
-        let busy = servers.iter().filter(|it| it.is_active() && it.is_busy()).count();
+        let picture: Vec<_> = servers.iter().map(|it| (&it.pod.name, &it.pod.revision, it.is_busy, it.is_active(), it.health, it.is_on_cordoned_node)).collect();
+        let busy = servers.iter().filter(|it| it.is_active() && it.is_busy).count();
         let active = servers.iter().filter(|it| it.is_active()).count();
-        let old_busy = servers.iter().filter(|it| it.is_active() && it.is_busy() && !it.is_of(NEW)).count();
+        let old_busy = servers.iter().filter(|it| it.is_active() && it.is_busy && !it.is_of(NEW)).count();
         // Someone ready stands in for a server that is not and cannot go because of its match.
-        let unready = servers.iter().filter(|it| it.is_active() && it.is_busy() && !it.is_ready()).count();
+        let unready = servers.iter().filter(|it| it.is_active() && it.is_busy && !it.is_ready()).count();
         prop_assert!(active <= desired.max(busy) + unready + if 0 < old_busy { surge } else { 0 }, "too many at rest: {picture:?}");
         prop_assert!(desired.min(active) == desired, "too few at rest: {picture:?}");
-        prop_assert!(0 < unready || servers.iter().all(|it| it.is_busy() || !it.is_active() || it.is_of(NEW)), "an old server without a match is left: {picture:?}");
+        prop_assert!(0 < unready || servers.iter().all(|it| it.is_busy || !it.is_active() || it.is_of(NEW)), "an old server without a match is left: {picture:?}");
     }
 }

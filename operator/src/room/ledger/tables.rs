@@ -6,20 +6,26 @@ use std::{
     time::Duration,
 };
 
+use gamekeeper_control::RoomPhase;
 use gamekeeper_crds::{
     GameRoom,
     conditions::{self, FINISHED},
     fleet::RoomCounts,
+    room::Phase,
 };
 use kube::core::Selector;
 use tokio::time::Instant;
 
-use super::{Command, Outcome, RETRY, is_over, waiting::Place};
+use super::{Command, Outcome, RETRY, is_over, servers::ServerEntry, waiting::Place};
 use crate::{
     clock::Now,
     name::ObjectName,
-    room::{FleetView, ServerState, ServerView, status::Loss},
+    room::{FleetView, status::Loss, tenancy::Tenancy},
 };
+
+/// The number of players in a status is brought up to date at most this often: a write for every
+/// player who comes or goes would cost more than all else.
+const COUNT_EVERY: Duration = Duration::from_secs(30);
 
 /// A room, and what is under way for it.
 #[derive(Debug)]
@@ -37,47 +43,38 @@ pub(super) struct RoomEntry {
     pub(super) expires_at: Option<Instant>,
     /// The uid of a published server that a quorum read did not find.
     pub(super) gone_server: Option<String>,
-    /// The server that is being claimed for it.
+    /// The server to which it is on its way.
     pub(super) promised: Option<String>,
     /// The server whose loss the user was told of.
     told: Option<String>,
     /// Since when it waits for a place.
     pub(super) waits: Option<Place>,
-}
-
-/// A server, and what is under way for it.
-#[derive(Debug)]
-pub(super) struct ServerEntry {
-    pub(super) view: ServerView,
-    /// The room whose claim is under way.
-    pub(super) promised_to: Option<String>,
-    /// A command about it is under way, or was done: nothing more is to be done before it is seen again.
-    pub(super) is_busy: bool,
-    /// Its pod is being deleted by us; whether that succeeds is not known yet.
-    is_releasing: bool,
-    failures: u32,
-    retry_at: Option<Instant>,
-    /// A quorum read found that the room that it has is gone.
-    pub(super) is_orphan: bool,
+    /// When its status was last written.
+    written_at: Option<Instant>,
+    /// Why a server's game will not have it.
+    pub(super) refusal: Option<String>,
 }
 
 /// All that the ledger knows.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     fleets: HashMap<ObjectName, FleetView>,
-    rooms: HashMap<String, RoomEntry>,
-    servers: HashMap<String, ServerEntry>,
-    servers_of: HashMap<ObjectName, BTreeSet<String>>,
+    pub(super) rooms: HashMap<String, RoomEntry>,
+    pub(super) servers: HashMap<String, ServerEntry>,
+    pub(super) servers_of: HashMap<ObjectName, BTreeSet<String>>,
     rooms_of: HashMap<ObjectName, BTreeSet<String>>,
-    claims: HashMap<String, BTreeSet<String>>,
-    /// Live rooms by node.
+    /// Servers by the uids of the rooms that they have.
+    pub(super) tenancies: HashMap<String, BTreeSet<String>>,
+    /// Running rooms by the uid of the server that their status names.
+    pub(super) published_on: HashMap<String, BTreeSet<String>>,
+    /// Rooms on living servers, by node.
     pub(super) rooms_on: BTreeMap<String, usize>,
     pub(super) waiting: BTreeMap<ObjectName, BTreeSet<super::waiting::Turn>>,
-    due: BTreeSet<String>,
+    pub(super) due: BTreeSet<String>,
     timers: BTreeSet<(Instant, String)>,
     pub(super) changed: BTreeSet<ObjectName>,
-    /// Servers with a claim whose room is not known.
-    pub(super) suspects: BTreeSet<String>,
+    /// Servers, and rooms of theirs that are not known.
+    pub(super) suspects: BTreeSet<(String, String)>,
 }
 
 impl Tables {
@@ -93,22 +90,23 @@ impl Tables {
         self.rooms.get_mut(uid)
     }
 
-    pub(super) fn server(&self, uid: &str) -> Option<&ServerView> {
-        self.servers.get(uid).map(|it| &it.view)
-    }
-
-    pub(super) fn is_releasing(&self, uid: &str) -> bool {
-        self.servers.get(uid).is_some_and(|it| it.is_releasing)
+    pub(super) fn server_entry(&self, uid: &str) -> Option<&ServerEntry> {
+        self.servers.get(uid)
     }
 
     pub(super) fn server_entry_mut(&mut self, uid: &str) -> Option<&mut ServerEntry> {
         self.servers.get_mut(uid)
     }
 
-    /// Servers that a room may still count on: not those that are being released.
-    pub(super) fn claims_of(&self, room_uid: &str) -> impl Iterator<Item = &ServerView> {
-        let entries = self.claims.get(room_uid).into_iter().flatten().filter_map(|it| self.servers.get(it));
-        entries.filter(|it| !it.is_releasing).map(|it| &it.view)
+    /// Servers that a room may still count on: not those that are letting go of it.
+    pub(super) fn tenancies_of(&self, room_uid: &str) -> impl Iterator<Item = Tenancy<'_>> {
+        let servers = self.tenancies.get(room_uid).into_iter().flatten();
+        servers.filter_map(|it| self.servers.get(it)?.tenancy(room_uid))
+    }
+
+    /// Whether the server is about to let go of the room.
+    pub(super) fn is_letting_go(&self, server_uid: &str, room_uid: &str) -> bool {
+        self.servers.get(server_uid).is_some_and(|it| it.is_letting_go_of(room_uid))
     }
 
     pub(super) fn servers_of(&self, fleet: &ObjectName) -> impl Iterator<Item = &ServerEntry> {
@@ -131,65 +129,6 @@ impl Tables {
         self.due.extend(self.rooms_of.get(name).into_iter().flatten().cloned());
     }
 
-    pub(super) fn set_server(&mut self, view: ServerView) {
-        let uid = view.uid.clone();
-        let before = self.unlink_server(&uid);
-        let (failures, retry_at) = before.as_ref().map_or((0, None), |it| (it.failures, it.retry_at));
-        let promised_to = before.as_ref().and_then(|it| it.promised_to.clone());
-        let is_busy = before.as_ref().is_some_and(|it| it.is_busy);
-        let is_releasing = before.as_ref().is_some_and(|it| it.is_releasing);
-        let is_orphan = before.as_ref().is_some_and(|it| it.is_orphan);
-        // Somebody may have removed the claim: then its room must look after itself.
-        self.due.extend(before.and_then(|it| it.view.claim).map(|it| it.room_uid));
-        if let Some(claim) = &view.claim {
-            self.claims.entry(claim.room_uid.clone()).or_default().insert(uid.clone());
-            match self.rooms.contains_key(&claim.room_uid) {
-                true => self.due.insert(claim.room_uid.clone()),
-                false => self.suspects.insert(uid.clone()),
-            };
-            if let Some(node) = view.node.as_ref().filter(|_| view.is_alive()) {
-                *self.rooms_on.entry(node.clone()).or_default() += 1;
-            }
-        }
-        self.servers_of.entry(view.fleet.clone()).or_default().insert(uid.clone());
-        self.changed.insert(view.fleet.clone());
-        self.servers.insert(
-            uid,
-            ServerEntry { view, promised_to, is_busy, is_releasing, failures, retry_at, is_orphan },
-        );
-    }
-
-    pub(super) fn remove_server(&mut self, uid: &str) {
-        let Some(entry) = self.unlink_server(uid) else { return };
-        self.suspects.remove(uid);
-        self.changed.insert(entry.view.fleet.clone());
-        // Who is published there must ask; a claim alone brings its room here, the status may too.
-        self.due.extend(entry.view.claim.map(|it| it.room_uid));
-    }
-
-    fn unlink_server(&mut self, uid: &str) -> Option<ServerEntry> {
-        let entry = self.servers.remove(uid)?;
-        if let Some(servers) = self.servers_of.get_mut(&entry.view.fleet) {
-            servers.remove(uid);
-            if servers.is_empty() {
-                self.servers_of.remove(&entry.view.fleet);
-            }
-        }
-        if let Some(claim) = &entry.view.claim {
-            if let Some(servers) = self.claims.get_mut(&claim.room_uid) {
-                servers.remove(uid);
-                if servers.is_empty() {
-                    self.claims.remove(&claim.room_uid);
-                }
-            }
-            let node = entry.view.node.as_ref().filter(|_| entry.view.is_alive());
-            if let Some(count) = node.and_then(|it| self.rooms_on.get_mut(it)) {
-                *count = count.saturating_sub(1);
-            }
-        }
-        Some(entry)
-    }
-
     pub(super) fn set_room(&mut self, room: Arc<GameRoom>, is_live: bool, now: Now) {
         let (Some(uid), Some(namespace)) = (room.metadata.uid.clone(), room.metadata.namespace.clone())
         else {
@@ -201,10 +140,14 @@ impl Tables {
         self.rooms_of.entry(fleet.clone()).or_default().insert(uid.clone());
         self.changed.insert(fleet.clone());
         self.due.insert(uid.clone());
+        self.publish(&uid, Some(&room));
         match self.rooms.get_mut(&uid) {
             Some(entry) => {
                 entry.expires_at = entry.expires_at.or(expires_at);
                 let turn = entry.turn();
+                if entry.room.status != room.status {
+                    entry.written_at = Some(now.instant);
+                }
                 entry.room = room;
                 entry.selector = selector;
                 if entry.turn() != turn && entry.waits.is_some() {
@@ -227,11 +170,13 @@ impl Tables {
                     promised: None,
                     told: None,
                     waits: None,
+                    written_at: None,
+                    refusal: None,
                 };
                 self.rooms.insert(uid.clone(), entry);
                 // Servers that said they have it are no longer suspects.
-                for server in self.claims.get(&uid).into_iter().flatten() {
-                    self.suspects.remove(server);
+                for server in self.tenancies.get(&uid).into_iter().flatten() {
+                    self.suspects.remove(&(server.clone(), uid.clone()));
                 }
             }
         }
@@ -240,9 +185,10 @@ impl Tables {
     pub(super) fn remove_room(&mut self, room: &GameRoom) {
         let Some(uid) = room.metadata.uid.as_deref() else { return };
         self.unqueue(uid);
+        self.publish(uid, None);
         let Some(entry) = self.rooms.remove(uid) else { return };
         if let Some(server) = entry.promised.as_ref().and_then(|it| self.servers.get_mut(it)) {
-            server.promised_to = None;
+            server.promised.remove(uid);
         }
         self.due.remove(uid);
         if let Some(rooms) = self.rooms_of.get_mut(&entry.fleet) {
@@ -251,8 +197,33 @@ impl Tables {
                 self.rooms_of.remove(&entry.fleet);
             }
         }
-        self.suspects.extend(self.claims.get(uid).into_iter().flatten().cloned());
+        let servers = self.tenancies.get(uid).into_iter().flatten().cloned();
+        self.suspects.extend(servers.map(|it| (it, uid.to_owned())));
         self.changed.insert(entry.fleet);
+    }
+
+    /// Notes on which server the room is published; `None`: the room is gone.
+    fn publish(&mut self, uid: &str, room: Option<&GameRoom>) {
+        let server_of = |room: &GameRoom| {
+            let status = room.status.as_ref().filter(|it| it.phase == Phase::Running)?;
+            Some(status.server.as_ref()?.pod_uid.clone())
+        };
+        let before = self.rooms.get(uid).and_then(|it| server_of(&it.room));
+        let after = room.and_then(server_of);
+        if before == after {
+            return;
+        }
+        if let Some(server) = before
+            && let Some(rooms) = self.published_on.get_mut(&server)
+        {
+            rooms.remove(uid);
+            if rooms.is_empty() {
+                self.published_on.remove(&server);
+            }
+        }
+        if let Some(server) = after {
+            self.published_on.entry(server).or_default().insert(uid.to_owned());
+        }
     }
 
     /// Rooms to look at: those that something happened to, and those whose time has come.
@@ -268,7 +239,7 @@ impl Tables {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// Looks at the room again at `at`.
+    /// Looks at the room again at `at`; without a name, only at what concerns no room.
     pub(super) fn wake(&mut self, uid: &str, at: Instant) {
         self.timers.insert((at, uid.to_owned()));
     }
@@ -281,9 +252,9 @@ impl Tables {
 
     pub(super) fn answer_room(&mut self, uid: &str, outcome: Outcome, now: Instant) {
         let Some(entry) = self.rooms.get_mut(uid) else { return };
-        // The server that was promised to it now carries its claim, or is free again.
+        // The server that was promised to it now has it, or is free again.
         if let Some(server) = entry.promised.take().and_then(|it| self.servers.get_mut(&it)) {
-            server.promised_to = None;
+            server.promised.remove(uid);
             self.changed.insert(server.view.fleet.clone());
         }
         entry.is_busy = false;
@@ -292,39 +263,21 @@ impl Tables {
         self.due.insert(uid.to_owned());
     }
 
-    pub(super) fn answer_server(&mut self, uid: &str, outcome: Outcome, now: Instant) {
-        let Some(entry) = self.servers.get_mut(uid) else { return };
-        (entry.is_busy, entry.is_releasing) = (false, false);
-        entry.failures = if outcome == Outcome::Failed { entry.failures.saturating_add(1) } else { 0 };
-        let pause = if outcome == Outcome::Failed { RETRY.after(entry.failures) } else { Duration::ZERO };
-        entry.retry_at = Some(now + pause);
-        let claim = entry.view.claim.as_ref().map(|it| it.room_uid.clone());
-        match claim.filter(|it| self.rooms.contains_key(it)) {
-            Some(room) => self.wake(&room, now + pause),
-            None => {
-                self.suspects.insert(uid.to_owned());
-                self.timers.insert((now + pause, String::new()));
-            }
+    /// Whether the number of players in the room's status may be written again, or else when.
+    pub(super) fn count_at(&self, uid: &str, now: Instant) -> Result<(), Instant> {
+        let written_at = self.rooms.get(uid).and_then(|it| it.written_at);
+        match written_at.map(|it| it + COUNT_EVERY).filter(|it| now < *it) {
+            Some(at) => Err(at),
+            None => Ok(()),
         }
     }
 
-    pub(super) fn mark_orphan(&mut self, uid: &str) {
-        if let Some(entry) = self.servers.get_mut(uid) {
-            entry.is_orphan = true;
-        }
-    }
-
-    /// Deletes a server's pod, unless that is under way.
-    ///
-    /// One that has failed is left to its fleet, which replaces it not faster than the brake allows.
-    pub(super) fn release(&mut self, uid: &str, now: Instant) -> Option<Command> {
-        let entry = self.servers.get_mut(uid)?;
-        if entry.view.is_deleting || entry.view.has_failed() || !entry.can_act(now) {
-            return None;
-        }
-        let epoch = entry.view.claim.as_ref()?.epoch;
-        (entry.is_busy, entry.is_releasing) = (true, true);
-        Some(Command::Release { server_uid: uid.to_owned(), pod: entry.view.pod(), epoch })
+    /// Since when the room waits for its first player on the server where it is published.
+    pub(super) fn unclaimed_since(&self, uid: &str) -> Option<Instant> {
+        let status = self.rooms.get(uid)?.room.status.as_ref().filter(|it| it.phase == Phase::Running)?;
+        let server = self.servers.get(&status.server.as_ref()?.pod_uid)?;
+        let guest = server.link.as_ref().filter(|it| it.is_up)?.guests.get(uid)?;
+        guest.waiting_since.filter(|_| guest.hosted.phase == RoomPhase::Waiting)
     }
 
     /// Tells of a loss, once.
@@ -335,40 +288,22 @@ impl Tables {
         is_new.then(|| Command::TellLoss { room: entry.room.clone(), loss })
     }
 
-    pub(super) fn counts(&self, fleet: &ObjectName) -> RoomCounts {
+    pub(super) fn counts(&self, fleet: &ObjectName, now: Instant) -> RoomCounts {
         let mut counts = RoomCounts::default();
-        for entry in self.servers_of(fleet) {
-            match (&entry.view.claim, entry.view.state) {
-                (Some(_), _) => counts.running += i32::from(entry.view.is_alive()),
-                (None, ServerState::Ready) => counts.free += i32::from(entry.promised_to.is_none()),
-                (None, _) => (),
+        let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        if let Some(view) = self.fleet(fleet) {
+            for entry in self.servers_of(fleet).filter(|it| it.view.is_alive()) {
+                let (rooms, free) = entry.places(view, now);
+                counts.running = counts.running.saturating_add(number(rooms));
+                counts.free = counts.free.saturating_add(number(free));
             }
         }
-        let waiting = self.waiting.get(fleet).map_or(0, BTreeSet::len);
-        counts.pending = i32::try_from(waiting).unwrap_or(i32::MAX);
+        counts.pending = number(self.waiting.get(fleet).map_or(0, BTreeSet::len));
         counts
     }
 
     pub(super) fn take_changed_fleets(&mut self) -> Vec<ObjectName> {
         std::mem::take(&mut self.changed).into_iter().collect()
-    }
-}
-
-impl ServerEntry {
-    /// Whether nothing is under way for it, and no pause after a failure either.
-    pub(super) fn can_act(&self, now: Instant) -> bool {
-        !self.is_busy && self.retry_at.is_none_or(|it| it <= now)
-    }
-
-    /// Whether it takes a room now.
-    pub(super) fn is_free(&self) -> bool {
-        let view = &self.view;
-        view.state == ServerState::Ready
-            && view.claim.is_none()
-            && self.promised_to.is_none()
-            && !self.is_busy
-            // Published addresses must work: without one there is nothing to publish (I4).
-            && !view.endpoints.is_empty()
     }
 }
 

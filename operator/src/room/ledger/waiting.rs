@@ -6,13 +6,12 @@ use gamekeeper_crds::conditions::{self, PLACED, reason};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Command, Ledger, tables::RoomEntry};
+use super::{Command, Ledger, servers::ServerEntry, tables::RoomEntry};
 use crate::{
     clock::Now,
     name::ObjectName,
     room::{
-        ServerView,
-        placement::{self, Candidate, Waiting},
+        placement::{self, Candidate, Opening, Waiting},
         status,
     },
 };
@@ -23,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often a waiting room's reason is looked at again, without news of the room itself.
 const REVIEW: Duration = Duration::from_secs(15);
+
+/// So long after it has begun, a leader places nothing on a fleet of which some servers have not been heard.
+const HEARING: Duration = Duration::from_secs(1);
 
 /// A turn in the queue, and whose it is.
 pub(super) type Turn = (Reverse<i32>, Timestamp, String);
@@ -72,53 +74,74 @@ impl super::tables::Tables {
 }
 
 impl Ledger {
-    /// Gives free servers to the rooms whose turn it is.
-    pub(super) fn place_waiting(&mut self, commands: &mut Vec<Command>) {
+    /// Gives free places to the rooms whose turn it is.
+    pub(super) fn place_waiting(&mut self, now: Now, commands: &mut Vec<Command>) {
         let fleets: Vec<ObjectName> = self.tables.waiting.keys().cloned().collect();
         for fleet in fleets {
-            for (room, server) in self.pairs(&fleet) {
+            if let Some(until) = self.hears_from_servers_until(&fleet, now) {
+                self.tables.wake("", until);
+                continue;
+            }
+            for (room, server) in self.pairs(&fleet, now) {
                 commands.extend(self.promise(&room, &server));
             }
         }
     }
 
-    /// Which waiting room goes to which free server.
-    fn pairs(&self, name: &ObjectName) -> Vec<(String, String)> {
+    /// Until when rooms of the fleet wait because some of its servers have not told us what they have:
+    /// one of them may have the room (I5).
+    fn hears_from_servers_until(&self, fleet: &ObjectName, now: Now) -> Option<Instant> {
+        let until = self.synced_at.map(|it| it + HEARING).filter(|it| now.instant < *it)?;
+        let is_unheard = |it: &ServerEntry| it.view.is_controlled && it.view.is_alive() && it.link.is_none();
+        self.tables.servers_of(fleet).any(is_unheard).then_some(until)
+    }
+
+    /// Which waiting room goes to which server.
+    fn pairs(&self, name: &ObjectName, now: Now) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
         let Some(fleet) = self.tables.fleet(name).filter(|it| it.is_open) else { return pairs };
-        let mut free: Vec<&ServerView> =
-            self.tables.servers_of(name).filter(|it| it.is_free()).map(|it| &it.view).collect();
+        let places = self.tables.servers_of(name).map(|it| (it, it.places(fleet, now.instant)));
+        let with_room = places.filter(|(_, (_, free))| 0 < *free);
+        let mut open: Vec<Opening<'_>> = with_room
+            .map(|(it, (rooms, free))| Opening { server: &it.view, rooms: rooms + it.promised.len(), free })
+            .collect();
         let mut rooms_on = self.tables.rooms_on.clone();
-        let promised = self.tables.servers_of(name).filter(|it| it.promised_to.is_some());
-        for node in promised.filter_map(|it| it.view.node.clone()) {
-            *rooms_on.entry(node).or_default() += 1;
+        for entry in self.tables.servers_of(name).filter(|it| !it.promised.is_empty()) {
+            *rooms_on.entry(entry.view.node.clone().unwrap_or_default()).or_default() += entry.promised.len();
         }
         for (_, _, uid) in self.tables.waiting.get(name).into_iter().flatten() {
-            if free.is_empty() {
+            if open.is_empty() {
                 break;
             }
             let Some(entry) = self.tables.room(uid).filter(|it| !it.is_busy) else { continue };
             let Some(selector) = &entry.selector else { continue };
-            let Some(server) = placement::choose(fleet, selector, free.iter().copied(), &rooms_on) else {
-                continue;
-            };
-            free.retain(|it| it.uid != server.uid);
-            *rooms_on.entry(server.node.clone().unwrap_or_default()).or_default() += 1;
-            pairs.push((uid.clone(), server.uid.clone()));
+            let Some(chosen) = placement::choose(fleet, selector, &open, &rooms_on) else { continue };
+            let opening = &mut open[chosen];
+            (opening.rooms, opening.free) = (opening.rooms + 1, opening.free - 1);
+            *rooms_on.entry(opening.server.node.clone().unwrap_or_default()).or_default() += 1;
+            pairs.push((uid.clone(), opening.server.uid.clone()));
+            if opening.free == 0 {
+                open.swap_remove(chosen);
+            }
         }
         pairs
     }
 
+    /// Sends the room on its way to the server, under a new epoch.
     pub(super) fn promise(&mut self, room_uid: &str, server_uid: &str) -> Option<Command> {
         let epoch = self.epochs.issue();
         self.tables.unqueue(room_uid);
         let server = self.tables.server_entry_mut(server_uid)?;
-        server.promised_to = Some(room_uid.to_owned());
+        server.promised.insert(room_uid.to_owned());
         let view = server.view.clone();
         let entry = self.tables.room_mut(room_uid)?;
         entry.is_busy = true;
         entry.promised = Some(server_uid.to_owned());
-        Some(Command::Claim { room: entry.room.clone(), server: view, epoch })
+        let room = entry.room.clone();
+        Some(match view.is_controlled {
+            true => Command::Open { room, server: view, epoch },
+            false => Command::Claim { room, server: view, epoch },
+        })
     }
 
     /// Writes down why a room waits: after [`PATIENCE`], and again when the reason is another.
@@ -159,8 +182,10 @@ impl Ledger {
             },
             Some(_) => {
                 let servers = self.tables.servers_of(&entry.fleet);
-                let candidates =
-                    servers.map(|it| Candidate { server: &it.view, is_promised: it.promised_to.is_some() });
+                let candidates = servers.map(|it| Candidate {
+                    server: &it.view,
+                    has_rooms: it.rooms().next().is_some() || !it.promised.is_empty(),
+                });
                 placement::explain(selector, candidates)
             }
         }

@@ -334,9 +334,10 @@ fn a_selector_finds_its_server_and_packed_fills_the_fullest_node() {
 fn a_server_whose_room_is_gone_is_released_after_a_quorum_read() {
     let mut desk = Desk::open();
     let (running, claimed) = desk.play(&room("duel", json!({})), &server("a", "node-1"));
+    let room_uid = running.metadata.uid.clone().unwrap();
     let commands = desk.on(Event::RoomGone(Arc::new(running)));
     assert!(matches!(&commands[..], [Command::AskForRoom { .. }]), "{commands:?}");
-    desk.on(Event::RoomAbsent { server_uid: claimed.uid.clone() });
+    desk.on(Event::RoomAbsent { server_uid: claimed.uid.clone(), room_uid });
     let commands = desk.on(Event::ServerAnswer { uid: claimed.uid, outcome: Outcome::Done });
     assert!(matches!(&commands[..], [Command::Release { .. }]), "{commands:?}");
 }

@@ -9,8 +9,18 @@ const HISTORIES: u64 = 3_000;
 const STEPS: usize = 250;
 
 /// All that must have happened in some history.
-const EXPECTED: [&str; 20] = [
+const EXPECTED: [&str; 32] = [
     "a claim came too late",
+    "a game broke",
+    "a game refused a room",
+    "a greeting was refused",
+    "a later leader ended a stream",
+    "a link broke",
+    "a match on a controlled server was over",
+    "a room was closed",
+    "a room was opened",
+    "a server retired",
+    "nobody came to a room",
     "a leader was killed",
     "a match was finished",
     "a match was lost",
@@ -23,6 +33,8 @@ const EXPECTED: [&str; 20] = [
     "a room was placed",
     "a room was placed again",
     "a room was told to wait",
+    "a server was full after all",
+    "a server told of a later term",
     "a server was claimed",
     "a server was claimed again",
     "a server was released",

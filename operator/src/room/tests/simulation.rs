@@ -3,12 +3,14 @@
 
 mod actors;
 mod api;
+mod servers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 
 use super::*;
+use crate::room::ledger::LinkNews;
 
 const SERVERS: usize = 4;
 const ROOM_NAMES: usize = 7;
@@ -30,6 +32,11 @@ pub(super) struct Simulation {
     rng: StdRng,
     pods: BTreeMap<String, Pod>,
     rooms: BTreeMap<String, GameRoom>,
+    /// Of controlled servers, by the uids of their pods.
+    processes: BTreeMap<String, servers::Process>,
+    /// Streams that were ever opened.
+    streams: u64,
+    is_settling: bool,
     version: u64,
     term: u32,
     leaders: Vec<Leader>,
@@ -49,6 +56,10 @@ struct Leader {
     /// Newest version seen of every object, as in the cache.
     versions: HashMap<String, u64>,
     commands: VecDeque<Command>,
+    links: BTreeMap<String, servers::Link>,
+    term: u32,
+    /// The latest term that a server has named.
+    heard: u32,
     is_current: bool,
     /// Of a leader that was succeeded: requests that had been sent by then. What it decides later
     /// does not get past the fence.
@@ -61,6 +72,9 @@ impl Simulation {
             rng: StdRng::seed_from_u64(seed),
             pods: BTreeMap::new(),
             rooms: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            streams: 0,
+            is_settling: false,
             version: 0,
             term: 0,
             leaders: Vec::new(),
@@ -84,15 +98,27 @@ impl Simulation {
             17 => self.lose_server(),
             18 => self.elect(),
             19 => self.stop_stale_leader(),
-            20..25 => self.pass(Duration::from_millis(700)),
-            25..60 => self.deliver_news(),
+            20..24 => self.pass(Duration::from_millis(700)),
+            24..48 => self.link_step(),
+            48..70 => self.deliver_news(),
             _ => self.carry_out(),
         }
+        self.succeed_the_succeeded();
         self.check();
+    }
+
+    /// A leader that a server told of a later term stands for election again, above it.
+    fn succeed_the_succeeded(&mut self) {
+        let is_behind = |it: &&Leader| it.is_current && it.term < it.heard;
+        if self.leaders.iter().any(|it| is_behind(&it)) {
+            self.seen.insert("a server told of a later term");
+            self.elect();
+        }
     }
 
     /// No more trouble: everybody catches up, and then nothing is written any more.
     pub(super) fn settle(&mut self) {
+        self.is_settling = true;
         self.leaders.retain(|it| it.is_current);
         for round in 0.. {
             assert!(round < 400, "no fixpoint: {} commands left", self.leaders[0].commands.len());
@@ -103,20 +129,16 @@ impl Simulation {
             let unwell: Vec<String> =
                 self.pods.values().filter(unwell).map(|it| it.view.uid.clone()).collect();
             unwell.iter().for_each(|uid| self.change_pod(uid, |it| it.state = ServerState::Ready));
-            while self.has_news() {
-                self.deliver_news();
-            }
+            self.catch_up();
             let writes = self.writes;
             while !self.leaders[0].commands.is_empty() {
                 self.carry_out_surely();
-                while self.has_news() {
-                    self.deliver_news();
-                }
+                self.catch_up();
             }
             self.pass(Duration::from_secs(20));
             if writes == self.writes
                 && self.leaders[0].commands.is_empty()
-                && !self.has_news()
+                && !self.catch_up()
                 && self.live_servers() == SERVERS
             {
                 break;
@@ -146,9 +168,11 @@ impl Simulation {
         let claims = self.pods.values().filter_map(|it| Some(it.view.claim.as_ref()?.epoch));
         // The Lease may have been lost: then only epochs remember. A candidate waits until whoever
         // held it must have stopped, so that there is no stale leader then.
-        let is_lost = self.rng.random_bool(0.2);
+        let is_lost = !self.is_settling && self.rng.random_bool(0.2);
         let remembered = if is_lost { 0 } else { self.term };
-        self.term = 1 + epochs.chain(claims).map(Epoch::term).max().unwrap_or_default().max(remembered);
+        let heard = self.leaders.iter().map(|it| it.heard).max().unwrap_or_default();
+        let named = epochs.chain(claims).map(Epoch::term).max().unwrap_or_default();
+        self.term = 1 + named.max(remembered).max(heard);
         for leader in &mut self.leaders {
             leader.is_current = false;
             let sent = leader.sent.unwrap_or(usize::MAX).min(leader.commands.len()).min(REQUESTS_MAX);
@@ -164,6 +188,9 @@ impl Simulation {
             room_news: VecDeque::new(),
             versions: HashMap::new(),
             commands: VecDeque::new(),
+            links: BTreeMap::new(),
+            term: self.term,
+            heard: 0,
             is_current: true,
             sent: None,
         };
@@ -189,8 +216,24 @@ impl Simulation {
 
     fn pass(&mut self, time: Duration) {
         self.passed += time;
+        self.time_passes_in_processes();
         let now = self.now();
         self.leaders.iter_mut().for_each(|it| it.take(0, Event::Tick, now));
+    }
+
+    /// All that is on its way arrives. Returns whether anything was.
+    fn catch_up(&mut self) -> bool {
+        let mut was_behind = false;
+        loop {
+            if self.has_news() {
+                self.deliver_news();
+            } else if !self.talk_to_servers() {
+                return was_behind;
+            }
+            was_behind = true;
+            self.succeed_the_succeeded();
+            self.leaders.retain(|it| it.is_current);
+        }
     }
 
     fn has_news(&self) -> bool {
@@ -267,24 +310,24 @@ impl Simulation {
 
     /// P2: no seat is sold twice.
     fn check(&self) {
-        let mut hosts: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut hosts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for room in self.rooms.values() {
             let Some(status) = room.status.as_ref().filter(|it| it.phase == Phase::Running) else { continue };
-            let uid = status.server.as_ref().unwrap().pod_uid.as_str();
-            let name = room.metadata.name.as_deref().unwrap();
-            if let Some(other) = hosts.insert(uid, name) {
-                panic!("P2: {name} and {other} are both published on {uid}");
-            }
+            let server = status.server.as_ref().unwrap();
+            let rooms = hosts.entry(server.pod_uid.as_str()).or_default();
+            rooms.push(room.metadata.name.as_deref().unwrap());
+            let most = if server.boot_id.is_some() { servers::CAPACITY } else { 1 };
+            assert!(rooms.len() <= most, "P2: {rooms:?} are all published on {}", server.pod_uid);
         }
     }
 
     fn check_at_rest(&self) {
         self.check();
-        let free = self
-            .pods
-            .values()
-            .filter(|it| it.view.state == ServerState::Ready && it.view.claim.is_none())
-            .count();
+        let takes = |it: &Pod| match self.processes.get(&it.view.uid) {
+            Some(process) => process.takes_rooms(),
+            None => it.view.claim.is_none(),
+        };
+        let free = self.pods.values().filter(|it| it.view.state == ServerState::Ready && takes(it)).count();
         for room in self.rooms.values() {
             let name = room.metadata.name.as_deref().unwrap();
             let status = room.status.clone().unwrap_or_default();
@@ -292,11 +335,29 @@ impl Simulation {
                 Phase::Running => {
                     let pod = &self.pods[&status.server.as_ref().unwrap().pod_uid];
                     assert!(pod.view.is_alive(), "{name} is published on a dead server");
+                    let process = self.processes.get(&pod.view.uid);
+                    let uid = room.metadata.uid.as_ref().unwrap();
+                    let has_it = |it: &servers::Process| {
+                        it.tenancies().any(|it| it.uid == *uid && it.epoch.0 == status.epoch)
+                    };
+                    assert!(
+                        process.is_none_or(has_it),
+                        "{name} is published on a server that does not have it"
+                    );
                 }
                 Phase::Pending | Phase::Recovering => {
-                    assert_eq!(free, 0, "{name} waits although a server is free");
+                    assert_eq!(free, 0, "{name} waits although a server is free: {status:?}");
                 }
                 Phase::Finished | Phase::Failed => panic!("{name} should have been deleted by now"),
+            }
+        }
+        for (uid, process) in &self.processes {
+            for tenancy in process.tenancies() {
+                let room = self.rooms.get(&tenancy.name).and_then(|it| it.status.as_ref());
+                let honoured = room.is_some_and(|it| {
+                    it.epoch == tenancy.epoch.0 && it.server.as_ref().is_some_and(|it| it.pod_uid == *uid)
+                });
+                assert!(honoured, "nothing forgotten: {tenancy:?} on {uid} that nobody honours: {room:?}");
             }
         }
         for pod in self.pods.values() {
@@ -328,11 +389,46 @@ impl Leader {
             *known =
                 if matches!(event, Event::ServerGone(_) | Event::RoomGone(_)) { u64::MAX } else { version };
         }
-        self.commands.extend(self.ledger.on(event, now));
+        if let Event::Link { news: LinkNews::Succeeded(term), .. } = &event {
+            self.heard = self.heard.max(*term);
+        }
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for command in self.ledger.on(event, now) {
+                let Some((uid, command)) = self.keep_or_send(command) else { continue };
+                // As the driver does when a link takes no command.
+                if !self.links.entry(uid.clone()).or_default().send(&command) {
+                    events.push_back(Event::Link { server_uid: uid, news: LinkNews::Lost });
+                }
+            }
+        }
         assert!(
-            !self.is_current || !self.commands.contains(&Command::StepDown),
+            !self.is_current || self.term < self.heard || !self.commands.contains(&Command::StepDown),
             "nobody is later than the current leader"
         );
+    }
+}
+
+impl Leader {
+    /// Whether it has heard of a pod, and not of its end.
+    fn knows(&self, uid: &str) -> bool {
+        self.versions.get(uid).is_some_and(|it| *it != u64::MAX)
+    }
+
+    /// Keeps a request for later; a word to a server comes back, with the server's uid.
+    fn keep_or_send(&mut self, command: Command) -> Option<(String, Command)> {
+        let uid = match &command {
+            Command::Open { server, .. } => server.uid.clone(),
+            Command::Close { server_uid, .. }
+            | Command::Drain { server_uid, .. }
+            | Command::Retire { server_uid }
+            | Command::Greet { server_uid } => server_uid.clone(),
+            _ => {
+                self.commands.push_back(command);
+                return None;
+            }
+        };
+        Some((uid, command))
     }
 }
 

@@ -50,6 +50,10 @@ impl Simulation {
         let node = format!("node-{}", self.rng.random_range(0..2));
         let mut view = server(&format!("server-{version}"), &node);
         view.state = ServerState::Starting;
+        view.is_controlled = self.rng.random_bool(0.5);
+        if view.is_controlled {
+            self.processes.insert(view.uid.clone(), servers::Process::new(format!("boot-{version}")));
+        }
         self.pods.insert(view.uid.clone(), Pod { view: view.clone(), version });
         self.spread(&view.uid);
     }
@@ -66,13 +70,15 @@ impl Simulation {
                 | ServerState::Unreachable,
                 _,
             ) => ServerState::Ready,
-            (ServerState::Ready, 0..4) if view.claim.is_some() => ServerState::Ended(Exit { code: 0 }),
+            (ServerState::Ready, 0..4) if view.claim.is_some() && !view.is_controlled => {
+                ServerState::Ended(Exit { code: 0 })
+            }
             (ServerState::Ready, 4..7) => ServerState::Ended(Exit { code: 137 }),
             (ServerState::Ready, 7) => ServerState::Unhealthy,
             (ServerState::Ready, 8) => ServerState::Draining,
             (ServerState::Ready, _) => ServerState::Unreachable,
             // Its fleet replaces it.
-            (ServerState::Ended(_), _) if view.claim.is_none() || self.is_mourned(&view) => {
+            (ServerState::Ended(_), _) if self.is_mourned(&view) => {
                 return self.remove_pod(&uid);
             }
             (ServerState::Ended(_), _) => return,
@@ -82,7 +88,13 @@ impl Simulation {
 
     /// Whether it has failed, and no room counts on it any more.
     fn is_mourned(&self, view: &ServerView) -> bool {
-        let Some(claim) = view.claim.as_ref().filter(|_| view.has_failed()) else { return false };
+        if view.is_controlled {
+            return !self.rooms.values().any(|it| is_published_on(it, &view.uid));
+        }
+        let Some(claim) = view.claim.as_ref() else { return true };
+        if !view.has_failed() {
+            return false;
+        }
         let room = self.rooms.get(&claim.room_name);
         let status = room
             .filter(|it| it.metadata.uid.as_ref() == Some(&claim.room_uid))
@@ -103,7 +115,11 @@ impl Simulation {
         let version = self.next_version();
         let pod = self.pods.get_mut(uid).unwrap();
         change(&mut pod.view);
+        let has_ended = !pod.view.is_alive();
         pod.version = version;
+        if has_ended {
+            self.end_process(uid);
+        }
         self.spread(uid);
     }
 
@@ -116,9 +132,15 @@ impl Simulation {
 
     pub(super) fn remove_pod(&mut self, uid: &str) {
         self.pods.remove(uid);
+        self.end_process(uid);
         let version = self.next_version();
         for leader in &mut self.leaders {
             leader.pod_news.push_back((version, Event::ServerGone(uid.to_owned())));
         }
     }
+}
+
+fn is_published_on(room: &GameRoom, uid: &str) -> bool {
+    let status = room.status.as_ref().filter(|it| it.phase == Phase::Running);
+    status.and_then(|it| it.server.as_ref()).is_some_and(|it| it.pod_uid == uid)
 }

@@ -50,7 +50,12 @@ impl Simulation {
             Command::AskForServer { .. }
             | Command::AskForRoom { .. }
             | Command::TellLoss { .. }
-            | Command::StepDown => Outcome::Done,
+            | Command::StepDown
+            | Command::Open { .. }
+            | Command::Close { .. }
+            | Command::Drain { .. }
+            | Command::Retire { .. }
+            | Command::Greet { .. } => Outcome::Done,
         }
     }
 
@@ -69,6 +74,9 @@ impl Simulation {
         assert!(before.epoch <= status.epoch, "I2: an epoch fell from {} to {}", before.epoch, status.epoch);
         assert!(!before.phase.is_over(), "a match that is over was changed");
         self.writes += 1;
+        if conditions::find(&status.conditions, FINISHED).is_some_and(|it| it.reason == reason::UNCLAIMED) {
+            self.seen.insert("nobody came to a room");
+        }
         self.seen.insert(match status.phase {
             Phase::Pending => "a room was told to wait",
             Phase::Running if 0 < status.recoveries => "a room was placed again",
@@ -80,6 +88,11 @@ impl Simulation {
         if status.phase == Phase::Running {
             // I4: who reads an address may connect: the server has the room, or has just died with it.
             let uid = &status.server.as_ref().unwrap().pod_uid;
+            let process = self.processes.get(uid);
+            assert!(
+                process.is_none_or(|it| it.had(status.epoch)),
+                "I4: {name} was published on a server that never had it"
+            );
             let claim = self.pods.get(uid).and_then(|it| it.view.claim.as_ref());
             assert!(
                 claim.is_none_or(|it| Some(&it.room_uid) == current.metadata.uid.as_ref()),
@@ -133,7 +146,10 @@ impl Simulation {
                         Some(found) => {
                             answers.push((version_of(found), Event::Room(Arc::new(found.clone()))));
                         }
-                        None => answers.push((0, Event::RoomAbsent { server_uid: server_uid.clone() })),
+                        None => answers.push((
+                            0,
+                            Event::RoomAbsent { server_uid: server_uid.clone(), room_uid: room_uid.clone() },
+                        )),
                     }
                 }
                 answers.push((0, Event::ServerAnswer { uid: server_uid.clone(), outcome }));
@@ -142,7 +158,13 @@ impl Simulation {
                 answers.extend((outcome != Outcome::Failed).then(|| self.pod_now(server_uid)));
                 answers.push((0, Event::ServerAnswer { uid: server_uid.clone(), outcome }));
             }
-            Command::TellLoss { .. } | Command::StepDown => (),
+            Command::TellLoss { .. }
+            | Command::StepDown
+            | Command::Open { .. }
+            | Command::Close { .. }
+            | Command::Drain { .. }
+            | Command::Retire { .. }
+            | Command::Greet { .. } => (),
         }
         answers
     }

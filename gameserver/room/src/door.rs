@@ -1,0 +1,202 @@
+//! The players' side of a room: who sits where, and what they sent since the last tick.
+//!
+//! The transport puts in, the next tick takes out; neither waits for the other. What a tick has not seen is
+//! bounded, whatever players do: who comes and goes ten times between two ticks has come or gone once.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    num::NonZeroU32,
+};
+
+use crate::{PlayerName, Presence, Seat};
+
+/// The most seats of a room, as in `GameRoom.spec.seats`; a room that does not say has as many.
+pub const SEATS_MAX: u32 = 1024;
+
+/// The longest input in bytes: it fits into one datagram on every path.
+pub const INPUT_BYTES_MAX: usize = 1024;
+
+/// Inputs of one seat that wait for the next tick. When there are more, the oldest is dropped: what a player
+/// wants now is worth more than what it wanted before. At 60 ticks a second that is 1,900 inputs a second,
+/// and a server that stood still for half a second loses nothing of a client that sends 60.
+pub const INPUTS_MAX: usize = 32;
+
+/// Who sits where in one room, and what they sent.
+#[derive(Debug)]
+pub struct Door {
+    limit: u32,
+    chairs: BTreeMap<Seat, Chair>,
+    seats: HashMap<PlayerName, Seat>,
+    arrivals: u64,
+    is_shut: bool,
+}
+
+/// A seat that was given to a player.
+#[derive(Debug)]
+struct Chair {
+    player: PlayerName,
+    /// `None`: not there at the moment.
+    arrival: Option<u64>,
+    /// What the game was told last.
+    is_known: bool,
+    inputs: VecDeque<Vec<u8>>,
+}
+
+/// What a tick takes in, and what it gives back. Kept from tick to tick for its memory.
+#[derive(Debug, Default)]
+pub struct Inbound {
+    /// Who came.
+    pub arrived: Vec<(Seat, PlayerName)>,
+    /// Who went.
+    pub left: Vec<Seat>,
+    /// What was sent, seat by seat, each in order.
+    pub inputs: Vec<(Seat, Vec<u8>)>,
+    /// Seats that the game gives to others: told to the door when it is asked next.
+    pub freed: Vec<Seat>,
+}
+
+/// Why a player gets no seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum NotSeated {
+    /// The match is over, or the room is elsewhere.
+    #[error("the room is not here any more")]
+    Gone,
+    /// Every seat has a player.
+    #[error("all seats are taken")]
+    Full,
+}
+
+/// Why an input is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum NotHeard {
+    /// The match is over, or the room is elsewhere.
+    #[error("the room is not here any more")]
+    Gone,
+    /// The player left, or has come again by another connection.
+    #[error("another arrival of this player counts, or none")]
+    Replaced,
+    /// More than 1,024 bytes.
+    #[error("an input of {0} bytes is too long")]
+    TooLong(usize),
+}
+
+impl Inbound {
+    /// Nothing happened since the last tick.
+    pub fn is_empty(&self) -> bool {
+        self.arrived.is_empty() && self.left.is_empty() && self.inputs.is_empty()
+    }
+}
+
+impl Door {
+    /// Of a room with so many seats.
+    pub fn new(seats: Option<NonZeroU32>) -> Self {
+        Self {
+            limit: seats.map_or(SEATS_MAX, |it| it.get().min(SEATS_MAX)),
+            chairs: BTreeMap::new(),
+            seats: HashMap::new(),
+            arrivals: 0,
+            is_shut: false,
+        }
+    }
+
+    /// A player comes: to the seat that waits for it, or to the first one that is free.
+    pub fn join(&mut self, player: &PlayerName) -> Result<Presence, NotSeated> {
+        if self.is_shut {
+            return Err(NotSeated::Gone);
+        }
+        let seat = match self.seats.get(player) {
+            Some(seat) => *seat,
+            None => self.free_seat().ok_or(NotSeated::Full)?,
+        };
+        self.arrivals += 1;
+        let chair = self.chairs.entry(seat).or_insert_with(|| Chair {
+            player: player.clone(),
+            arrival: None,
+            is_known: false,
+            inputs: VecDeque::new(),
+        });
+        chair.arrival = Some(self.arrivals);
+        self.seats.insert(player.clone(), seat);
+        Ok(Presence { seat, arrival: self.arrivals })
+    }
+
+    /// A player goes. Nothing happens if it has come again meanwhile.
+    pub fn leave(&mut self, presence: Presence) {
+        if let Some(chair) = self.chair(presence) {
+            chair.arrival = None;
+        }
+    }
+
+    /// A player sends something.
+    pub fn input(&mut self, presence: Presence, input: &[u8]) -> Result<(), NotHeard> {
+        if self.is_shut {
+            return Err(NotHeard::Gone);
+        }
+        if INPUT_BYTES_MAX < input.len() {
+            return Err(NotHeard::TooLong(input.len()));
+        }
+        let chair = self.chair(presence).ok_or(NotHeard::Replaced)?;
+        if chair.inputs.len() == INPUTS_MAX {
+            chair.inputs.pop_front();
+        }
+        chair.inputs.push_back(input.to_vec());
+        Ok(())
+    }
+
+    /// Nobody comes in any more, and nothing more is heard.
+    pub fn shut(&mut self) {
+        self.is_shut = true;
+        self.chairs.clear();
+        self.seats.clear();
+    }
+
+    /// What happened since the last time. First, `inbound.freed` is carried out.
+    pub fn take(&mut self, inbound: &mut Inbound) {
+        for seat in inbound.freed.drain(..) {
+            // Who has come back meanwhile keeps it.
+            if self.chairs.get(&seat).is_some_and(|it| it.arrival.is_none() && !it.is_known)
+                && let Some(chair) = self.chairs.remove(&seat)
+            {
+                self.seats.remove(&chair.player);
+            }
+        }
+        inbound.arrived.clear();
+        inbound.left.clear();
+        inbound.inputs.clear();
+        for (seat, chair) in &mut self.chairs {
+            let is_there = chair.arrival.is_some();
+            if is_there && !chair.is_known {
+                inbound.arrived.push((*seat, chair.player.clone()));
+            } else if !is_there && chair.is_known {
+                inbound.left.push(*seat);
+            }
+            // Of somebody whom the game has never seen, it hears nothing.
+            if is_there || chair.is_known {
+                inbound.inputs.extend(chair.inputs.drain(..).map(|it| (*seat, it)));
+            } else {
+                chair.inputs.clear();
+            }
+            chair.is_known = is_there;
+        }
+    }
+
+    /// The chair, if this arrival of its player is the one that counts.
+    fn chair(&mut self, presence: Presence) -> Option<&mut Chair> {
+        self.chairs.get_mut(&presence.seat).filter(|it| it.arrival == Some(presence.arrival))
+    }
+
+    fn free_seat(&self) -> Option<Seat> {
+        // Seats come in order, so the first gap is the first number that does not match.
+        let mut next = 0;
+        for seat in self.chairs.keys() {
+            if seat.0 != next {
+                break;
+            }
+            next += 1;
+        }
+        (next < self.limit).then_some(Seat(next))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Who gets which seat, and what a tick hears.
+
+use super::*;
+
+fn player(name: &str) -> PlayerName {
+    PlayerName::new(name).unwrap()
+}
+
+fn door(seats: u32) -> Door {
+    Door::new(NonZeroU32::new(seats))
+}
+
+/// What the next tick is told, in short.
+fn tick(door: &mut Door, inbound: &mut Inbound) -> String {
+    door.take(inbound);
+    let arrived = inbound.arrived.iter().map(|(seat, player)| format!("+{}{player}", seat.0));
+    let left = inbound.left.iter().map(|seat| format!("-{}", seat.0));
+    let inputs =
+        inbound.inputs.iter().map(|(seat, it)| format!("{}:{}", seat.0, String::from_utf8_lossy(it)));
+    arrived.chain(left).chain(inputs).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn seats_are_given_in_order_and_come_back_to_their_players() {
+    let (mut door, mut inbound) = (door(2), Inbound::default());
+    let ann = door.join(&player("ann")).unwrap();
+    let ben = door.join(&player("ben")).unwrap();
+    assert_eq!((ann.seat(), ben.seat()), (Seat(0), Seat(1)));
+    assert_eq!(door.join(&player("cid")), Err(NotSeated::Full));
+    assert_eq!(tick(&mut door, &mut inbound), "+0ann +1ben");
+    door.leave(ann);
+    assert_eq!(tick(&mut door, &mut inbound), "-0");
+    assert_eq!(door.join(&player("cid")), Err(NotSeated::Full), "the seat waits for ann");
+    assert_eq!(door.join(&player("ann")).unwrap().seat(), Seat(0));
+    assert_eq!(tick(&mut door, &mut inbound), "+0ann");
+}
+
+#[test]
+fn a_freed_seat_is_anybodys() {
+    let (mut door, mut inbound) = (door(1), Inbound::default());
+    let ann = door.join(&player("ann")).unwrap();
+    tick(&mut door, &mut inbound);
+    door.leave(ann);
+    assert_eq!(tick(&mut door, &mut inbound), "-0");
+    inbound.freed.push(Seat(0));
+    assert_eq!(tick(&mut door, &mut inbound), "");
+    assert_eq!(door.join(&player("ben")).unwrap().seat(), Seat(0));
+    assert_eq!(tick(&mut door, &mut inbound), "+0ben");
+}
+
+#[test]
+fn who_comes_back_before_the_seat_is_freed_keeps_it() {
+    let (mut door, mut inbound) = (door(1), Inbound::default());
+    let ann = door.join(&player("ann")).unwrap();
+    tick(&mut door, &mut inbound);
+    door.leave(ann);
+    tick(&mut door, &mut inbound);
+    inbound.freed.push(Seat(0));
+    door.join(&player("ann")).unwrap();
+    assert_eq!(tick(&mut door, &mut inbound), "+0ann");
+    assert_eq!(door.join(&player("ben")), Err(NotSeated::Full));
+}
+
+#[test]
+fn coming_and_going_between_two_ticks_is_seen_once_or_not_at_all() {
+    let (mut door, mut inbound) = (door(4), Inbound::default());
+    for _ in 0..1000 {
+        let ann = door.join(&player("ann")).unwrap();
+        door.input(ann, b"x").unwrap();
+        door.leave(ann);
+    }
+    assert_eq!(tick(&mut door, &mut inbound), "", "the game never saw her");
+    let ann = door.join(&player("ann")).unwrap();
+    assert_eq!(tick(&mut door, &mut inbound), "+0ann");
+    door.leave(ann);
+    door.join(&player("ann")).unwrap();
+    assert_eq!(tick(&mut door, &mut inbound), "", "she never was away");
+}
+
+#[test]
+fn the_newer_arrival_of_a_player_counts() {
+    let (mut door, mut inbound) = (door(4), Inbound::default());
+    let old = door.join(&player("ann")).unwrap();
+    let new = door.join(&player("ann")).unwrap();
+    assert_eq!(old.seat(), new.seat());
+    assert_eq!(door.input(old, b"old"), Err(NotHeard::Replaced));
+    door.input(new, b"new").unwrap();
+    door.leave(old);
+    assert_eq!(tick(&mut door, &mut inbound), "+0ann 0:new");
+    door.leave(new);
+    assert_eq!(door.input(new, b"new"), Err(NotHeard::Replaced));
+    assert_eq!(tick(&mut door, &mut inbound), "-0");
+}
+
+#[test]
+fn inputs_come_in_order_and_the_oldest_are_dropped() {
+    let (mut door, mut inbound) = (door(4), Inbound::default());
+    let ann = door.join(&player("ann")).unwrap();
+    let ben = door.join(&player("ben")).unwrap();
+    for input in ["a", "b"] {
+        door.input(ben, input.as_bytes()).unwrap();
+    }
+    for number in 0..=INPUTS_MAX {
+        door.input(ann, number.to_string().as_bytes()).unwrap();
+    }
+    let heard = tick(&mut door, &mut inbound);
+    assert!(heard.starts_with("+0ann +1ben 0:1 0:2 "), "{heard}");
+    assert!(heard.ends_with(" 0:32 1:a 1:b"), "{heard}");
+    assert_eq!(tick(&mut door, &mut inbound), "", "heard once");
+    assert!(door.input(ann, &[0; INPUT_BYTES_MAX]).is_ok());
+    assert_eq!(door.input(ann, &[0; 1025]), Err(NotHeard::TooLong(1025)));
+}
+
+#[test]
+fn the_last_words_of_who_leaves_are_heard() {
+    let (mut door, mut inbound) = (door(4), Inbound::default());
+    let ann = door.join(&player("ann")).unwrap();
+    tick(&mut door, &mut inbound);
+    door.input(ann, b"bye").unwrap();
+    door.leave(ann);
+    assert_eq!(tick(&mut door, &mut inbound), "-0 0:bye");
+}
+
+#[test]
+fn nobody_passes_a_door_that_is_shut() {
+    let (mut door, mut inbound) = (door(4), Inbound::default());
+    let ann = door.join(&player("ann")).unwrap();
+    door.shut();
+    assert_eq!(door.join(&player("ann")), Err(NotSeated::Gone));
+    assert_eq!(door.input(ann, b"x"), Err(NotHeard::Gone));
+    door.leave(ann);
+    assert_eq!(tick(&mut door, &mut inbound), "");
+}
+
+#[test]
+fn a_room_has_at_most_1024_seats() {
+    for mut door in [door(5000), Door::new(None)] {
+        for number in 0..SEATS_MAX {
+            door.join(&player(&number.to_string())).unwrap();
+        }
+        assert_eq!(door.join(&player("one more")), Err(NotSeated::Full));
+    }
+}

@@ -1,0 +1,163 @@
+//! What a studio implements.
+
+use std::{collections::BTreeMap, num::NonZeroU32};
+
+use crate::{Ending, PlayerName, Seat, shortened};
+
+/// One match. It is told who comes and goes, and is asked to take one step after the other.
+///
+/// Nothing else may decide what happens in it but what it is told: a game that asks the clock or a random
+/// source of its own cannot be restored from a checkpoint or replayed.
+///
+/// All methods are called by one thread at a time, which other rooms share: what takes long here makes them
+/// late, and what never returns is seen as a hang of the whole server. A panic ends this room alone.
+pub trait Game: Send {
+    /// A player takes a seat, for the first time or again.
+    fn join(&mut self, seat: Seat, player: &PlayerName) {
+        let _ = (seat, player);
+    }
+
+    /// A player is not there any more. Says what becomes of the seat.
+    fn leave(&mut self, seat: Seat) -> Afterwards {
+        let _ = seat;
+        Afterwards::Kept
+    }
+
+    /// Takes one step, and says what is next.
+    fn tick(&mut self, turn: &Turn<'_>) -> Next;
+
+    /// Writes what the player on this seat may see now.
+    fn snapshot(&self, seat: Seat, out: &mut Vec<u8>) {
+        let _ = (seat, out);
+    }
+
+    /// All that [`GameMaker::restore`] needs to go on from here. `None`: this game cannot be saved.
+    fn save(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// What a game has achieved that does its work elsewhere than in [`tick`](Self::tick): a number that
+    /// grows while it is well. `None`: its ticks are counted.
+    fn progress(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// What becomes of a seat whose player has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Afterwards {
+    /// It waits for the same player until the end of the match.
+    Kept,
+    /// Anybody may take it.
+    Freed,
+}
+
+/// What comes after a tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Another one, when it is due.
+    Tick,
+    /// Nothing, until a player comes, goes or sends something. For games that do not tick.
+    Wait,
+    /// The match is over.
+    End(Ending),
+}
+
+/// The number of a tick, from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(pub u64);
+
+/// What one tick has to work with.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn<'a> {
+    /// Its number.
+    pub tick: Tick,
+    pub(crate) inputs: &'a [(Seat, Vec<u8>)],
+}
+
+impl<'a> Turn<'a> {
+    /// A turn of these inputs, by seat. For tests of games.
+    pub fn new(tick: Tick, inputs: &'a [(Seat, Vec<u8>)]) -> Self {
+        Self { tick, inputs }
+    }
+
+    /// What the players sent since the last tick: seat by seat, each in the order in which it came in.
+    pub fn inputs(&self) -> impl Iterator<Item = (Seat, &'a [u8])> {
+        self.inputs.iter().map(|(seat, input)| (*seat, input.as_slice()))
+    }
+}
+
+/// What a match is opened with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// Of the `GameRoom`.
+    pub namespace: String,
+    /// Of the `GameRoom`.
+    pub name: String,
+    /// Of the `GameRoom`. The same for every server that ever has this room, so a good seed.
+    pub uid: String,
+    /// How many players may take part. `None`: the `GameRoom` does not say.
+    pub seats: Option<NonZeroU32>,
+    /// `GameRoom.spec.parameters`.
+    pub parameters: BTreeMap<String, String>,
+    /// Ticks per second.
+    pub tick_rate: NonZeroU32,
+}
+
+/// Opens matches. One for the whole process.
+///
+/// Called by threads of their own, beside those that tick: it may take its time to load a map. It must not
+/// take forever, for the room's place is taken until it returns.
+pub trait GameMaker: Send + Sync + 'static {
+    /// A new match, or the reason why there is none with this setup: another server would not open it either.
+    fn open(&self, setup: &Setup) -> Result<Box<dyn Game>, Declined>;
+
+    /// Of what [`Game::save`] returns.
+    fn schema(&self) -> Schema {
+        Schema(0)
+    }
+
+    /// A match that goes on from a checkpoint, also from one of another schema where this build reads it.
+    fn restore(&self, setup: &Setup, checkpoint: &Checkpoint) -> Result<Box<dyn Game>, Declined> {
+        let _ = (setup, checkpoint);
+        Err(Declined::because("this game does not restore matches"))
+    }
+}
+
+/// The shortest maker: a function.
+impl<F> GameMaker for F
+where
+    F: Fn(&Setup) -> Result<Box<dyn Game>, Declined> + Send + Sync + 'static,
+{
+    fn open(&self, setup: &Setup) -> Result<Box<dyn Game>, Declined> {
+        self(setup)
+    }
+}
+
+/// Why a match is not opened: seats or parameters that the game does not take, or a checkpoint that it does
+/// not read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Declined(String);
+
+impl Declined {
+    /// With the reason, for whoever wrote the `GameRoom`.
+    pub fn because(reason: impl Into<String>) -> Self {
+        Self(shortened(reason.into()))
+    }
+}
+
+/// The version of a game's saved state. Changes when older builds could not read it any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Schema(pub u32);
+
+/// A room's saved state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Of `state`.
+    pub schema: Schema,
+    /// After which it was taken.
+    pub tick: Tick,
+    /// What [`Game::save`] returned.
+    pub state: Vec<u8>,
+}

@@ -1,0 +1,153 @@
+//! Commands that go to controlled servers, and what comes back over their links.
+
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, atomic::Ordering},
+};
+
+use gamekeeper_control::{Close, Open, Tenancy, ToServer};
+use gamekeeper_crds::GameRoom;
+use tracing::debug;
+
+use super::{Driver, Word};
+use crate::{
+    cache::Cached as _,
+    metrics::{Outcome, RoomAction},
+    room::{Command, Event, ledger::LinkNews},
+    server::{
+        Health, ServerPod,
+        link::{Report, Target, What},
+        pod::Process,
+    },
+    terms::Epoch,
+    world::fleet_of,
+};
+
+impl Driver {
+    /// Gives a command to the link that it is for; others come back. What the ledger must know at once is
+    /// added to `events`.
+    pub(super) fn order(&mut self, command: Command, events: &mut VecDeque<Event>) -> Option<Command> {
+        let (server_uid, sent) = match command {
+            Command::Open { room, server, epoch } => {
+                let sent = self.links.send(&server.uid, ToServer::Open(open(&room, epoch)));
+                self.count_order(RoomAction::Open, sent.is_ok());
+                (server.uid, sent)
+            }
+            Command::Close { server_uid, tenancy, why } => {
+                let sent = self.links.send(&server_uid, ToServer::Close(Close { tenancy, why }));
+                self.count_order(RoomAction::Close, sent.is_ok());
+                (server_uid, sent)
+            }
+            Command::Drain { server_uid, is_on } => {
+                let drain = if is_on { ToServer::Drain } else { ToServer::Undrain };
+                let sent = self.links.send(&server_uid, drain);
+                (server_uid, sent)
+            }
+            Command::Retire { server_uid } => {
+                let sent = self.links.send(&server_uid, ToServer::Retire);
+                (server_uid, sent)
+            }
+            Command::Greet { server_uid } => {
+                let sent = self.links.greet(&server_uid);
+                (server_uid, sent)
+            }
+            command => return Some(command),
+        };
+        if sent.is_err() {
+            // Greeted anew, it says what it has; until then it gets nothing.
+            let _ = self.links.greet(&server_uid);
+            events.push_back(Event::Link { server_uid, news: LinkNews::Lost });
+        }
+        None
+    }
+
+    fn count_order(&self, action: RoomAction, is_sent: bool) {
+        self.metrics.room_action(action, if is_sent { Outcome::Applied } else { Outcome::Failed });
+    }
+
+    /// Links to a controlled server whose process runs.
+    pub(super) fn link(&mut self, pod: &ServerPod) {
+        let serving = self.world.read().serving.get(&fleet_of(pod)).cloned();
+        let ip = pod.ip.as_ref().and_then(|it| it.parse::<IpAddr>().ok());
+        match (serving, ip, pod.control_port) {
+            (Some(serving), Some(ip), Some(port)) if pod.process == Process::Running => {
+                let target = Target {
+                    pod: pod.key(),
+                    address: SocketAddr::new(ip, port),
+                    heartbeat: serving.heartbeat,
+                    hang_timeout: serving.hang_timeout,
+                };
+                self.links.watch(&pod.uid, target);
+            }
+            _ => self.unlink(&pod.uid),
+        }
+    }
+
+    /// Ends the link to a server, which then cannot be talked to.
+    pub(super) fn unlink(&mut self, uid: &str) {
+        if self.links.forget(uid) {
+            self.world.write().set_pulse(uid, Health::Unknown);
+            self.tell(vec![Event::Link { server_uid: uid.to_owned(), news: LinkNews::Lost }]);
+        }
+    }
+
+    pub(super) fn take_link_report(&mut self, report: Report) {
+        let Report { pod, uid, what } = report;
+        let pod = self.world.read().pods.get(&pod).filter(|it| it.uid == uid).cloned();
+        // Gone meanwhile.
+        let Some(pod) = pod else { return };
+        match what {
+            What::News(news) => {
+                if let LinkNews::Succeeded(term) = news {
+                    self.heard_term.fetch_max(term, Ordering::Relaxed);
+                }
+                let is_lost = matches!(news, LinkNews::Lost);
+                self.tell(vec![Event::Link { server_uid: uid.clone(), news }]);
+                if is_lost {
+                    self.set_pulse(&pod, Health::Unhealthy);
+                }
+            }
+            What::Health(health) => self.set_pulse(&pod, health),
+            What::Trouble(why) => {
+                debug!(namespace = pod.namespace, server = pod.name, why, "a server cannot be greeted");
+                self.world.write().set_trouble(&uid, why);
+                self.trigger(&fleet_of(&pod));
+            }
+        }
+    }
+
+    fn set_pulse(&mut self, pod: &Arc<ServerPod>, health: Health) {
+        self.world.write().set_pulse(&pod.uid, health);
+        self.server_changed(pod);
+    }
+
+    pub(super) fn take_word(&mut self, word: Word) {
+        match word {
+            Word::Fleet(fleet) => self.take_fleet(&fleet),
+            Word::Server(pod) => {
+                let pod = self.world.read().pods.get(&pod).cloned();
+                if let Some(pod) = pod {
+                    self.server_changed(&pod);
+                }
+            }
+            Word::Unneeded(server_uid) => self.tell(vec![Event::Unneeded { server_uid }]),
+        }
+    }
+}
+
+fn open(room: &GameRoom, epoch: Epoch) -> Open {
+    let key = room.key();
+    Open {
+        tenancy: Tenancy {
+            namespace: key.namespace,
+            name: key.name,
+            uid: room.uid().to_owned(),
+            epoch: epoch.0,
+        },
+        seats: room.spec.seats.and_then(|it| u32::try_from(it).ok()).unwrap_or_default(),
+        parameters: room.spec.parameters.clone(),
+        restore: None,
+        reason: String::new(),
+    }
+}

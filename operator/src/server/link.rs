@@ -1,0 +1,461 @@
+//! The link to one controlled server: one stream, greeted, kept alive, and made anew when it breaks.
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use gamekeeper_control::{
+    Hello, HelloRefused, HelloRefusedWhy, Malformed, PROTOCOL, RoomPhase, ToOperator, ToServer, Welcome,
+    limits,
+    proto::{self, control_client::ControlClient},
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::{Instant, sleep_until, timeout},
+};
+use tonic::{Streaming, transport::Endpoint};
+use tracing::{debug, info, warn};
+
+use super::{Health, connector::Connector, pulse::Pulse};
+use crate::{backoff::Backoff, logs, name::ObjectName, room::ledger::LinkNews, terms::Epoch};
+
+/// From dialling to the server's Welcome.
+const GREET_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A command that is not answered for so long breaks the link: what the server has is asked for anew.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Between dials. A server that is starting is dialled often, so that it takes rooms soon.
+const REDIAL: Backoff = Backoff { first: Duration::from_millis(50), ceiling: Duration::from_secs(5) };
+
+/// A link that lasted so long has not failed because of how it begins.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
+
+/// Commands on their way to one server: a room for each of its places, and some more.
+pub(super) const COMMANDS_MAX: usize = 1024;
+
+/// Beats are echoed at most this often: a server needs to hear us a few times within its fence of a second.
+const ECHO_EVERY: Duration = Duration::from_millis(250);
+
+/// Nobody leads so often: a term that is so far above ours is not one.
+const TERM_LEAP_MAX: u32 = 1_000_000;
+
+/// HTTP/2's window for what comes from one server: a Welcome with many rooms passes in a few turns.
+const WINDOW_BYTES: u32 = 64 * 1024;
+
+/// What the link tells the main loop.
+#[derive(Debug)]
+pub struct Report {
+    pub pod: ObjectName,
+    pub uid: String,
+    pub what: What,
+}
+
+/// What a link has to tell.
+#[derive(Debug)]
+pub enum What {
+    /// For the ledger.
+    News(LinkNews),
+    /// The rooms of the server move, or stand still.
+    Health(Health),
+    /// The server cannot be greeted: why.
+    Trouble(String),
+}
+
+/// Whom to talk to, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub pod: ObjectName,
+    pub address: SocketAddr,
+    pub heartbeat: Duration,
+    pub hang_timeout: Duration,
+}
+
+/// What all links have in common.
+#[derive(Clone, Debug)]
+pub struct Common {
+    pub connector: Connector,
+    pub term: u32,
+    pub identity: String,
+    pub(super) dials: Arc<Semaphore>,
+    pub(super) reports: mpsc::Sender<Report>,
+}
+
+/// One link.
+pub(super) struct Link {
+    pub(super) uid: String,
+    pub(super) target: Target,
+    pub(super) common: Common,
+    pub(super) commands: mpsc::Receiver<Order>,
+}
+
+/// What the main loop wants of a link.
+#[derive(Debug)]
+pub(super) enum Order {
+    Send(ToServer),
+    /// Break the stream, and greet the server anew.
+    Greet,
+}
+
+/// Why a stream could not be had, or ended.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("no connection")]
+    Connect(#[source] tonic::transport::Error),
+    #[error("the stream broke")]
+    Stream(#[source] Box<tonic::Status>),
+    #[error("the server ended the stream")]
+    Ended,
+    #[error("the server did not answer the greeting in time")]
+    Late,
+    #[error("the server did not answer a command in time")]
+    Unanswered,
+    #[error("the server takes no more commands: it does not read them")]
+    Full,
+    #[error("the server sent a malformed message")]
+    Malformed(#[source] Malformed),
+    #[error("the server began with something else than a greeting")]
+    Rude,
+    #[error("the server refused the greeting: {0:?}")]
+    Refused(HelloRefused),
+    #[error("the server names a term far above ours: {0}")]
+    Term(u32),
+    #[error("it is to be greeted anew")]
+    Anew,
+    #[error("the operator is stopping")]
+    Stopping,
+}
+
+/// A stream that was greeted.
+struct Stream {
+    requests: mpsc::Sender<proto::OperatorMessage>,
+    answers: Streaming<proto::ServerMessage>,
+    welcome: Welcome,
+}
+
+impl Link {
+    /// Keeps the link until the task is aborted.
+    pub(super) async fn keep(mut self) {
+        let mut failures = 0_u32;
+        loop {
+            let greeted = self.greet().await;
+            let began = Instant::now();
+            let why = match greeted {
+                Ok(stream) => {
+                    info!(server = %self.target.pod, boot = stream.welcome.boot_id, rooms = stream.welcome.rooms.len(), "linked");
+                    let why = self.talk(stream).await;
+                    if self.tell(What::News(LinkNews::Lost)).await.is_err() {
+                        return;
+                    }
+                    info!(server = %self.target.pod, error = logs::chain(&why), "unlinked");
+                    why
+                }
+                Err(why) => {
+                    debug!(server = %self.target.pod, error = logs::chain(&why), "cannot link");
+                    if self.tell_trouble(&why).await.is_err() {
+                        return;
+                    }
+                    why
+                }
+            };
+            failures = match why {
+                Broken::Stopping => return,
+                Broken::Anew => 0,
+                _ if STABLE_AFTER <= began.elapsed() => 1,
+                _ => failures.saturating_add(1),
+            };
+            if 0 < failures {
+                tokio::time::sleep(REDIAL.after(failures)).await;
+            }
+        }
+    }
+
+    async fn tell(&self, what: What) -> Result<(), Broken> {
+        let report = Report { pod: self.target.pod.clone(), uid: self.uid.clone(), what };
+        self.common.reports.send(report).await.map_err(|_| Broken::Stopping)
+    }
+
+    async fn tell_trouble(&self, why: &Broken) -> Result<(), Broken> {
+        if let Broken::Refused(refused) = why
+            && refused.why == HelloRefusedWhy::Term
+            && refused.highest_term.saturating_sub(self.common.term) <= TERM_LEAP_MAX
+        {
+            return self.tell(What::News(LinkNews::Succeeded(refused.highest_term))).await;
+        }
+        self.tell(What::Trouble(logs::chain(why))).await
+    }
+
+    async fn greet(&mut self) -> Result<Stream, Broken> {
+        let dials = self.common.dials.clone();
+        // Bounded: thousands of servers at once would else be thousands of handshakes.
+        let Ok(_slot) = dials.acquire().await else { return Err(Broken::Stopping) };
+        match timeout(GREET_TIMEOUT, self.dial()).await {
+            Ok(greeted) => greeted,
+            Err(_) => Err(Broken::Late),
+        }
+    }
+
+    async fn dial(&mut self) -> Result<Stream, Broken> {
+        let (connector, address) = (self.common.connector.clone(), self.target.address);
+        let connect = tower::service_fn(move |_| {
+            let connector = connector.clone();
+            async move { connector.connect(address).await.map(TokioIo::new) }
+        });
+        let endpoint = Endpoint::from_static("http://server")
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .buffer_size(1);
+        let channel = endpoint.connect_with_connector(connect).await.map_err(Broken::Connect)?;
+        let mut client = ControlClient::new(channel).max_decoding_message_size(limits::MESSAGE_BYTES_MAX);
+        let (requests, outgoing) = mpsc::channel(COMMANDS_MAX);
+        let hello = Hello {
+            term: self.common.term,
+            identity: self.common.identity.clone(),
+            protocol: PROTOCOL..=PROTOCOL,
+            heartbeat: self.target.heartbeat,
+        };
+        let _ = requests.try_send(ToServer::Hello(hello).into());
+        let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
+        let answers = client.attach(outgoing).await.map_err(|it| Broken::Stream(Box::new(it)))?;
+        let mut answers = answers.into_inner();
+        match next(&mut answers).await? {
+            Some(ToOperator::Welcome(welcome)) => {
+                self.check_terms(&welcome)?;
+                Ok(Stream { requests, answers, welcome })
+            }
+            Some(ToOperator::HelloRefused(refused)) => Err(Broken::Refused(refused)),
+            _ => Err(Broken::Rude),
+        }
+    }
+
+    fn check_terms(&self, welcome: &Welcome) -> Result<(), Broken> {
+        let highest = welcome.rooms.iter().map(|it| Epoch(it.tenancy.epoch).term()).max().unwrap_or_default();
+        match highest.saturating_sub(self.common.term) <= TERM_LEAP_MAX {
+            true => Ok(()),
+            false => Err(Broken::Term(highest)),
+        }
+    }
+
+    /// Until the stream breaks.
+    async fn talk(&mut self, stream: Stream) -> Broken {
+        match self.converse(stream).await {
+            Ok(never) => match never {},
+            Err(why) => why,
+        }
+    }
+
+    async fn converse(&mut self, stream: Stream) -> Result<std::convert::Infallible, Broken> {
+        let Stream { requests, mut answers, welcome } = stream;
+        // What was meant for the stream before is answered by the Welcome.
+        while self.commands.try_recv().is_ok() {}
+        let now = Instant::now();
+        let mut talk = Talk {
+            requests,
+            pulse: Pulse::new(self.target.hang_timeout, now),
+            health: Health::Ready,
+            moving: welcome
+                .rooms
+                .iter()
+                .filter(|it| moves(it.phase))
+                .map(|it| it.tenancy.uid.clone())
+                .collect(),
+            unanswered: HashMap::new(),
+            echoed: None,
+        };
+        talk.pulse.host(!talk.moving.is_empty(), now);
+        self.tell(What::News(LinkNews::Welcome(welcome))).await?;
+        self.tell(What::Health(Health::Ready)).await?;
+        let mut alarm = std::pin::pin!(sleep_until(talk.deadline()));
+        loop {
+            tokio::select! {
+                biased;
+                answer = next(&mut answers) => {
+                    if let Some(answer) = answer? {
+                        for what in talk.hear(answer)? {
+                            self.tell(what).await?;
+                        }
+                    }
+                }
+                order = self.commands.recv() => match order {
+                    Some(Order::Send(command)) => talk.say(command)?,
+                    Some(Order::Greet) => return Err(Broken::Anew),
+                    None => return Err(Broken::Stopping),
+                },
+                () = &mut alarm => {
+                    let planned = alarm.deadline();
+                    if let Some(health) = talk.look(planned)? {
+                        self.tell(What::Health(health)).await?;
+                    }
+                    alarm.as_mut().reset(talk.deadline().max(Instant::now() + Duration::from_millis(1)));
+                }
+            }
+        }
+    }
+}
+
+/// The next message that we understand; `None` for one that we do not.
+async fn next(answers: &mut Streaming<proto::ServerMessage>) -> Result<Option<ToOperator>, Broken> {
+    let message = answers.message().await.map_err(|it| Broken::Stream(Box::new(it)))?.ok_or(Broken::Ended)?;
+    ToOperator::parse(message).map_err(Broken::Malformed)
+}
+
+fn moves(phase: RoomPhase) -> bool {
+    matches!(phase, RoomPhase::Waiting | RoomPhase::Playing)
+}
+
+/// What is under way on one stream.
+struct Talk {
+    requests: mpsc::Sender<proto::OperatorMessage>,
+    pulse: Pulse,
+    health: Health,
+    /// Uids of rooms that should move.
+    moving: std::collections::HashSet<String>,
+    /// Commands without an answer, since.
+    unanswered: HashMap<Question, Instant>,
+    echoed: Option<Instant>,
+}
+
+/// What an answer is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Question {
+    Room(String),
+    Drain,
+    Retire,
+}
+
+impl Talk {
+    fn say(&mut self, command: ToServer) -> Result<(), Broken> {
+        let question = match &command {
+            ToServer::Open(open) => Some(Question::Room(open.tenancy.uid.clone())),
+            ToServer::Close(close) => Some(Question::Room(close.tenancy.uid.clone())),
+            ToServer::Drain | ToServer::Undrain => Some(Question::Drain),
+            ToServer::Retire => Some(Question::Retire),
+            _ => None,
+        };
+        if let Some(question) = question {
+            self.unanswered.entry(question).or_insert_with(Instant::now);
+        }
+        self.requests.try_send(command.into()).map_err(|_| Broken::Full)
+    }
+
+    /// Takes in what the server says.
+    fn hear(&mut self, answer: ToOperator) -> Result<Vec<What>, Broken> {
+        let now = Instant::now();
+        let news = match answer {
+            ToOperator::Beat(beat) => {
+                self.pulse.beat(beat.progress, now);
+                self.echo(beat.sequence, now);
+                let is_back = self.health == Health::Unhealthy && self.pulse.look(now, now) == Health::Ready;
+                if is_back {
+                    self.health = Health::Ready;
+                }
+                return Ok(is_back.then_some(What::Health(Health::Ready)).into_iter().collect());
+            }
+            ToOperator::Opened(opened) => {
+                self.answered(&opened.tenancy.uid);
+                self.moves(&opened.tenancy.uid, true, now);
+                LinkNews::Opened(opened)
+            }
+            ToOperator::Refused(refused) => {
+                self.answered(&refused.tenancy.uid);
+                LinkNews::Refused(refused)
+            }
+            ToOperator::Closed(tenancy) => {
+                self.answered(&tenancy.uid);
+                self.moves(&tenancy.uid, false, now);
+                LinkNews::Closed(tenancy)
+            }
+            ToOperator::RoomState(state) => {
+                self.moves(&state.tenancy.uid, moves(state.phase), now);
+                LinkNews::State(state)
+            }
+            ToOperator::Finished { tenancy, result } => {
+                self.answered(&tenancy.uid);
+                self.moves(&tenancy.uid, false, now);
+                LinkNews::Finished(tenancy, result)
+            }
+            ToOperator::Fault(fault) => {
+                warn!(
+                    room = fault.tenancy.name,
+                    namespace = fault.tenancy.namespace,
+                    fatal = fault.is_fatal,
+                    message = fault.message,
+                    "a room has a fault"
+                );
+                if !fault.is_fatal {
+                    return Ok(Vec::new());
+                }
+                self.moves(&fault.tenancy.uid, false, now);
+                LinkNews::Closed(fault.tenancy)
+            }
+            ToOperator::Draining(is_draining) => {
+                self.unanswered.remove(&Question::Drain);
+                LinkNews::Draining(is_draining)
+            }
+            ToOperator::Retired { retired, rooms: _ } => {
+                self.unanswered.remove(&Question::Retire);
+                LinkNews::Retired(retired)
+            }
+            ToOperator::Welcome(_) | ToOperator::HelloRefused(_) => return Err(Broken::Rude),
+            // Of features that we do not use yet.
+            ToOperator::ProbeResult(_)
+            | ToOperator::CheckpointFailed { .. }
+            | ToOperator::PlayersReady { .. }
+            | ToOperator::Released { .. }
+            | ToOperator::Loaded { .. }
+            | ToOperator::Activated { .. } => return Ok(Vec::new()),
+        };
+        Ok(vec![What::News(news)])
+    }
+
+    fn answered(&mut self, room: &str) {
+        self.unanswered.remove(&Question::Room(room.to_owned()));
+    }
+
+    fn moves(&mut self, room: &str, is_moving: bool, now: Instant) {
+        if is_moving {
+            self.moving.insert(room.to_owned());
+        } else {
+            self.moving.remove(room);
+        }
+        self.pulse.host(!self.moving.is_empty(), now);
+    }
+
+    fn echo(&mut self, sequence: u64, now: Instant) {
+        if self.echoed.is_none_or(|it| it + ECHO_EVERY <= now) {
+            self.echoed = Some(now);
+            // One that finds no place is not needed: the next comes soon.
+            let _ = self.requests.try_send(ToServer::BeatEcho { sequence }.into());
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let answer_by = self.unanswered.values().min().map(|it| *it + ANSWER_TIMEOUT);
+        let pulse = match self.health {
+            Health::Ready => Some(self.pulse.deadline()),
+            // Only a beat makes it well again.
+            _ => None,
+        };
+        // A command that is sent later is looked after from then on.
+        [answer_by, pulse]
+            .into_iter()
+            .flatten()
+            .chain([Instant::now() + ANSWER_TIMEOUT])
+            .min()
+            .unwrap_or_else(Instant::now)
+    }
+
+    /// Looks at the clock. `Some`: the server's health has changed.
+    fn look(&mut self, planned: Instant) -> Result<Option<Health>, Broken> {
+        let now = Instant::now();
+        if self.unanswered.values().any(|it| *it + ANSWER_TIMEOUT <= now) {
+            return Err(Broken::Unanswered);
+        }
+        if self.health != Health::Ready || now < self.pulse.deadline() {
+            return Ok(None);
+        }
+        let health = self.pulse.look(planned, now);
+        let has_changed = health != self.health;
+        self.health = health;
+        Ok(has_changed.then_some(health))
+    }
+}

@@ -1,0 +1,90 @@
+//! The links to all controlled servers.
+
+use std::{collections::HashMap, sync::Arc};
+
+use gamekeeper_control::ToServer;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::{AbortHandle, JoinSet},
+};
+
+use super::{
+    connector::Connector,
+    link::{COMMANDS_MAX, Common, Link, Order, Report, Target},
+};
+
+/// Servers dialled at once.
+const DIALS_MAX: usize = 64;
+
+/// Reports that wait for the operator's main loop. When it is full, links slow down.
+const REPORTS_MAX: usize = 4096;
+
+/// Keeps a link to every server that it was told of.
+pub struct Links {
+    tasks: JoinSet<()>,
+    lines: HashMap<String, Line>,
+    common: Common,
+}
+
+struct Line {
+    target: Target,
+    orders: mpsc::Sender<Order>,
+    task: AbortHandle,
+}
+
+/// There is no link to the server, or it does not take commands.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no link to the server, or it takes no commands")]
+pub struct NoLink;
+
+impl Links {
+    /// Links of the leadership with this term, and where their reports come out.
+    pub fn new(connector: Connector, term: u32, identity: &str) -> (Self, mpsc::Receiver<Report>) {
+        let (reports, receiver) = mpsc::channel(REPORTS_MAX);
+        let common = Common {
+            connector,
+            term,
+            identity: identity.to_owned(),
+            dials: Arc::new(Semaphore::new(DIALS_MAX)),
+            reports,
+        };
+        (Self { tasks: JoinSet::new(), lines: HashMap::new(), common }, receiver)
+    }
+
+    /// Links to the server `uid` from now on; anew if the target is another than before.
+    pub fn watch(&mut self, uid: &str, target: Target) {
+        while self.tasks.try_join_next().is_some() {}
+        if self.lines.get(uid).is_some_and(|it| it.target == target) {
+            return;
+        }
+        self.forget(uid);
+        let (orders, commands) = mpsc::channel(COMMANDS_MAX);
+        let link =
+            Link { uid: uid.to_owned(), target: target.clone(), common: self.common.clone(), commands };
+        let task = self.tasks.spawn(link.keep());
+        self.lines.insert(uid.to_owned(), Line { target, orders, task });
+    }
+
+    /// Ends the link to the server `uid`. Returns whether there was one.
+    pub fn forget(&mut self, uid: &str) -> bool {
+        let line = self.lines.remove(uid);
+        if let Some(line) = &line {
+            line.task.abort();
+        }
+        line.is_some()
+    }
+
+    /// Sends a command to the server `uid`.
+    pub fn send(&self, uid: &str, command: ToServer) -> Result<(), NoLink> {
+        self.order(uid, Order::Send(command))
+    }
+
+    /// Greets the server `uid` anew.
+    pub fn greet(&self, uid: &str) -> Result<(), NoLink> {
+        self.order(uid, Order::Greet)
+    }
+
+    fn order(&self, uid: &str, order: Order) -> Result<(), NoLink> {
+        self.lines.get(uid).and_then(|it| it.orders.try_send(order).ok()).ok_or(NoLink)
+    }
+}
