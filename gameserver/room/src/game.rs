@@ -106,8 +106,8 @@ pub struct Setup {
 
 /// Opens matches. One for the whole process.
 ///
-/// Called by threads of their own, beside those that tick: it may take its time to load a map. It must not
-/// take forever, for the room's place is taken until it returns.
+/// Called by threads of their own, beside those that tick: it may take its time to load a map. The room's
+/// place is taken until it returns, and after five seconds without an answer the operator asks anew.
 pub trait GameMaker: Send + Sync + 'static {
     /// A new match, or the reason why there is none with this setup: another server would not open it either.
     fn open(&self, setup: &Setup) -> Result<Box<dyn Game>, Declined>;

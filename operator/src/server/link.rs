@@ -259,6 +259,7 @@ impl Link {
                 .map(|it| it.tenancy.uid.clone())
                 .collect(),
             unanswered: HashMap::new(),
+            answer_by: None,
             echoed: None,
         };
         talk.pulse.host(!talk.moving.is_empty(), now);
@@ -288,6 +289,11 @@ impl Link {
                     alarm.as_mut().reset(talk.deadline().max(Instant::now() + Duration::from_millis(1)));
                 }
             }
+            // A beat only puts it off, which is seen when the alarm goes; a room or a command may bring it forward.
+            let due = talk.deadline();
+            if due < alarm.deadline() {
+                alarm.as_mut().reset(due);
+            }
         }
     }
 }
@@ -311,6 +317,8 @@ struct Talk {
     moving: std::collections::HashSet<String>,
     /// Commands without an answer, since.
     unanswered: HashMap<Question, Instant>,
+    /// When to look for the answers; not later than the first of them is due.
+    answer_by: Option<Instant>,
     echoed: Option<Instant>,
 }
 
@@ -332,7 +340,9 @@ impl Talk {
             _ => None,
         };
         if let Some(question) = question {
-            self.unanswered.entry(question).or_insert_with(Instant::now);
+            let now = Instant::now();
+            self.unanswered.entry(question).or_insert(now);
+            self.answer_by.get_or_insert(now + ANSWER_TIMEOUT);
         }
         self.requests.try_send(command.into()).map_err(|_| Broken::Full)
     }
@@ -429,26 +439,22 @@ impl Talk {
     }
 
     fn deadline(&self) -> Instant {
-        let answer_by = self.unanswered.values().min().map(|it| *it + ANSWER_TIMEOUT);
         let pulse = match self.health {
             Health::Ready => Some(self.pulse.deadline()),
             // Only a beat makes it well again.
             _ => None,
         };
-        // A command that is sent later is looked after from then on.
-        [answer_by, pulse]
-            .into_iter()
-            .flatten()
-            .chain([Instant::now() + ANSWER_TIMEOUT])
-            .min()
-            .unwrap_or_else(Instant::now)
+        [self.answer_by, pulse].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + ANSWER_TIMEOUT)
     }
 
     /// Looks at the clock. `Some`: the server's health has changed.
     fn look(&mut self, planned: Instant) -> Result<Option<Health>, Broken> {
         let now = Instant::now();
-        if self.unanswered.values().any(|it| *it + ANSWER_TIMEOUT <= now) {
-            return Err(Broken::Unanswered);
+        if self.answer_by.is_some_and(|it| it <= now) {
+            self.answer_by = self.unanswered.values().min().map(|it| *it + ANSWER_TIMEOUT);
+            if self.answer_by.is_some_and(|it| it <= now) {
+                return Err(Broken::Unanswered);
+            }
         }
         if self.health != Health::Ready || now < self.pulse.deadline() {
             return Ok(None);

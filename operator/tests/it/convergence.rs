@@ -17,7 +17,9 @@ use crate::{
 /// Histories per run; each is a cluster's life of about two minutes.
 const HISTORIES: u64 = 80;
 
-const FLEETS: [&str; 2] = ["arena", "duels"];
+/// The last one has controlled servers, with several rooms each.
+const FLEETS: [&str; 3] = ["arena", "duels", CONTROLLED];
+const CONTROLLED: &str = "crowds";
 const ROOM_NAMES: u32 = 9;
 
 struct History {
@@ -36,7 +38,12 @@ impl History {
         let stage = Stage::with(seed, options);
         let checker = Checker::start(&stage.api);
         for fleet in FLEETS {
-            stage.create_fleet(fleet, json!({ "spec": { "replicas": rng.random_range(0..5) } })).await;
+            let mut change = json!({ "spec": { "replicas": rng.random_range(0..5) } });
+            if fleet == CONTROLLED {
+                change["spec"]["control"] = json!({ "port": 9600 });
+                change["spec"]["rooms"] = json!({ "maxPerServer": 3, "claimTimeout": "24h" });
+            }
+            stage.create_fleet(fleet, change).await;
         }
         let mut history = Self { rng, stage, checker, operators: Vec::new(), started: 0 };
         history.start_operator();
@@ -127,6 +134,10 @@ impl History {
     }
 
     fn finish_match(&mut self) {
+        let hosted = self.stage.servers.all_rooms();
+        if let Some((_, room)) = hosted.choose(&mut self.rng).filter(|_| self.rng.random_bool(0.5)) {
+            return self.stage.servers.finish(&room.name, "p3");
+        }
         let hosting = self
             .stage
             .cluster
@@ -210,7 +221,9 @@ fn is_settled(stage: &Stage) -> bool {
         status.observed_generation == fleet.metadata.generation
             && status.ready_replicas == status.replicas
             && status.replicas >= fleet.spec.replicas
-            && (status.replicas == fleet.spec.replicas.max(busy) || status.replicas > status.updated_replicas)
+            && (fleet.spec.control.is_some()
+                || status.replicas == fleet.spec.replicas.max(busy)
+                || status.replicas > status.updated_replicas)
             && (status.rooms.free == 0 || status.rooms.pending == 0)
     });
     let rooms = stage.api.view("gamekeeper.dev", "gamerooms").iter().all(|it| {
@@ -220,7 +233,8 @@ fn is_settled(stage: &Stage) -> bool {
                 let server = stage.server_of(room);
                 stage.cluster.running().iter().any(|it| {
                     Some(&it.name) == server.as_ref()
-                        && it.annotations.get("gamekeeper.dev/room").is_some_and(|it| it == room)
+                        && (it.annotations.get("gamekeeper.dev/room").is_some_and(|it| it == room)
+                            || stage.servers.rooms_of(&it.name).iter().any(|it| it.name == room))
                 })
             }
             Phase::Pending | Phase::Recovering => true,

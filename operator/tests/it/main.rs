@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod checker;
+mod control;
 mod convergence;
 mod everyday;
 mod leadership;

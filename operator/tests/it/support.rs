@@ -1,11 +1,11 @@
 //! A cluster in memory, operators that run on it and are killed, and short words for both.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use crate::control::servers::Servers;
 use gamekeeper_crds::{GameFleet, GameRoom, conditions, labels, room::Phase};
 use gamekeeper_operator::{
     admin::Readiness, clock::Clock, leader::Timing, metrics::Metrics, name::ObjectName, operator::Operator,
-    server::connector::Connector,
 };
 use gamekeeper_testkit::{
     ClientOptions, Connection, FakeApi,
@@ -27,7 +27,9 @@ pub(crate) const NAMESPACE: &str = "games";
 /// A cluster in memory.
 pub(crate) struct Stage {
     pub(crate) api: FakeApi,
-    pub(crate) cluster: Cluster,
+    pub(crate) cluster: Arc<Cluster>,
+    /// What runs in pods with a control port.
+    pub(crate) servers: Servers,
     client: Client,
 }
 
@@ -46,9 +48,10 @@ impl Stage {
 
     pub(crate) fn with(seed: u64, options: ClusterOptions) -> Self {
         let api = FakeApi::new(seed);
-        let cluster = Cluster::start(&api, options);
+        let cluster = Arc::new(Cluster::start(&api, options));
         let client = api.client();
-        Self { api, cluster, client }
+        let servers = Servers::new(&cluster);
+        Self { api, cluster, servers, client }
     }
 
     /// Starts an operator whose requests suffer all faults.
@@ -79,7 +82,7 @@ impl Stage {
             clock,
             metrics: Metrics::default(),
             readiness: Readiness::default(),
-            connector: Connector::tcp(),
+            connector: self.servers.connector(),
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(operator.run(stop.clone()));

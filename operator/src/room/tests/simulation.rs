@@ -43,7 +43,7 @@ pub(super) struct Simulation {
     start: Instant,
     passed: Duration,
     pub(super) seen: Seen,
-    pub(super) events: usize,
+    events: usize,
     writes: usize,
 }
 
@@ -60,6 +60,8 @@ struct Leader {
     term: u32,
     /// The latest term that a server has named.
     heard: u32,
+    /// What its ledger was told.
+    events: usize,
     is_current: bool,
     /// Of a leader that was succeeded: requests that had been sent by then. What it decides later
     /// does not get past the fence.
@@ -119,7 +121,7 @@ impl Simulation {
     /// No more trouble: everybody catches up, and then nothing is written any more.
     pub(super) fn settle(&mut self) {
         self.is_settling = true;
-        self.leaders.retain(|it| it.is_current);
+        self.dismiss(|it| it.is_current);
         for round in 0.. {
             assert!(round < 400, "no fixpoint: {} commands left", self.leaders[0].commands.len());
             while self.live_servers() < SERVERS {
@@ -180,7 +182,7 @@ impl Simulation {
             leader.sent = Some(sent);
         }
         if is_lost || self.rng.random_bool(0.5) {
-            self.leaders.clear();
+            self.dismiss(|_| false);
         }
         let mut leader = Leader {
             ledger: Ledger::new(self.term),
@@ -191,6 +193,7 @@ impl Simulation {
             links: BTreeMap::new(),
             term: self.term,
             heard: 0,
+            events: 0,
             is_current: true,
             sent: None,
         };
@@ -210,8 +213,14 @@ impl Simulation {
         self.leaders.push(leader);
     }
 
+    /// Those that are not to `stay` are no more.
+    fn dismiss(&mut self, stay: impl Fn(&Leader) -> bool) {
+        let gone = self.leaders.extract_if(.., |it| !stay(it));
+        self.events += gone.map(|it| it.events).sum::<usize>();
+    }
+
     fn stop_stale_leader(&mut self) {
-        self.leaders.retain(|it| it.is_current);
+        self.dismiss(|it| it.is_current);
     }
 
     fn pass(&mut self, time: Duration) {
@@ -232,7 +241,7 @@ impl Simulation {
             }
             was_behind = true;
             self.succeed_the_succeeded();
-            self.leaders.retain(|it| it.is_current);
+            self.dismiss(|it| it.is_current);
         }
     }
 
@@ -241,7 +250,6 @@ impl Simulation {
     }
 
     fn deliver_news(&mut self) {
-        self.events += 1;
         let now = self.now();
         let index = self.rng.random_range(0..self.leaders.len());
         let leader = &mut self.leaders[index];
@@ -267,7 +275,6 @@ impl Simulation {
 
     /// Carries out a command of a leader. With trouble 0 the call fails, with 1 only its answer is lost.
     fn carry_out_of(&mut self, index: usize, trouble: u8) {
-        self.events += 1;
         let leader = &mut self.leaders[index];
         if leader.commands.is_empty() {
             return;
@@ -294,6 +301,11 @@ impl Simulation {
     }
 
     // What must hold.
+
+    /// Events that ledgers were told, in all.
+    pub(super) fn events(&self) -> usize {
+        self.events + self.leaders.iter().map(|it| it.events).sum::<usize>()
+    }
 
     /// P6 and I9: nobody's match is ended by us.
     fn check_release(&self, uid: &str) {
@@ -394,6 +406,7 @@ impl Leader {
         }
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
+            self.events += 1;
             for command in self.ledger.on(event, now) {
                 let Some((uid, command)) = self.keep_or_send(command) else { continue };
                 // As the driver does when a link takes no command.

@@ -99,7 +99,6 @@ impl Link {
 impl Simulation {
     /// Something happens between a leader and a controlled server, or in one.
     pub(super) fn link_step(&mut self) {
-        self.events += 1;
         let linked = self.leaders.iter().flat_map(|it| it.links.keys());
         let uids: BTreeSet<&String> = self.processes.keys().chain(linked).collect();
         let uids: Vec<String> = uids.into_iter().cloned().collect();

@@ -1,0 +1,5 @@
+//! Controlled servers: the whole operator, talking to processes that live in memory.
+
+mod bad_input;
+mod everyday;
+pub(crate) mod servers;

@@ -1,0 +1,432 @@
+//! Game servers that speak the control protocol, in memory and in virtual time: the real book of rooms of the SDK
+//! behind the real gRPC, over pipes instead of sockets. And ways to make them misbehave.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use futures::FutureExt as _;
+use gamekeeper_control::{
+    Beat, Close, HelloRefused, HelloRefusedWhy, HostedRoom, Open, Opened, PROTOCOL, Refused, RefusedWhy,
+    RoomPhase, RoomState, Tenancy, ToOperator, ToServer, Welcome, agree, proto,
+    proto::control_server::{Control, ControlServer},
+};
+use gamekeeper_operator::server::connector::Connector;
+use gamekeeper_room::{
+    Ending, Epoch, Phase, RoomNow,
+    host::{self, Action, Event, Host, Order, Report, RoomNumber, StreamId},
+};
+use gamekeeper_testkit::sim::Cluster;
+use tokio::{sync::mpsc, time::Instant};
+use tonic::{Request, Response, Status, Streaming};
+
+/// Words on their way to one operator.
+const QUEUE: usize = 256;
+
+/// What a server does otherwise than it should.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Quirks {
+    /// Says these instead of a Welcome.
+    pub(crate) first_words: Option<proto::ServerMessage>,
+    /// Speaks only this version.
+    pub(crate) protocol: Option<u32>,
+    /// Says these after its Welcome.
+    pub(crate) then: Vec<proto::ServerMessage>,
+    /// Has these rooms besides, which nobody asked for.
+    pub(crate) stowaways: Vec<HostedRoom>,
+    /// Does not answer Open and Close.
+    pub(crate) is_mute: bool,
+    /// Its loop stands still.
+    pub(crate) hangs: bool,
+    /// Refuses to open any room, for this reason.
+    pub(crate) refuses: Option<RefusedWhy>,
+    pub(crate) capacity: Option<usize>,
+}
+
+/// All processes, by the addresses of their pods.
+#[derive(Clone)]
+pub(crate) struct Servers {
+    cluster: Arc<Cluster>,
+    start: Instant,
+    processes: Arc<Mutex<BTreeMap<String, Process>>>,
+    quirks: Arc<Mutex<Quirks>>,
+}
+
+struct Process {
+    pod_uid: String,
+    boot_id: String,
+    host: Host,
+    streams: BTreeMap<StreamId, mpsc::Sender<proto::ServerMessage>>,
+    rooms: BTreeMap<RoomNumber, Tenancy>,
+    heartbeat: Duration,
+    beats: u64,
+    last_stream: u64,
+}
+
+impl Servers {
+    /// No processes yet; a pod that runs has one.
+    pub(crate) fn new(cluster: &Arc<Cluster>) -> Self {
+        Self {
+            cluster: cluster.clone(),
+            start: Instant::now(),
+            processes: Arc::default(),
+            quirks: Arc::default(),
+        }
+    }
+
+    /// How servers misbehave from now on.
+    pub(crate) fn misbehave(&self, quirks: Quirks) {
+        *self.quirks.lock().unwrap() = quirks;
+    }
+
+    /// Reaches them.
+    pub(crate) fn connector(&self) -> Connector {
+        let servers = self.clone();
+        Connector::new(move |address| {
+            let servers = servers.clone();
+            async move { servers.accept(address) }.boxed()
+        })
+    }
+
+    /// The rooms that are on a server, by the pod's name.
+    pub(crate) fn rooms_of(&self, pod: &str) -> Vec<Tenancy> {
+        let ip = self.cluster.running().into_iter().find(|it| it.name == pod).map(|it| it.pod_ip);
+        let processes = self.lock();
+        ip.and_then(|it| processes.get(&it))
+            .map(|it| it.rooms.values().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Every room on any server, with the name of the pod.
+    pub(crate) fn all_rooms(&self) -> Vec<(String, Tenancy)> {
+        let running = self.cluster.running();
+        let processes = self.lock();
+        let of = |pod: &gamekeeper_testkit::sim::RunningPod| {
+            let process = processes.get(&pod.pod_ip).filter(|it| it.pod_uid == pod.uid);
+            process.into_iter().flat_map(|it| it.rooms.values().cloned()).collect::<Vec<_>>()
+        };
+        running.iter().flat_map(|pod| of(pod).into_iter().map(|it| (pod.name.clone(), it))).collect()
+    }
+
+    /// So many players are in a room.
+    pub(crate) fn join(&self, room: &str, players: u32) {
+        self.change(room, RoomNow { phase: Phase::Playing, players, ending: None });
+    }
+
+    /// The match of a room is over.
+    pub(crate) fn finish(&self, room: &str, winner: &str) {
+        let ending = Some(Arc::new(Ending::new([("winner", winner)]).unwrap()));
+        self.change(room, RoomNow { phase: Phase::Finished, players: 0, ending });
+    }
+
+    fn change(&self, room: &str, now: RoomNow) {
+        let mut processes = self.lock();
+        for process in processes.values_mut() {
+            let found = process.rooms.iter().find(|(_, it)| it.name == room).map(|(number, _)| *number);
+            if let Some(number) = found {
+                if now.phase == Phase::Finished {
+                    process.rooms.remove(&number);
+                }
+                process.tell(Event::Changed(number, now), self.start.elapsed(), &self.quirks());
+                return;
+            }
+        }
+        panic!("{room} is on no server");
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Process>> {
+        self.processes.lock().unwrap()
+    }
+
+    fn quirks(&self) -> Quirks {
+        self.quirks.lock().unwrap().clone()
+    }
+
+    fn accept(
+        &self,
+        address: SocketAddr,
+    ) -> io::Result<Box<dyn gamekeeper_operator::server::connector::Connection>> {
+        let ip = address.ip().to_string();
+        let pod = self.cluster.running().into_iter().find(|it| it.pod_ip == ip);
+        let Some(pod) = pod else { return Err(io::ErrorKind::ConnectionRefused.into()) };
+        let mut processes = self.lock();
+        if processes.get(&ip).is_none_or(|it| it.pod_uid != pod.uid) {
+            let capacity = self.quirks().capacity.unwrap_or(4);
+            processes.insert(ip.clone(), Process::new(pod.uid, capacity));
+        }
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let service = Service { servers: self.clone(), ip };
+        let incoming = futures::stream::iter([Ok::<_, io::Error>(theirs)]);
+        tokio::spawn(
+            tonic::transport::Server::builder()
+                .add_service(ControlServer::new(service))
+                .serve_with_incoming(incoming),
+        );
+        Ok(Box::new(ours))
+    }
+
+    /// Whether the process at this address is still the one with this boot id.
+    fn lives(&self, ip: &str, boot_id: &str) -> bool {
+        let processes = self.lock();
+        let Some(process) = processes.get(ip).filter(|it| it.boot_id == boot_id) else { return false };
+        self.cluster.running().iter().any(|it| it.uid == process.pod_uid)
+    }
+}
+
+#[derive(Clone)]
+struct Service {
+    servers: Servers,
+    ip: String,
+}
+
+#[tonic::async_trait]
+impl Control for Service {
+    type AttachStream = tokio_stream::wrappers::ReceiverStream<Result<proto::ServerMessage, Status>>;
+
+    async fn attach(
+        &self,
+        request: Request<Streaming<proto::OperatorMessage>>,
+    ) -> Result<Response<Self::AttachStream>, Status> {
+        let mut words = request.into_inner();
+        let (out, answers) = mpsc::channel(QUEUE);
+        let (sender, mut queue) = mpsc::channel(QUEUE);
+        let (servers, ip) = (self.servers.clone(), self.ip.clone());
+        let (stream, boot_id) = {
+            let mut processes = servers.lock();
+            let process = processes.get_mut(&ip).ok_or_else(|| Status::unavailable("gone"))?;
+            process.last_stream += 1;
+            let stream = StreamId(process.last_stream);
+            process.streams.insert(stream, sender);
+            (stream, process.boot_id.clone())
+        };
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(Duration::from_millis(50));
+            loop {
+                tokio::select! {
+                    word = words.message() => match word {
+                        Ok(Some(word)) => servers.hear(&ip, stream, word),
+                        Ok(None) | Err(_) => break,
+                    },
+                    word = queue.recv() => match word {
+                        Some(word) => if out.send(Ok(word)).await.is_err() { break },
+                        None => break,
+                    },
+                    _ = ticks.tick() => {
+                        // A process that was killed says nothing more.
+                        if !servers.lives(&ip, &boot_id) { return }
+                        servers.tick(&ip, stream);
+                    }
+                }
+            }
+            if let Some(process) = servers.lock().get_mut(&ip) {
+                process.streams.remove(&stream);
+                let quirks = servers.quirks();
+                process.tell(Event::StreamEnded(stream), servers.start.elapsed(), &quirks);
+            }
+        });
+        Ok(Response::new(tokio_stream::wrappers::ReceiverStream::new(answers)))
+    }
+}
+
+impl Servers {
+    fn hear(&self, ip: &str, stream: StreamId, word: proto::OperatorMessage) {
+        let quirks = self.quirks();
+        let Ok(Some(word)) = ToServer::parse(word) else { return };
+        let mut processes = self.lock();
+        let Some(process) = processes.get_mut(ip) else { return };
+        let event = match word {
+            ToServer::Hello(hello) => {
+                if let Some(words) = quirks.first_words {
+                    return process.say(stream, words);
+                }
+                process.heartbeat = hello.heartbeat;
+                let spoken = quirks.protocol.unwrap_or(PROTOCOL);
+                let protocol = agree(hello.protocol, spoken..=spoken);
+                Event::Greeted { stream, term: hello.term, protocol, heartbeat: hello.heartbeat }
+            }
+            ToServer::Open(_) | ToServer::Close(_) if quirks.is_mute => return,
+            ToServer::Open(Open { tenancy, .. }) if quirks.refuses.is_some() => {
+                let why = quirks.refuses.unwrap_or(RefusedWhy::Full);
+                let refused = Refused { tenancy, why, current_epoch: 0, message: "no such map".to_owned() };
+                return process.say(stream, ToOperator::Refused(refused).into());
+            }
+            ToServer::Open(open) => Event::Asked(stream, host::Command::Open(order(open))),
+            ToServer::Close(Close { tenancy, .. })
+                if quirks.stowaways.iter().any(|it| it.tenancy == tenancy) =>
+            {
+                self.quirks.lock().unwrap().stowaways.retain(|it| it.tenancy != tenancy);
+                return process.say(stream, ToOperator::Closed(tenancy).into());
+            }
+            ToServer::Close(Close { tenancy, why: _ }) => {
+                Event::Asked(stream, host::Command::Close(theirs(tenancy)))
+            }
+            ToServer::Drain => Event::Asked(stream, host::Command::Drain(true)),
+            ToServer::Undrain => Event::Asked(stream, host::Command::Drain(false)),
+            ToServer::Retire => Event::Asked(stream, host::Command::Retire),
+            _ => return,
+        };
+        process.tell(event, self.start.elapsed(), &quirks);
+    }
+
+    fn tick(&self, ip: &str, stream: StreamId) {
+        let quirks = self.quirks();
+        let mut processes = self.lock();
+        let Some(process) = processes.get_mut(ip) else { return };
+        process.tell(Event::TimePassed, self.start.elapsed(), &quirks);
+        if !quirks.hangs {
+            process.beats += 1;
+            let beat = Beat {
+                sequence: process.beats,
+                progress: process.beats,
+                tick_p99: Duration::from_millis(1),
+                load_permille: 100,
+            };
+            process.say(stream, ToOperator::Beat(beat).into());
+        }
+    }
+}
+
+impl Process {
+    fn new(pod_uid: String, capacity: usize) -> Self {
+        Self {
+            boot_id: format!("boot-of-{pod_uid}"),
+            pod_uid,
+            host: Host::new(capacity),
+            streams: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            heartbeat: Duration::from_secs(1),
+            beats: 0,
+            last_stream: 0,
+        }
+    }
+
+    fn say(&self, stream: StreamId, word: proto::ServerMessage) {
+        if let Some(sender) = self.streams.get(&stream) {
+            let _ = sender.try_send(word);
+        }
+    }
+
+    fn tell(&mut self, event: Event, now: Duration, quirks: &Quirks) {
+        for action in self.host.on(event, now) {
+            match action {
+                Action::Send(stream, Report::Welcome(welcome)) => {
+                    let welcome = self.welcome(welcome, quirks);
+                    self.say(stream, ToOperator::Welcome(welcome).into());
+                    quirks.then.iter().for_each(|it| self.say(stream, it.clone()));
+                }
+                Action::Send(stream, report) => self.say(stream, said(report).into()),
+                Action::End(stream) | Action::Replace(stream) => drop(self.streams.remove(&stream)),
+                Action::Make(room, _) => self.tell(Event::Made { room, outcome: Ok(()) }, now, quirks),
+                Action::Run(room, tenancy) => drop(self.rooms.insert(room, ours(tenancy))),
+                Action::Adopt(room, epoch) => {
+                    if let Some(tenancy) = self.rooms.get_mut(&room) {
+                        tenancy.epoch = epoch.0;
+                    }
+                }
+                Action::Drop(room) => {
+                    self.rooms.remove(&room);
+                    self.tell(Event::Gone(room), now, quirks);
+                }
+                Action::Beat(..) | Action::Shut(_) => (),
+            }
+        }
+    }
+
+    fn welcome(&self, welcome: host::Welcome, quirks: &Quirks) -> Welcome {
+        let rooms = welcome.rooms.into_iter().map(|it| HostedRoom {
+            tenancy: ours(it.tenancy),
+            phase: phase(it.now.phase),
+            players: it.now.players,
+            result: it.now.ending.map(|it| it.values().clone()),
+            ports: Vec::new(),
+            certificate_hashes: Vec::new(),
+        });
+        Welcome {
+            boot_id: self.boot_id.clone(),
+            protocol: welcome.protocol,
+            features: std::collections::BTreeSet::new(),
+            capacity: u32::try_from(quirks.capacity.unwrap_or(4)).unwrap(),
+            is_retired: welcome.is_retired,
+            is_draining: welcome.is_draining,
+            rooms: rooms.chain(quirks.stowaways.clone()).collect(),
+        }
+    }
+}
+
+fn said(report: Report) -> ToOperator {
+    match report {
+        Report::Welcome(_) => unreachable!("said elsewhere"),
+        Report::HelloRefused { why, highest_term } => ToOperator::HelloRefused(HelloRefused {
+            why: match why {
+                host::HelloRefusedWhy::Term => HelloRefusedWhy::Term,
+                host::HelloRefusedWhy::Protocol => HelloRefusedWhy::Protocol,
+                host::HelloRefusedWhy::Malformed => HelloRefusedWhy::Malformed,
+            },
+            highest_term,
+            protocol: PROTOCOL..=PROTOCOL,
+        }),
+        Report::Opened(tenancy) => ToOperator::Opened(Opened {
+            tenancy: ours(tenancy),
+            ports: Vec::new(),
+            certificate_hashes: Vec::new(),
+        }),
+        Report::Refused { tenancy, why, current, message } => ToOperator::Refused(Refused {
+            tenancy: ours(tenancy),
+            why: match why {
+                host::RefusedWhy::Epoch => RefusedWhy::Epoch,
+                host::RefusedWhy::Full => RefusedWhy::Full,
+                host::RefusedWhy::Draining => RefusedWhy::Draining,
+                host::RefusedWhy::Retired => RefusedWhy::Retired,
+                host::RefusedWhy::Parameters => RefusedWhy::Parameters,
+                host::RefusedWhy::Unsupported => RefusedWhy::Unsupported,
+                host::RefusedWhy::UnknownRoom => RefusedWhy::UnknownRoom,
+            },
+            current_epoch: current.map_or(0, |it| it.0),
+            message,
+        }),
+        Report::RoomState { tenancy, phase: it, players } => ToOperator::RoomState(RoomState {
+            tenancy: ours(tenancy),
+            phase: phase(it),
+            players,
+            checkpoint_tick: None,
+        }),
+        Report::Finished(tenancy, ending) => {
+            ToOperator::Finished { tenancy: ours(tenancy), result: ending.values().clone() }
+        }
+        Report::Closed(tenancy) => ToOperator::Closed(ours(tenancy)),
+        Report::Draining(is_draining) => ToOperator::Draining(is_draining),
+        Report::Retired { is_retired, rooms } => {
+            ToOperator::Retired { retired: is_retired, rooms: u32::try_from(rooms).unwrap() }
+        }
+        Report::Fault(tenancy, message) => {
+            ToOperator::Fault(gamekeeper_control::Fault { tenancy: ours(tenancy), message, is_fatal: true })
+        }
+    }
+}
+
+fn order(open: Open) -> Order {
+    Order { tenancy: theirs(open.tenancy), seats: None, parameters: open.parameters }
+}
+
+fn theirs(tenancy: Tenancy) -> gamekeeper_room::Tenancy {
+    let Tenancy { namespace, name, uid, epoch } = tenancy;
+    gamekeeper_room::Tenancy { namespace, name, uid, epoch: Epoch(epoch) }
+}
+
+fn ours(tenancy: gamekeeper_room::Tenancy) -> Tenancy {
+    let gamekeeper_room::Tenancy { namespace, name, uid, epoch } = tenancy;
+    Tenancy { namespace, name, uid, epoch: epoch.0 }
+}
+
+fn phase(phase: Phase) -> RoomPhase {
+    match phase {
+        Phase::Opening => RoomPhase::Restoring,
+        Phase::Waiting => RoomPhase::Waiting,
+        Phase::Playing => RoomPhase::Playing,
+        Phase::Finished => RoomPhase::Finished,
+    }
+}
