@@ -56,7 +56,7 @@ impl Driver {
         };
         if sent.is_err() {
             // Greeted anew, it says what it has; until then it gets nothing.
-            let _ = self.links.greet(&server_uid);
+            self.links.renew(&server_uid);
             events.push_back(Event::Link { server_uid, news: LinkNews::Lost });
         }
         None
@@ -78,7 +78,10 @@ impl Driver {
                     heartbeat: serving.heartbeat,
                     hang_timeout: serving.hang_timeout,
                 };
-                self.links.watch(&pod.uid, target);
+                if self.links.watch(&pod.uid, target) {
+                    // The new link will say what the server has; until then it is out of reach.
+                    self.tell(vec![Event::Link { server_uid: pod.uid.clone(), news: LinkNews::Lost }]);
+                }
             }
             _ => self.unlink(&pod.uid),
         }

@@ -27,6 +27,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between dials. A server that is starting is dialled often, so that it takes rooms soon.
 const REDIAL: Backoff = Backoff { first: Duration::from_millis(50), ceiling: Duration::from_secs(5) };
 
+/// Dials that fail before people are told: a server needs a second or two until it listens.
+const TROUBLE_AFTER: u32 = 6;
+
 /// A link that lasted so long has not failed because of how it begins.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
@@ -151,7 +154,7 @@ impl Link {
                 }
                 Err(why) => {
                     debug!(server = %self.target.pod, error = logs::chain(&why), "cannot link");
-                    if self.tell_trouble(&why).await.is_err() {
+                    if self.tell_trouble(&why, failures).await.is_err() {
                         return;
                     }
                     why
@@ -174,12 +177,16 @@ impl Link {
         self.common.reports.send(report).await.map_err(|_| Broken::Stopping)
     }
 
-    async fn tell_trouble(&self, why: &Broken) -> Result<(), Broken> {
+    async fn tell_trouble(&self, why: &Broken, failures: u32) -> Result<(), Broken> {
         if let Broken::Refused(refused) = why
             && refused.why == HelloRefusedWhy::Term
             && refused.highest_term.saturating_sub(self.common.term) <= TERM_LEAP_MAX
         {
             return self.tell(What::News(LinkNews::Succeeded(refused.highest_term))).await;
+        }
+        // One that is only starting does not listen yet.
+        if failures < TROUBLE_AFTER {
+            return Ok(());
         }
         self.tell(What::Trouble(logs::chain(why))).await
     }

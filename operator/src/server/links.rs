@@ -51,13 +51,18 @@ impl Links {
         (Self { tasks: JoinSet::new(), lines: HashMap::new(), common }, receiver)
     }
 
-    /// Links to the server `uid` from now on; anew if the target is another than before.
-    pub fn watch(&mut self, uid: &str, target: Target) {
-        while self.tasks.try_join_next().is_some() {}
+    /// Links to the server `uid` from now on. Returns whether a link to another target has ended for it.
+    pub fn watch(&mut self, uid: &str, target: Target) -> bool {
         if self.lines.get(uid).is_some_and(|it| it.target == target) {
-            return;
+            return false;
         }
-        self.forget(uid);
+        let is_replaced = self.forget(uid);
+        self.begin(uid, target);
+        is_replaced
+    }
+
+    fn begin(&mut self, uid: &str, target: Target) {
+        while self.tasks.try_join_next().is_some() {}
         let (orders, commands) = mpsc::channel(COMMANDS_MAX);
         let link =
             Link { uid: uid.to_owned(), target: target.clone(), common: self.common.clone(), commands };
@@ -79,9 +84,17 @@ impl Links {
         self.order(uid, Order::Send(command))
     }
 
-    /// Greets the server `uid` anew.
+    /// Greets the server `uid` anew, after what was ordered before.
     pub fn greet(&self, uid: &str) -> Result<(), NoLink> {
         self.order(uid, Order::Greet)
+    }
+
+    /// Begins the link to the server `uid` anew, whatever it is doing.
+    pub fn renew(&mut self, uid: &str) {
+        if let Some(line) = self.lines.remove(uid) {
+            line.task.abort();
+            self.begin(uid, line.target);
+        }
     }
 
     fn order(&self, uid: &str, order: Order) -> Result<(), NoLink> {

@@ -183,31 +183,63 @@ impl Tables {
 
     /// Takes in what a server says of one of its rooms.
     pub(super) fn hosted(&mut self, uid: &str, hosted: HostedRoom, now: Instant) {
-        let Some(mut entry) = self.unlink_server(uid) else { return };
+        let Some(entry) = self.servers.get_mut(uid) else { return };
+        let Some(link) = &mut entry.link else { return };
         let room_uid = hosted.tenancy.uid.clone();
-        if let Some(link) = &mut entry.link {
-            let before = link.guests.remove(&room_uid);
-            let is_same = before.as_ref().is_some_and(|it| it.hosted.tenancy.epoch == hosted.tenancy.epoch);
-            let mut guest = Guest::new(hosted, before.as_ref().and_then(|it| it.waiting_since), now);
-            guest.is_closing = is_same && before.is_some_and(|it| it.is_closing);
-            link.guests.insert(room_uid, guest);
+        let Some(guest) = link.guests.get_mut(&room_uid) else {
+            link.guests.insert(room_uid.clone(), Guest::new(hosted, None, now));
+            return self.guest_came(uid, &room_uid);
+        };
+        let is_same = guest.hosted.tenancy.epoch == hosted.tenancy.epoch;
+        if is_same && guest.hosted.phase != hosted.phase {
+            self.changed.insert(entry.view.fleet.clone());
         }
-        self.link_server(entry);
+        let is_closing = is_same && guest.is_closing;
+        *guest = Guest { is_closing, ..Guest::new(hosted, guest.waiting_since, now) };
+        self.due.insert(room_uid);
     }
 
     /// Takes in that a server does not have a room any more.
     pub(super) fn unhosted(&mut self, uid: &str, tenancy: &gamekeeper_control::Tenancy) {
-        let Some(mut entry) = self.unlink_server(uid) else { return };
         let room_uid = tenancy.uid.as_str();
-        if let Some(link) = &mut entry.link {
-            // It may be there again meanwhile, under a higher epoch.
-            let is_gone = |it: &Guest| it.hosted.tenancy.epoch <= tenancy.epoch;
-            if link.guests.get(room_uid).is_some_and(is_gone) {
-                link.guests.remove(room_uid);
+        self.due.insert(room_uid.to_owned());
+        let Some(link) = self.servers.get_mut(uid).and_then(|it| it.link.as_mut()) else { return };
+        // It may be there again meanwhile, under a higher epoch.
+        let is_gone = |it: &Guest| it.hosted.tenancy.epoch <= tenancy.epoch;
+        if link.guests.get(room_uid).is_some_and(is_gone) {
+            link.guests.remove(room_uid);
+            self.guest_went(uid, room_uid);
+        }
+    }
+
+    /// Brings the indices up to date; by one room, since a server may have thousands.
+    fn guest_came(&mut self, uid: &str, room_uid: &str) {
+        let Some(entry) = self.servers.get(uid) else { return };
+        self.tenancies.entry(room_uid.to_owned()).or_default().insert(uid.to_owned());
+        match self.rooms.contains_key(room_uid) {
+            true => self.due.insert(room_uid.to_owned()),
+            false => self.suspects.insert((uid.to_owned(), room_uid.to_owned())),
+        };
+        if let Some(node) = entry.view.node.as_ref().filter(|_| entry.view.is_alive()) {
+            *self.rooms_on.entry(node.clone()).or_default() += 1;
+        }
+        self.changed.insert(entry.view.fleet.clone());
+    }
+
+    fn guest_went(&mut self, uid: &str, room_uid: &str) {
+        let Some(entry) = self.servers.get(uid) else { return };
+        self.suspects.remove(&(uid.to_owned(), room_uid.to_owned()));
+        if let Some(servers) = self.tenancies.get_mut(room_uid) {
+            servers.remove(uid);
+            if servers.is_empty() {
+                self.tenancies.remove(room_uid);
             }
         }
-        self.due.insert(room_uid.to_owned());
-        self.link_server(entry);
+        let node = entry.view.node.as_ref().filter(|_| entry.view.is_alive());
+        if let Some(count) = node.and_then(|it| self.rooms_on.get_mut(it)) {
+            *count = count.saturating_sub(1);
+        }
+        self.changed.insert(entry.view.fleet.clone());
     }
 
     /// Takes in that a server did not take a room.

@@ -1,0 +1,174 @@
+//! What a server is made of, checked and bound before anything runs.
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    num::NonZeroU32,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use gamekeeper_control::limits;
+use gamekeeper_room::GameMaker;
+use tokio::net::TcpListener;
+
+use crate::{clock::Clock, convert::Identity, listener, pulse::Pulse, rooms::Rooms, server::Server};
+
+/// The control port of a fleet that does not say otherwise.
+const CONTROL_PORT: u16 = 9600;
+
+/// More would be no game: the pause of a thread is not shorter than a millisecond.
+const TICK_RATE_MAX: u32 = 1000;
+
+/// More threads than any pod has cores.
+const THREADS_MAX: usize = 256;
+
+/// The longest time that Kubernetes is asked to wait for a pod's end in practice; it kills before, if told so.
+const PATIENCE: Duration = Duration::from_hours(24);
+
+/// Where the control port is.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Port(u16),
+    Address(SocketAddr),
+}
+
+/// Makes a [`Server`].
+#[must_use]
+pub struct Builder {
+    maker: Arc<dyn GameMaker>,
+    control: At,
+    capacity: u32,
+    tick_rate: u32,
+    threads: usize,
+    patience: Duration,
+}
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// A server hosts 1 to 4,096 rooms.
+    #[error("a capacity of {0} rooms, where 1 to 4096 are possible")]
+    Capacity(u32),
+    /// A room ticks 1 to 1,000 times a second.
+    #[error("a tick rate of {0}, where 1 to 1000 are possible")]
+    TickRate(u32),
+    /// Rooms are ticked by 1 to 256 threads.
+    #[error("{0} threads, where 1 to 256 are possible")]
+    Threads(usize),
+    /// The control port cannot be had.
+    #[error("cannot listen on the control address {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Builder {
+    pub(crate) fn new(maker: impl GameMaker) -> Self {
+        Self {
+            maker: Arc::new(maker),
+            control: At::Port(CONTROL_PORT),
+            capacity: 1,
+            tick_rate: 30,
+            threads: thread::available_parallelism().map_or(1, |it| it.get().min(THREADS_MAX)),
+            patience: PATIENCE,
+        }
+    }
+
+    /// Where the operator comes in, at all addresses: the fleet's `spec.control.port`. Without it, 9600. It is
+    /// to be reached by operators only.
+    pub fn control_port(mut self, port: u16) -> Self {
+        self.control = At::Port(port);
+        self
+    }
+
+    /// Where the operator comes in, at one address only.
+    pub fn control_address(mut self, address: SocketAddr) -> Self {
+        self.control = At::Address(address);
+        self
+    }
+
+    /// How many rooms the process hosts, 1 to 4,096. Without it, one.
+    pub fn capacity(mut self, rooms: u32) -> Self {
+        self.capacity = rooms;
+        self
+    }
+
+    /// Ticks per second, 1 to 1,000. Without it, 30.
+    pub fn tick_rate(mut self, hz: u32) -> Self {
+        self.tick_rate = hz;
+        self
+    }
+
+    /// How many threads tick the rooms, 1 to 256. Without it, one for every core that the process has.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// How long rooms are played on once the process is told to stop. Without it, a day: what ends the wait
+    /// is then the pod's `terminationGracePeriodSeconds`.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Checks it all and binds the control port. To be called within a tokio runtime.
+    pub async fn bind(self) -> Result<Server, BindError> {
+        let Self { maker, control, capacity, tick_rate, threads, patience } = self;
+        if !limits::CAPACITY.contains(&capacity) {
+            return Err(BindError::Capacity(capacity));
+        }
+        let tick_rate = NonZeroU32::new(tick_rate)
+            .filter(|it| it.get() <= TICK_RATE_MAX)
+            .ok_or(BindError::TickRate(tick_rate))?;
+        if !(1..=THREADS_MAX).contains(&threads) {
+            return Err(BindError::Threads(threads));
+        }
+        let (listener, control_address) = listen(control).await?;
+        let clock = Clock::start();
+        Ok(Server {
+            maker,
+            listener,
+            control_address,
+            // Random, and not from anything that a restart would repeat.
+            identity: Identity { boot_id: format!("{:032x}", rand::random::<u128>()), capacity },
+            tick_rate,
+            threads,
+            patience,
+            clock,
+            pulse: Pulse::new(clock, threads),
+            rooms: Rooms::default(),
+        })
+    }
+}
+
+async fn listen(at: At) -> Result<(TcpListener, SocketAddr), BindError> {
+    let (address, bound) = match at {
+        At::Address(address) => (address, listener::bind(address).await),
+        At::Port(port) => {
+            let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+            match listener::bind(both).await {
+                // There is no IPv6 here.
+                Err(error)
+                    if !matches!(
+                        error.kind(),
+                        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
+                    ) =>
+                {
+                    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+                    (address, listener::bind(address).await)
+                }
+                bound => (both, bound),
+            }
+        }
+    };
+    let named = bound.and_then(|it| Ok((it.local_addr()?, it)));
+    let (address, listener) = named.map_err(|source| BindError::Listen { address, source })?;
+    Ok((listener, address))
+}

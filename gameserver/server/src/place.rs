@@ -1,0 +1,67 @@
+//! What the threads and the transport share of one room.
+
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+};
+
+use gamekeeper_room::{Door, Epoch, Tenancy, Tick, host::RoomNumber};
+
+/// A room's place in the process. The game itself is only on its thread.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) number: RoomNumber,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+    epoch: AtomicI64,
+    tick: AtomicU64,
+    is_closing: AtomicBool,
+    door: Mutex<Door>,
+}
+
+impl Place {
+    pub(crate) fn new(number: RoomNumber, tenancy: Tenancy, door: Door) -> Self {
+        let Tenancy { namespace, name, uid, epoch } = tenancy;
+        Self {
+            number,
+            namespace,
+            name,
+            uid,
+            epoch: AtomicI64::new(epoch.0),
+            tick: AtomicU64::new(0),
+            is_closing: AtomicBool::new(false),
+            door: Mutex::new(door),
+        }
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn adopt(&self, epoch: Epoch) {
+        self.epoch.fetch_max(epoch.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn tick(&self) -> Tick {
+        Tick(self.tick.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn ticked(&self, tick: Tick) {
+        self.tick.store(tick.0, Ordering::Relaxed);
+    }
+
+    /// Its thread drops the room at the next visit.
+    pub(crate) fn close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
+    }
+
+    /// Held for moments only, and never while a game's code runs.
+    pub(crate) fn door(&self) -> MutexGuard<'_, Door> {
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

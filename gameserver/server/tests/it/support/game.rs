@@ -1,0 +1,98 @@
+//! Games that do what the test says.
+
+use std::sync::{Arc, Condvar, Mutex};
+
+use gamekeeper_server::{Declined, Ending, Game, GameMaker, Next, Setup, Turn};
+
+/// Opens games. A room's parameter `open` says how: `decline`, `panic`, or `slowly`, when they are released.
+#[derive(Clone, Default)]
+pub(crate) struct Games(Arc<Gate>);
+
+/// Where games wait until the test lets them go on.
+#[derive(Default)]
+struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+    waiting: Mutex<usize>,
+}
+
+impl Games {
+    /// Whatever waits goes on, and nothing waits any more.
+    pub(crate) fn release(&self) {
+        *self.0.is_open.lock().unwrap() = true;
+        self.0.opened.notify_all();
+    }
+
+    /// How many games wait, in a tick or while they are made.
+    pub(crate) fn waiting(&self) -> usize {
+        *self.0.waiting.lock().unwrap()
+    }
+
+    fn wait(&self) {
+        *self.0.waiting.lock().unwrap() += 1;
+        let mut is_open = self.0.is_open.lock().unwrap();
+        while !*is_open {
+            is_open = self.0.opened.wait(is_open).unwrap();
+        }
+        *self.0.waiting.lock().unwrap() -= 1;
+    }
+}
+
+impl GameMaker for Games {
+    fn open(&self, setup: &Setup) -> Result<Box<dyn Game>, Declined> {
+        match setup.parameters.get("open").map(String::as_str) {
+            Some("decline") => return Err(Declined::because("no such map")),
+            Some("panic") => panic!("this map is broken"),
+            Some("slowly") => self.wait(),
+            _ => (),
+        }
+        Ok(Box::new(TestGame { games: self.clone(), breaks_when_dropped: false }))
+    }
+}
+
+/// A game that does what its players say.
+struct TestGame {
+    games: Games,
+    breaks_when_dropped: bool,
+}
+
+/// What players say.
+pub(crate) mod say {
+    /// Nothing.
+    pub(crate) const HELLO: &str = "hello";
+    /// The match is over.
+    pub(crate) const END: &str = "end";
+    /// The game panics.
+    pub(crate) const PANIC: &str = "panic";
+    /// The tick does not end.
+    pub(crate) const HANG: &str = "hang";
+    /// From now on it has nothing to do but when somebody says something.
+    pub(crate) const WAIT: &str = "wait";
+    /// The game panics when it is dropped.
+    pub(crate) const BREAK_LATER: &str = "break later";
+}
+
+impl Game for TestGame {
+    fn tick(&mut self, turn: &Turn<'_>) -> Next {
+        let mut next = Next::Tick;
+        for (seat, input) in turn.inputs() {
+            match std::str::from_utf8(input) {
+                Ok(say::END) => {
+                    next = Next::End(Ending::new([("ended by", seat.0.to_string())]).unwrap());
+                }
+                Ok(say::PANIC) => panic!("as asked"),
+                Ok(say::HANG) => self.games.wait(),
+                Ok(say::WAIT) => next = Next::Wait,
+                Ok(say::BREAK_LATER) => self.breaks_when_dropped = true,
+                _ => (),
+            }
+        }
+        next
+    }
+}
+
+impl Drop for TestGame {
+    fn drop(&mut self) {
+        assert!(!self.breaks_when_dropped, "as asked, when dropped");
+    }
+}
