@@ -1,23 +1,28 @@
-//! What a fleet costs: beside a Deployment on real nodes, and beside a bare loop that creates pods on hollow ones.
+//! What Gamekeeper costs: fleets beside a Deployment on real nodes, and beside a bare loop that creates pods on hollow
+//! ones; rooms beside a bare loop that writes statuses; and a large fleet at rest.
 //!
 //! Raw and ours are measured in turn in the same run, because absolute figures travel badly.
 
+mod account;
+pub mod allocate;
 mod cost;
+mod counts;
 mod hollow;
+pub mod idle;
 mod manifests;
+mod operator;
 mod pods;
 mod real;
+mod servers;
 mod stage;
 mod statistics;
 mod writes;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::cluster::Wish;
 use crate::target::Target;
-use crate::testenv;
 use stage::Stage;
 
 /// The two parts of the bench.
@@ -44,9 +49,10 @@ pub struct Plan {
 
 /// Measures fleets, and returns a report: both parts, and their main figures once more at the top.
 pub async fn fleet(target: Target, plan: &Plan) -> Result<Value> {
-    let prepared = testenv::prepare(target, Wish::default()).await?;
-    let stage = Stage::set_up(prepared).await?;
-    let load = stage::load_average();
+    stage::on_stage(target, async |stage| measure(stage, plan).await).await
+}
+
+async fn measure(stage: &Stage, plan: &Plan) -> Result<Value> {
     let mut report = Map::new();
     let mut add = |part: &str, figures: Value, names: &[(&str, &str)]| {
         for (name, inner) in names {
@@ -55,12 +61,12 @@ pub async fn fleet(target: Target, plan: &Plan) -> Result<Value> {
         report.insert(part.to_owned(), figures);
     };
     if plan.only != Some(Part::Hollow) {
-        let figures = real::measure(&stage, plan.real, plan.rounds).await?;
+        let figures = real::measure(stage, plan.real, plan.rounds).await?;
         let names = ["seconds", "deployment_seconds", "ratio", "host_ports_seconds", "host_ports_ratio"];
         add("real", figures, &names.map(|it| (it, it)));
     }
     if plan.only != Some(Part::Real) {
-        let figures = hollow::measure(&stage, plan.hollow, plan.rounds).await?;
+        let figures = hollow::measure(stage, plan.hollow, plan.rounds).await?;
         let same = [
             "pods_per_s",
             "raw_pods_per_s",
@@ -71,7 +77,5 @@ pub async fn fleet(target: Target, plan: &Plan) -> Result<Value> {
         let names: Vec<_> = same.iter().map(|it| (*it, *it)).chain([("hollow_ratio", "ratio")]).collect();
         add("hollow", figures, &names);
     }
-    stage.clear().await?;
-    report.insert("load_average".to_owned(), json!({ "before": load, "after": stage::load_average() }));
     Ok(Value::Object(report))
 }

@@ -31,6 +31,7 @@ pub use component::Component;
 pub use leftovers::leftovers;
 pub(crate) use network::set_link;
 pub use options::{Options, Wish};
+pub(crate) use slot::Spare;
 pub use slot::{NodeNumber, Slot};
 
 /// A cluster of ours, in a slot of this machine.
@@ -105,6 +106,18 @@ impl Cluster {
     pub async fn load(&self, image: &Image) -> Result<()> {
         let nodes = self.nodes().filter(|node| self.processes.is_alive(&Component::Containerd(*node).name()));
         try_join_all(nodes.map(|node| self.load_on(node, image))).await.map(drop)
+    }
+
+    /// Has the machine itself answer at addresses that are the pods' of nodes that are not there.
+    pub(crate) async fn answer_at_spare(&self) -> Result<Spare> {
+        Spare::ensure_free(self.options.nodes)?;
+        network::answer_at_spare(self.slot).await?;
+        Ok(self.slot.spare())
+    }
+
+    /// Ends that, also for an earlier process of ours.
+    pub(crate) async fn forget_spare(&self) -> Result<()> {
+        network::forget_spare(self.slot).await
     }
 
     pub(crate) fn is_running(&self, process: &str) -> bool {

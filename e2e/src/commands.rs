@@ -1,6 +1,7 @@
 //! The commands of `gk`, one file each.
 
 mod bench;
+mod chaos;
 mod demo;
 mod down;
 mod fault;
@@ -24,6 +25,7 @@ pub struct Gk {
 enum Verb {
     Demo(demo::Demo),
     Bench(bench::Bench),
+    Chaos(chaos::Chaos),
     Up(up::Up),
     Down(down::Down),
     Fault(fault::Fault),
@@ -35,6 +37,7 @@ impl Gk {
         match self.verb {
             Verb::Demo(demo) => demo.run().await,
             Verb::Bench(bench) => bench.run().await,
+            Verb::Chaos(chaos) => chaos.run().await,
             Verb::Up(up) => up.run().await,
             Verb::Down(down) => down.run().await,
             Verb::Fault(fault) => fault.run().await,

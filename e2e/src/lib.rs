@@ -1,15 +1,20 @@
 //! A real Kubernetes cluster on one Linux machine, and what is done with it: commands, faults, images, scenarios.
 //!
 //! [`cluster`] brings clusters up and down, [`tools`] builds what they are made of, [`image`] makes what they run,
-//! [`faults`] breaks them, [`testenv`] is what scenario tests start from,
-//! [`demo`] is for people to watch, and [`bench`] measures.
+//! [`faults`] breaks them, [`testenv`] is what scenario tests start from, [`arena`] what they are told in,
+//! [`demo`] is for people to watch, [`bench`] measures, and [`chaos`] tries to break our promises.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program: this is its output")]
 
 pub mod bench;
+pub mod chaos;
 pub mod commands;
 pub mod demo;
 pub mod testenv;
+
+pub mod arena;
+pub mod drain;
+pub mod operators;
 
 pub mod chart;
 pub mod cluster;

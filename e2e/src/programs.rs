@@ -18,18 +18,32 @@ const OF_THE_OUTER_CARGO: [&str; 6] =
 
 /// Builds a program of this workspace for release, without any library to load.
 pub async fn rust(package: &str, binary: &str) -> Result<PathBuf> {
+    rust_together([(package, binary)]).await.map(|[path]| path)
+}
+
+/// The same, of several: each the name of a package and of a binary in it. One after the other would build again what both
+/// need, wherever they choose other features of it.
+pub async fn rust_together<const N: usize>(programs: [(&str, &str); N]) -> Result<[PathBuf; N]> {
     let target = host_triple().await?;
     let mut build = cargo();
-    build.args(["build", "--quiet", "--release", "--package", package, "--bin", binary]);
+    build.args(["build", "--quiet", "--release"]);
+    for (package, binary) in programs {
+        build.args(["--package", package, "--bin", binary]);
+    }
     // With --target the flags are not for build scripts and derive macros, which cannot be static.
     build.args(["--target", &target, "--message-format", "json-render-diagnostics"]);
     build.env("RUSTFLAGS", "-C target-feature=+crt-static").stderr(std::process::Stdio::inherit());
     let messages = build.output().await.context("cannot run cargo")?;
     if !messages.status.success() {
-        bail!("cargo cannot build {binary} of {package}: see above");
+        bail!("cargo cannot build {programs:?}: see above");
     }
-    executable(&String::from_utf8_lossy(&messages.stdout), binary)
-        .with_context(|| format!("cargo did not say where {binary} is"))
+    let messages = String::from_utf8_lossy(&messages.stdout);
+    let mut paths = programs.map(|_| PathBuf::new());
+    for (path, (_, binary)) in paths.iter_mut().zip(programs) {
+        *path =
+            executable(&messages, binary).with_context(|| format!("cargo did not say where {binary} is"))?;
+    }
+    Ok(paths)
 }
 
 /// Builds the Go program in `folder`, without any library to load.

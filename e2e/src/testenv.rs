@@ -20,7 +20,7 @@ mod prepare;
 mod report;
 mod scenario;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use kube::Client;
 use tokio::sync::OnceCell;
 
@@ -30,7 +30,7 @@ use crate::kubectl::Kubectl;
 use crate::target::{Reached, Target};
 
 pub use namespace::Namespace;
-pub use prepare::{operator_image, prepare, udp_server_image};
+pub use prepare::{prepare, udp_server_image};
 pub use scenario::scenario;
 
 /// The shared cluster: of KUBECONFIG, else ours in slot 0.
@@ -51,6 +51,21 @@ pub struct Prepared {
     pub operator: OperatorImage,
     /// The image of a UDP server that knows nothing of Gamekeeper.
     pub udp_server: String,
+    /// The image of a server in Go that speaks the control protocol; of our own nodes, or named by who has others.
+    pub rooms_server: Option<String>,
+    /// The same of one in Rust.
+    pub countdown: Option<String>,
+}
+
+/// The game servers that scenarios play with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GameServer {
+    /// `foreign/udp-server`: one match over UDP, and it knows nothing of Gamekeeper.
+    Plain,
+    /// `foreign/rooms-server`: many rooms, in Go, by the control protocol's manual alone.
+    Go,
+    /// `countdown`: many rooms, in Rust, with our own SDK.
+    Rust,
 }
 
 impl Env {
@@ -64,6 +79,11 @@ impl Env {
             .clone()
             .map_err(|error| anyhow!("the shared cluster cannot be prepared: {error}"))?;
         // Each test has a runtime of its own, and a client belongs to one.
+        Self::of(prepared).await
+    }
+
+    /// Of a cluster that is prepared already.
+    pub async fn of(prepared: Prepared) -> Result<Self> {
         let client = prepared.cluster.client().await?;
         Ok(Self { prepared, client })
     }
@@ -91,6 +111,16 @@ impl Env {
     /// The image of a UDP server that knows nothing of Gamekeeper.
     pub fn udp_server_image(&self) -> &str {
         &self.prepared.udp_server
+    }
+
+    /// The image of a game server.
+    pub fn image(&self, server: GameServer) -> Result<&str> {
+        let named = match server {
+            GameServer::Plain => return Ok(self.udp_server_image()),
+            GameServer::Go => &self.prepared.rooms_server,
+            GameServer::Rust => &self.prepared.countdown,
+        };
+        named.as_deref().with_context(|| prepare::how_to_name(server))
     }
 
     /// A fresh namespace whose name begins with `name`; pods can be made in it.

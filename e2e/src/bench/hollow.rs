@@ -13,27 +13,26 @@ use kube::Api;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::cost::{self, Meter};
+use super::cost::Meter;
 use super::manifests::{self, Exposure, Template};
+use super::operator::{self, Leader};
 use super::pods::Pods;
-use super::stage::{NAMESPACE, OPERATOR, Stage};
+use super::stage::{NAMESPACE, Stage};
 use super::statistics::{figure, median, rounded};
 use super::writes;
-use crate::chart;
 use crate::kubectl::Kubectl;
 use crate::progress::say;
-use kubelet::Kubelet;
-use nodes::Nodes;
+pub(super) use kubelet::Kubelet;
+pub(super) use nodes::Nodes;
 use rival::Rival;
 
 const FLEET: &str = "hollow";
 
-/// Names of the counted writes.
-const OUR_WRITES: &str = "gamekeeper-bench-operator";
+/// The name of the bare loop's counted writes.
 const RAW_WRITES: &str = "gamekeeper-bench-rival";
 
-/// The chart's schema for the Lease.
-const LEASE_REQUESTS: &str = "gamekeeper-operator.gamekeeper-system";
+/// Nodes for so many pods at least.
+const PLACES: usize = 5_000;
 
 /// Thousands of pods at a hundred a second, on a machine that compiles at the same time.
 const DONE: Duration = Duration::from_mins(5);
@@ -65,15 +64,14 @@ struct Hollow<'a> {
 /// Measures both in turn.
 pub(super) async fn measure(stage: &Stage, servers: usize, rounds: u8) -> Result<Value> {
     stage.refresh().await?;
-    let _nodes = Nodes::bring_up(&stage.client).await?;
-    let kubectl = &stage.prepared.kubectl;
-    writes::count(kubectl, OUR_WRITES, chart::NAMESPACE, OPERATOR).await?;
-    writes::count(kubectl, RAW_WRITES, NAMESPACE, rival::ACCOUNT).await?;
-    let template = Template { image: "localhost/hollow:1".to_owned(), is_hollow: true };
+    let _nodes = Nodes::bring_up(&stage.client, servers.max(PLACES)).await?;
+    operator::count_writes(stage).await?;
+    writes::count(&stage.prepared.kubectl, RAW_WRITES, NAMESPACE, rival::ACCOUNT).await?;
+    let template = Template::hollow();
     stage.kubectl.apply(&manifests::fleet(FLEET, &template, Exposure::HostPort).to_string()).await?;
     let (news, kubelets_news) = tokio::sync::mpsc::unbounded_channel();
     let pods = Pods::watch(stage.client.clone(), NAMESPACE, Some(news));
-    let _kubelet = Kubelet::start(stage.client.clone(), kubelets_news);
+    let _kubelet = Kubelet::start(stage.client.clone(), kubelets_news, None);
     let rival = Rival::set_up(stage, template).await?;
     let hollow = Hollow { stage, pods, rival, servers };
     hollow.check_that_pods_are_alike().await?;
@@ -95,32 +93,24 @@ pub(super) async fn measure(stage: &Stage, servers: usize, rounds: u8) -> Result
 
 /// Removes what a bench left that was killed.
 pub(super) async fn clear(kubectl: &Kubectl) -> Result<()> {
-    nodes::clear(kubectl).await?;
-    rival::clear(kubectl).await
+    nodes::clear(kubectl).await
 }
 
 impl Hollow<'_> {
     async fn ours(&self, servers: usize) -> Result<(Round, Operator)> {
         let stage = self.stage;
-        let leader = stage.leader().await?;
-        let begun = (Instant::now(), writes::so_far(&stage.client, LEASE_REQUESTS).await?);
-        let writes_before = writes::so_far(&stage.client, OUR_WRITES).await?;
-        let cpu_before = cost::cpu_s(leader)?;
-        let meter = Meter::start([stage.processes(), vec![("operator".to_owned(), leader)]].concat())?;
+        let leader = Leader::watch(stage).await?;
+        let meter = Meter::start([stage.processes(), vec![leader.process()]].concat())?;
         let start = Instant::now();
         stage.scale::<GameFleet>(FLEET, servers).await?;
         let (created, ready) = self.all_ready(servers).await?;
-        let (cpu_s, rss_mib) = (meter.read()?, cost::rss_mib(leader)?);
+        let (cpu_s, rss_mib) = (meter.read()?, leader.rss_mib()?);
         stage.scale::<GameFleet>(FLEET, 0).await?;
         self.all_gone().await?;
-        ensure!(stage.leader().await? == leader, "another operator took the lead meanwhile");
-        let lease_requests = writes::so_far(&stage.client, LEASE_REQUESTS).await? - begun.1;
-        let operator = Operator {
-            cpu_s: cost::cpu_s(leader)? - cpu_before,
-            rss_mib,
-            lease_requests_per_s: lease_requests / begun.0.elapsed().as_secs_f64(),
-        };
-        let writes = writes::so_far(&stage.client, OUR_WRITES).await? - writes_before;
+        let used = leader.used().await?;
+        let operator =
+            Operator { cpu_s: used.cpu_s, rss_mib, lease_requests_per_s: used.lease_requests / used.seconds };
+        let writes = used.writes;
         // Each server is created and deleted; with fewer, the count would miss some.
         ensure!(writes >= 2.0 * figure(servers), "only {writes} writes of the operator were counted");
         let seconds = |end: Instant| end.duration_since(start).as_secs_f64();
@@ -128,7 +118,7 @@ impl Hollow<'_> {
     }
 
     async fn raw(&self, servers: usize) -> Result<Round> {
-        let before = writes::so_far(&self.stage.client, RAW_WRITES).await?;
+        let [before] = writes::so_far(&self.stage.client, [RAW_WRITES]).await?;
         let meter = Meter::start(self.stage.processes())?;
         let start = Instant::now();
         let (created, ready) = tokio::try_join!(self.rival.create(servers), self.all_ready(servers))
@@ -136,7 +126,8 @@ impl Hollow<'_> {
         let cpu_s = meter.read()?;
         self.rival.delete_all().await?;
         self.all_gone().await?;
-        let writes = writes::so_far(&self.stage.client, RAW_WRITES).await? - before;
+        let [after] = writes::so_far(&self.stage.client, [RAW_WRITES]).await?;
+        let writes = after - before;
         let seconds = |end: Instant| end.duration_since(start).as_secs_f64();
         Ok(Round { seconds: seconds(ready), creation_s: seconds(created), writes, cpu_s })
     }

@@ -20,7 +20,19 @@ pub(super) struct Template {
     pub(super) is_hollow: bool,
 }
 
+/// How the operator talks to a fleet's servers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Control {
+    pub(super) port: u16,
+    pub(super) rooms_per_server: usize,
+}
+
 impl Template {
+    /// Of pods on hollow nodes, where nobody looks for the image.
+    pub(super) fn hollow() -> Self {
+        Self { image: "localhost/hollow:1".to_owned(), is_hollow: true }
+    }
+
     fn spec(&self) -> Value {
         let mut spec = json!({
             // The test server leaves at once when no match is on; hollow pods are ended by the bench.
@@ -67,6 +79,18 @@ pub(super) fn fleet(name: &str, template: &Template, exposure: Exposure) -> Valu
             "template": { "metadata": { "labels": { "build": "1" } }, "spec": template.spec() },
         },
     })
+}
+
+/// The same, of servers that the operator talks to.
+pub(super) fn controlled_fleet(name: &str, template: &Template, control: Control) -> Value {
+    let mut fleet = fleet(name, template, Exposure::PodIP);
+    let spec = &mut fleet["spec"];
+    spec["control"] = json!({ "port": control.port, "heartbeat": "100ms" });
+    // No player ever comes.
+    spec["rooms"] = json!({ "maxPerServer": control.rooms_per_server, "claimTimeout": "24h" });
+    // Servers that cannot be reached for a while, because the bench wants it so, are not to be replaced.
+    spec["health"] = json!({ "startTimeout": "24h" });
+    fleet
 }
 
 /// A Deployment of the same pods. It cannot have host ports: two of its pods would never share a node.

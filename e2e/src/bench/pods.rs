@@ -4,14 +4,20 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, ListParams, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt as _};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
+
+use super::counts::Counts;
+
+/// Deletions at once: as many as the operator has requests.
+const IN_FLIGHT: usize = 16;
 
 /// Pods of a namespace, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +28,7 @@ pub(super) struct Count {
 
 /// The pods of a namespace.
 pub(super) struct Pods {
-    counts: watch::Receiver<Count>,
+    counts: Counts<Count>,
     /// Ends the watch with us.
     _task: JoinSet<()>,
 }
@@ -31,7 +37,7 @@ impl Pods {
     /// Watches a namespace and passes on what it sees to `news`.
     pub(super) fn watch(client: Client, namespace: &str, news: Option<mpsc::UnboundedSender<Pod>>) -> Self {
         let pods: Api<Pod> = Api::namespaced(client, namespace);
-        let (counts, receiver) = watch::channel(Count::default());
+        let (counts, receiver) = Counts::new();
         let mut task = JoinSet::new();
         task.spawn(async move {
             // By uid: whether it is ready.
@@ -77,13 +83,19 @@ impl Pods {
         deadline: Duration,
         is_so: impl Fn(Count) -> bool,
     ) -> Result<Instant> {
-        let mut counts = self.counts.clone();
-        match timeout(deadline, counts.wait_for(|count| is_so(*count))).await {
-            Ok(Ok(_)) => Ok(Instant::now()),
-            Ok(Err(_)) => bail!("the watch of pods has ended"),
-            Err(_) => bail!("waited {deadline:?} in vain for {what}: there are {:?}", *self.counts.borrow()),
-        }
+        self.counts.until(what, deadline, is_so).await
     }
+}
+
+/// Deletes all pods of the namespace, many at once: a deletion of the whole collection takes one after the other.
+pub(super) async fn delete_all(pods: &Api<Pod>, params: &DeleteParams) -> Result<()> {
+    let all = pods.list_metadata(&ListParams::default()).await?;
+    let delete = async |pod: PartialObjectMeta<Pod>| match pods.delete(&pod.name_any(), params).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => bail!("delete a pod: {error}"),
+    };
+    stream::iter(all.items).map(delete).buffer_unordered(IN_FLIGHT).try_collect::<()>().await
 }
 
 /// As the kubelet says, and not about to end.

@@ -6,10 +6,8 @@ use anyhow::{Context as _, Result};
 use kube::Client;
 use serde_json::json;
 
+use super::stage::LABEL;
 use crate::kubectl::Kubectl;
-
-/// The label of what this module makes.
-const LABEL: &str = "gamekeeper.dev/bench";
 
 /// After the chart's own schema for the Lease, so that renewals are not counted; before the one of all service accounts.
 const PRECEDENCE: u16 = 1_000;
@@ -48,17 +46,11 @@ pub(super) async fn count(kubectl: &Kubectl, name: &str, namespace: &str, accoun
     kubectl.apply(&schema.to_string()).await.map(drop)
 }
 
-/// How many requests of a schema there were since the API server was started.
-pub(super) async fn so_far(client: &Client, schema: &str) -> Result<f64> {
+/// How many requests of each schema there were since the API server was started.
+pub(super) async fn so_far<const N: usize>(client: &Client, schemas: [&str; N]) -> Result<[f64; N]> {
     let request = http::Request::get("/metrics").body(Vec::new()).context("make a request")?;
     let text = client.request_text(request).await.context("read the API server's metrics")?;
-    Ok(sum(&text, schema))
-}
-
-/// Removes all schemas that were made here.
-pub(super) async fn clear(kubectl: &Kubectl) -> Result<()> {
-    let selector = format!("--selector={LABEL}");
-    kubectl.run(&["delete", "flowschemas", &selector, "--ignore-not-found"]).await.map(drop)
+    Ok(schemas.map(|schema| sum(&text, schema)))
 }
 
 fn sum(metrics: &str, schema: &str) -> f64 {

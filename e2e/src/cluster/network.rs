@@ -78,6 +78,23 @@ pub(crate) async fn set_link(slot: Slot, node: NodeNumber, state: &str) -> Resul
     output(program("ip").args(["link", "set", &slot.link(node), state])).await.map(drop)
 }
 
+/// Has the machine itself answer at the slot's spare addresses, whoever of the cluster asks. A bridge's routes end with
+/// it, so that `down` needs to know nothing of this.
+pub(super) async fn answer_at_spare(slot: Slot) -> Result<()> {
+    let (range, bridge) = (slot.spare().range(), slot.bridge());
+    output(program("ip").args(["route", "replace", "local", &range, "dev", &bridge])).await.map(drop)
+}
+
+/// Ends [`answer_at_spare`], whether or not it was in force.
+pub(super) async fn forget_spare(slot: Slot) -> Result<()> {
+    let range = slot.spare().range();
+    let shown = output(program("ip").args(["route", "show", "table", "local", "exact", &range])).await?;
+    if shown.trim().is_empty() {
+        return Ok(());
+    }
+    output(program("ip").args(["route", "del", "local", &range])).await.map(drop)
+}
+
 /// Removes all links of a slot; their routes go with them.
 pub(super) async fn remove(slot: Slot) -> Result<()> {
     for link in links(slot)? {

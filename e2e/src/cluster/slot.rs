@@ -17,12 +17,19 @@ const SLOTS: u8 = 16;
 /// Nodes in a slot, each with one of those numbers for its pods; the first is for the nodes themselves.
 const NODES: u8 = 15;
 
+/// The nodes whose pods' addresses may be lent to the machine itself, while the cluster is smaller: half of them.
+const SPARE_FROM: u8 = 8;
+
 /// The path of a socket in a state folder must fit into what the kernel allows: 107 bytes.
 const LONGEST_STATE: usize = 80;
 
 /// One of the places for a cluster on this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Slot(u8);
+
+/// Addresses of a slot that its cluster does not need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spare(Ipv4Addr);
 
 /// A node of a cluster, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +101,11 @@ impl Slot {
         format!("198.18.{}.0/24", self.base() + node.0)
     }
 
+    /// Addresses of pods that nobody has in a cluster of fewer than eight nodes.
+    pub(crate) fn spare(self) -> Spare {
+        Spare(Ipv4Addr::new(198, 18, self.base() + SPARE_FROM, 0))
+    }
+
     pub(crate) fn bridge(self) -> String {
         format!("{}br", self.link_prefix())
     }
@@ -114,6 +126,32 @@ impl Slot {
     /// What the names of all its control groups begin with.
     pub(crate) fn cgroup_prefix(self) -> String {
         format!("gk{}-node-", self.0)
+    }
+}
+
+impl Spare {
+    /// How many addresses there are, without the first and the last.
+    const COUNT: u16 = 256 * (NODES as u16 + 1 - SPARE_FROM as u16) - 2;
+
+    /// The address of a number from 1.
+    pub(crate) fn address(self, number: u16) -> Result<Ipv4Addr> {
+        ensure!((1..=Self::COUNT).contains(&number), "there are {} addresses, not {number}", Self::COUNT);
+        Ok(Ipv4Addr::from(u32::from(self.0) + u32::from(number)))
+    }
+
+    /// All of them.
+    pub(super) fn range(self) -> String {
+        let bits = (Self::COUNT + 2).trailing_zeros();
+        format!("{}/{}", self.0, 32 - bits)
+    }
+
+    /// Fails if the cluster has nodes that need them.
+    pub(super) fn ensure_free(nodes: u8) -> Result<()> {
+        ensure!(
+            nodes < SPARE_FROM,
+            "of a cluster with {nodes} nodes no addresses can be spared: make a smaller one"
+        );
+        Ok(())
     }
 }
 
@@ -186,6 +224,16 @@ mod tests {
         assert_eq!(slot.node_address(last).to_string(), "198.18.240.25");
         assert!("16".parse::<Slot>().is_err());
         assert!(NodeNumber::new(16).is_err());
+    }
+
+    #[test]
+    fn spare_addresses_are_those_of_nodes_that_are_not_there() {
+        let spare = "15".parse::<Slot>().unwrap().spare();
+        assert_eq!(spare.range(), "198.18.248.0/21");
+        assert_eq!(spare.address(1).unwrap().to_string(), "198.18.248.1");
+        assert_eq!(spare.address(Spare::COUNT).unwrap().to_string(), "198.18.255.254");
+        assert!(spare.address(0).is_err() && spare.address(Spare::COUNT + 1).is_err());
+        assert!(Spare::ensure_free(7).is_ok() && Spare::ensure_free(8).is_err());
     }
 
     #[test]

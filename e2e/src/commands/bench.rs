@@ -1,11 +1,14 @@
 //! `gk bench`.
 
+use std::num::{NonZeroU32, NonZeroUsize};
+
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 use serde_json::Value;
 
 use super::format::Format;
-use crate::bench::{self, Plan};
+use crate::bench::allocate::Load;
+use crate::bench::{self, Plan, allocate, idle};
 use crate::cluster::Slot;
 use crate::progress::step;
 use crate::target::Target;
@@ -21,14 +24,26 @@ pub(super) struct Bench {
 #[derive(Debug, Subcommand)]
 enum What {
     Fleet(Fleet),
+    Allocate(Allocate),
+    Idle(Idle),
+}
+
+/// What all benches are asked.
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// The cluster's slot; one that runs is used [default: that of KUBECONFIG, or 0]
+    #[arg(long)]
+    slot: Option<Slot>,
+    /// How to print what came out
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
 }
 
 /// Fleets: real pods beside a Deployment, then thousands of pods on hollow nodes beside a bare loop that creates them
 #[derive(Debug, clap::Args)]
 struct Fleet {
-    /// The cluster's slot; one that runs is used [default: that of KUBECONFIG, or 0]
-    #[arg(long)]
-    slot: Option<Slot>,
+    #[command(flatten)]
+    common: Common,
     /// Only one of the two parts
     #[arg(long, value_enum)]
     only: Option<bench::Part>,
@@ -41,9 +56,38 @@ struct Fleet {
     /// How many servers on hollow nodes
     #[arg(long, default_value_t = 2000)]
     hollow: usize,
-    /// How to print what came out
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
+}
+
+/// Rooms asked for by many at once, placed on hollow servers, beside a bare loop that only writes their statuses
+#[derive(Debug, clap::Args)]
+struct Allocate {
+    #[command(flatten)]
+    common: Common,
+    /// How many rooms are asked for in a window, but for slow loads; 3,600 last eight seconds
+    #[arg(long, default_value = "3600")]
+    rooms: NonZeroUsize,
+    /// How often each side is measured under each load; the median counts
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    rounds: u8,
+    /// How many ask at once
+    #[arg(long, value_delimiter = ',', default_values = ["1", "16", "64", "200"])]
+    concurrency: Vec<NonZeroUsize>,
+    /// How many rooms a second are asked for, whatever comes of those before
+    #[arg(long, value_delimiter = ',', default_values = ["50", "400"])]
+    arrivals: Vec<NonZeroU32>,
+}
+
+/// A fleet at rest: servers with rooms and links, among ten thousand pods
+#[derive(Debug, clap::Args)]
+struct Idle {
+    #[command(flatten)]
+    common: Common,
+    /// How many servers are linked and have a room
+    #[arg(long, default_value_t = 1000)]
+    servers: usize,
+    /// How many pods there are in all; the rest are plain servers
+    #[arg(long, default_value_t = 10_000)]
+    pods: usize,
 }
 
 impl Bench {
@@ -51,10 +95,26 @@ impl Bench {
         if cfg!(debug_assertions) {
             return again_for_release().await;
         }
-        let What::Fleet(fleet) = self.what;
-        let Fleet { slot, only, rounds, real, hollow, output } = fleet;
-        let target = Target::choose(slot)?;
-        let report = bench::fleet(target, &Plan { only, rounds, real, hollow }).await?;
+        let (report, output) = match self.what {
+            What::Fleet(Fleet { common, only, rounds, real, hollow }) => {
+                let plan = Plan { only, rounds, real, hollow };
+                (bench::fleet(Target::choose(common.slot)?, &plan).await?, common.output)
+            }
+            What::Allocate(Allocate { common, rooms, rounds, concurrency, arrivals }) => {
+                let concurrency = concurrency.into_iter().map(|it| Load::Concurrency(it.get()));
+                let arrivals = arrivals.into_iter().map(|it| Load::ArrivalsPerS(it.get()));
+                let plan = allocate::Plan {
+                    rooms: rooms.get(),
+                    rounds,
+                    loads: concurrency.chain(arrivals).collect(),
+                };
+                (allocate::allocate(Target::choose(common.slot)?, &plan).await?, common.output)
+            }
+            What::Idle(Idle { common, servers, pods }) => {
+                let plan = idle::Plan { servers, pods };
+                (idle::idle(Target::choose(common.slot)?, &plan).await?, common.output)
+            }
+        };
         match output {
             Format::Text => print(&report, 0),
             Format::Json => println!("{report}"),
@@ -74,7 +134,7 @@ async fn again_for_release() -> Result<()> {
     Ok(())
 }
 
-/// Prints an object as an indented list.
+/// Prints an object as an indented list, and each object of an array under the array's name.
 fn print(value: &Value, depth: usize) {
     let indent = "  ".repeat(depth);
     for (name, value) in value.as_object().into_iter().flatten() {
@@ -82,6 +142,12 @@ fn print(value: &Value, depth: usize) {
             Value::Object(_) => {
                 println!("{indent}{name}:");
                 print(value, depth + 1);
+            }
+            Value::Array(items) if items.iter().all(Value::is_object) => {
+                for item in items {
+                    println!("{indent}{name}:");
+                    print(item, depth + 1);
+                }
             }
             _ => println!("{indent}{name}: {value}"),
         }

@@ -77,11 +77,6 @@ impl Namespace {
         self.kubectl.run(arguments).await
     }
 
-    /// `kubectl` in it, for what runs beside something else.
-    pub fn kubectl_command(&self) -> tokio::process::Command {
-        self.kubectl.command()
-    }
-
     /// Applies a text of YAML or JSON in it.
     pub async fn apply(&self, manifest: &str) -> Result<String> {
         self.kubectl.apply(manifest).await

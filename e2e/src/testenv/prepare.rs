@@ -3,8 +3,9 @@
 use std::env;
 
 use anyhow::{Context as _, Result};
+use futures::future::try_join_all;
 
-use super::Prepared;
+use super::{GameServer, Prepared};
 use crate::chart::{self, OperatorImage};
 use crate::cluster::{Cluster, Wish};
 use crate::image::{self, Image};
@@ -17,58 +18,103 @@ use crate::{paths, programs};
 /// Images in a registry, for a cluster to whose nodes nothing can be loaded.
 const OPERATOR_IMAGE: &str = "GAMEKEEPER_OPERATOR_IMAGE";
 const UDP_SERVER_IMAGE: &str = "GAMEKEEPER_UDP_SERVER_IMAGE";
+const ROOMS_SERVER_IMAGE: &str = "GAMEKEEPER_ROOMS_SERVER_IMAGE";
+const COUNTDOWN_IMAGE: &str = "GAMEKEEPER_COUNTDOWN_IMAGE";
 
 const OPERATOR: &str = "gamekeeper-operator";
 const UDP_SERVER: &str = "udp-server";
+const ROOMS_SERVER: &str = "rooms-server";
+const COUNTDOWN: &str = "countdown";
 
 /// Brings a cluster up if it is ours, gives it the images and installs the chart.
 pub async fn prepare(target: Target, wish: Wish) -> Result<Prepared> {
     let _lock = FileLock::acquire("testenv").await?;
     let cluster = target.up_as(wish).await?;
-    let (operator, udp_server) = match &cluster {
+    let images = match &cluster {
         Reached::Ours(cluster) => loaded(cluster).await?,
         Reached::Foreign { .. } => named()?,
     };
+    let Images { operator, udp_server, rooms_server, countdown } = images;
     let kubectl = Kubectl::of(&cluster).await?;
     chart::install(&cluster, &kubectl, &operator).await?;
-    Ok(Prepared { cluster, kubectl, operator, udp_server })
+    Ok(Prepared { cluster, kubectl, operator, udp_server, rooms_server, countdown })
 }
 
-/// Builds both images of the sources at hand and gives them to the nodes.
-async fn loaded(cluster: &Cluster) -> Result<(OperatorImage, String)> {
-    let (operator, udp_server) = tokio::try_join!(operator_image(), udp_server_image())?;
-    tokio::try_join!(cluster.load(&operator), cluster.load(&udp_server))?;
-    let reference = udp_server.reference();
-    let tag = operator.tag().to_owned();
-    Ok((OperatorImage { repository: operator.repository(), tag, pull_policy: "Never" }, reference))
+/// What nodes run.
+struct Images {
+    operator: OperatorImage,
+    udp_server: String,
+    rooms_server: Option<String>,
+    countdown: Option<String>,
 }
 
-/// The operator of this tree in an image.
-pub async fn operator_image() -> Result<Image> {
-    let binary = step("building the operator", programs::rust(OPERATOR, OPERATOR)).await?;
-    let dockerfile = paths::repository().join("operator/Dockerfile");
-    image::build_of_files(OPERATOR, &dockerfile, &[(&binary, OPERATOR)]).await
+/// Builds all images of the sources at hand and gives them to the nodes.
+async fn loaded(cluster: &Cluster) -> Result<Images> {
+    let ((operator, countdown), udp_server, rooms_server) =
+        tokio::try_join!(rust_images(), udp_server_image(), go_image(ROOMS_SERVER))?;
+    let all = [&operator, &countdown, &udp_server, &rooms_server];
+    try_join_all(all.map(|image| cluster.load(image))).await?;
+    Ok(Images {
+        operator: OperatorImage {
+            repository: operator.repository(),
+            tag: operator.tag().to_owned(),
+            pull_policy: "Never",
+        },
+        udp_server: udp_server.reference(),
+        rooms_server: Some(rooms_server.reference()),
+        countdown: Some(countdown.reference()),
+    })
+}
+
+/// The operator of this tree and the game server that is made with its SDK, built together: so they share what both need.
+async fn rust_images() -> Result<(Image, Image)> {
+    let build = programs::rust_together([(OPERATOR, OPERATOR), (COUNTDOWN, COUNTDOWN)]);
+    let [operator, countdown] = step("building the operator and a game server", build).await?;
+    let folder = |of: &str| paths::repository().join(of).join("Dockerfile");
+    let operator = image::build_of_files(OPERATOR, &folder("operator"), &[(&operator, OPERATOR)]).await?;
+    let countdown =
+        image::build_of_files(COUNTDOWN, &folder("e2e/countdown"), &[(&countdown, COUNTDOWN)]).await?;
+    Ok((operator, countdown))
 }
 
 /// The UDP server that knows nothing of Gamekeeper in an image.
 pub async fn udp_server_image() -> Result<Image> {
-    let folder = paths::repository().join("e2e/foreign").join(UDP_SERVER);
-    let binary = programs::go(&folder, UDP_SERVER).await?;
-    image::build_of_files(UDP_SERVER, &folder.join("Dockerfile"), &[(&binary, UDP_SERVER)]).await
+    go_image(UDP_SERVER).await
 }
 
-/// The images that the environment names.
-fn named() -> Result<(OperatorImage, String)> {
-    let name = |variable| {
-        env::var(variable).with_context(|| {
-            format!(
-                "KUBECONFIG names a cluster to whose nodes no image can be loaded: \
-                 push it to a registry and set {variable}, or unset KUBECONFIG for a local cluster"
-            )
-        })
-    };
+/// A game server in Go in an image.
+async fn go_image(name: &str) -> Result<Image> {
+    let folder = paths::repository().join("e2e/foreign").join(name);
+    let binary = programs::go(&folder, name).await?;
+    image::build_of_files(name, &folder.join("Dockerfile"), &[(&binary, name)]).await
+}
+
+/// The images that the environment names. Not everybody needs those of all game servers.
+fn named() -> Result<Images> {
+    let name = |variable| env::var(variable).with_context(|| cannot_load(variable));
     let (repository, tag) = split_reference(&name(OPERATOR_IMAGE)?)?;
-    Ok((OperatorImage { repository, tag, pull_policy: "IfNotPresent" }, name(UDP_SERVER_IMAGE)?))
+    Ok(Images {
+        operator: OperatorImage { repository, tag, pull_policy: "IfNotPresent" },
+        udp_server: name(UDP_SERVER_IMAGE)?,
+        rooms_server: env::var(ROOMS_SERVER_IMAGE).ok(),
+        countdown: env::var(COUNTDOWN_IMAGE).ok(),
+    })
+}
+
+/// What to do where the image of a game server is missing.
+pub(super) fn how_to_name(server: GameServer) -> String {
+    cannot_load(match server {
+        GameServer::Plain => UDP_SERVER_IMAGE,
+        GameServer::Go => ROOMS_SERVER_IMAGE,
+        GameServer::Rust => COUNTDOWN_IMAGE,
+    })
+}
+
+fn cannot_load(variable: &str) -> String {
+    format!(
+        "KUBECONFIG names a cluster to whose nodes no image can be loaded: \
+         push it to a registry and set {variable}, or unset KUBECONFIG for a local cluster"
+    )
 }
 
 fn split_reference(reference: &str) -> Result<(String, String)> {

@@ -10,15 +10,18 @@ mod shared {
     mod matches;
     mod promises;
     mod rollout;
+    mod rooms;
     mod rules;
     mod scaling;
 }
 
 mod solo {
     //! Scenarios that disturb the whole cluster.
+    mod chaos;
     mod drain;
     mod leader;
     mod outage;
+    mod rooms;
 }
 
 mod support;

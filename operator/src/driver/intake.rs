@@ -112,11 +112,12 @@ impl Driver {
         let view = world.fleets.get(name).map(|it| world.fleet_view(it));
         let pods: Vec<Arc<ServerPod>> = world.pods_of(name).cloned().collect();
         drop(world);
-        if let Some(view) = view {
-            self.tell(vec![Event::Fleet(name.clone(), view)]);
-        }
+        // The servers first: only now they have addresses, and the fleet's rooms are looked at with the fleet.
         for pod in pods {
             self.server_changed(&pod);
+        }
+        if let Some(view) = view {
+            self.tell(vec![Event::Fleet(name.clone(), view)]);
         }
     }
 

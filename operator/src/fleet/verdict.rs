@@ -121,14 +121,15 @@ fn degraded(observed: &Observed, plan: &Plan, applied: &Applied) -> Verdict {
     if let Some((count, message)) = most_common(active().filter_map(|it| stuck(&it.pod))) {
         return wrong(reason::CANNOT_START, format!("{count} servers cannot start: {message}"));
     }
-    if CRASH_LOOP_AFTER <= plan.census.failures {
-        return wrong(reason::CRASH_LOOP, crash_loop(observed, &plan.census));
-    }
+    // Why they fail, where we know it.
     if let Some((count, message)) = most_common(observed.troubles.iter().cloned()) {
         return wrong(
             reason::CONTROL_FAILING,
             format!("{count} servers cannot be talked to at spec.control.port: {message}"),
         );
+    }
+    if CRASH_LOOP_AFTER <= plan.census.failures {
+        return wrong(reason::CRASH_LOOP, crash_loop(observed, &plan.census));
     }
     let mute = active().filter(|it| it.health == Health::Unhealthy).count();
     if 0 < mute {

@@ -36,7 +36,7 @@ pub fn running(room: &GameRoom, here: &Tenancy<'_>, may_count: bool, now: Timest
     verdicts.push(Verdict::new(FINISHED, false, reason::NOT_FINISHED, ""));
     GameRoomStatus {
         phase: Phase::Running,
-        endpoints: endpoints(here),
+        endpoints: endpoints(here, &before),
         certificate_hashes: hosted.map(|(room, _)| room.certificate_hashes.clone()).unwrap_or_default(),
         players: match hosted {
             Some((room, _)) if may_count => i32::try_from(room.players).unwrap_or(i32::MAX),
@@ -107,8 +107,13 @@ fn server_ref(here: &Tenancy<'_>) -> ServerRef {
     }
 }
 
-/// Where players go: to the server's ports, or to those that this room has of its own.
-fn endpoints(here: &Tenancy<'_>) -> Vec<Endpoint> {
+/// Where players go: to the server's ports, or to those that this room has of its own. What was published is
+/// not taken back because nobody knows the addresses at the moment.
+fn endpoints(here: &Tenancy<'_>, before: &GameRoomStatus) -> Vec<Endpoint> {
+    let is_same = before.server.as_ref().is_some_and(|it| it.pod_uid == here.server.uid);
+    if here.server.endpoints.is_empty() && is_same {
+        return before.endpoints.clone();
+    }
     let mut endpoints = here.server.endpoints.clone();
     for port in here.hosted.iter().flat_map(|(room, _)| &room.ports) {
         for endpoint in endpoints.iter_mut().filter(|it| it.name == port.name) {

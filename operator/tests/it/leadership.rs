@@ -276,3 +276,19 @@ async fn p7_a_leader_that_loses_the_api_server_for_a_minute_steps_down_and_comes
     assert_eq!(stale_writes(&stage, leader.name()), [""; 0]);
     checker.assert_kept(&stage.picture());
 }
+
+#[tokio::test(start_paused = true)]
+async fn p7_i4_a_new_leader_takes_no_address_back_and_writes_no_room_that_is_as_it_should_be() {
+    let (stage, first) = ready_stage(290, 3).await;
+    for room in ["a", "b"] {
+        stage.play(room).await;
+    }
+    first.kill();
+    let mark = stage.api.mark();
+    let _second = stage.operator("operator-2");
+    stage.play("c").await;
+    sleep(Duration::from_secs(10)).await;
+    let writes = stage.api.writes_since(mark);
+    let of_rooms: Vec<_> = writes.iter().filter(|it| it.resource == "gamerooms/status").collect();
+    assert_eq!(of_rooms.len(), 1, "{of_rooms:#?}");
+}

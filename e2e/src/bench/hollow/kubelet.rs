@@ -1,9 +1,12 @@
 //! The kubelet of all hollow nodes: says of every pod that is bound there that it runs, and ends those that are to end.
 
 use std::collections::{HashSet, VecDeque};
+use std::net::Ipv4Addr;
 
+use anyhow::Result;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use gamekeeper_crds::labels;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
@@ -13,13 +16,14 @@ use tokio::task::JoinSet;
 
 use super::nodes;
 use crate::bench::stage::NAMESPACE;
+use crate::cluster::Spare;
 use crate::progress::say;
 
 /// Requests at once, each a connection of its own. The same for both sides.
 const IN_FLIGHT: usize = 16;
 
 /// Works until it is dropped.
-pub(super) struct Kubelet {
+pub(in crate::bench) struct Kubelet {
     _task: JoinSet<()>,
 }
 
@@ -30,25 +34,57 @@ enum Deed {
 }
 
 impl Kubelet {
-    pub(super) fn start(client: Client, news: mpsc::UnboundedReceiver<Pod>) -> Self {
+    /// Pods that serve the control protocol get the `reachable` addresses, if there are any, the others some that nobody has.
+    pub(in crate::bench) fn start(
+        client: Client,
+        news: mpsc::UnboundedReceiver<Pod>,
+        reachable: Option<Spare>,
+    ) -> Self {
         let mut task = JoinSet::new();
-        task.spawn(work(Api::namespaced(client, NAMESPACE), news));
+        let addresses = Addresses { reachable, controlled: 0, others: 0 };
+        task.spawn(work(Api::namespaced(client, NAMESPACE), news, addresses));
         Self { _task: task }
     }
 }
 
-async fn work(pods: Api<Pod>, mut news: mpsc::UnboundedReceiver<Pod>) {
+/// Gives each pod an address that no other has had.
+struct Addresses {
+    reachable: Option<Spare>,
+    controlled: u16,
+    others: u32,
+}
+
+impl Addresses {
+    fn next(&mut self, pod: &Pod) -> Result<Ipv4Addr> {
+        if let Some(reachable) = self.reachable
+            && pod.annotations().contains_key(labels::CONTROL_PORT)
+        {
+            self.controlled = self.controlled.saturating_add(1);
+            return reachable.address(self.controlled);
+        }
+        self.others = self.others.wrapping_add(1);
+        let [_, b, c, d] = self.others.to_be_bytes();
+        Ok(Ipv4Addr::new(10, b, c, d))
+    }
+}
+
+async fn work(pods: Api<Pod>, mut news: mpsc::UnboundedReceiver<Pod>, mut addresses: Addresses) {
     let pods = &pods;
     let mut done: HashSet<(String, Deed)> = HashSet::new();
     let mut queue = VecDeque::new();
     let mut in_flight = FuturesUnordered::new();
-    let mut number: u32 = 0;
     loop {
         while in_flight.len() < IN_FLIGHT
             && let Some((pod, deed)) = queue.pop_front()
         {
-            number = number.wrapping_add(1);
-            in_flight.push(act(pods, pod, deed, number));
+            let status = match deed {
+                Deed::Run => addresses.next(&pod).map(|it| Some(status(&pod, it))),
+                Deed::End => Ok(None),
+            };
+            match status {
+                Ok(status) => in_flight.push(act(pods, pod.name_any(), status)),
+                Err(error) => say(&format!("the hollow kubelet: {}: {error:#}", pod.name_any())),
+            }
         }
         tokio::select! {
             Some(()) = in_flight.next(), if !in_flight.is_empty() => {}
@@ -73,14 +109,13 @@ fn due(pod: &Pod) -> Option<Deed> {
     Some(if pod.metadata.deletion_timestamp.is_some() { Deed::End } else { Deed::Run })
 }
 
-async fn act(pods: &Api<Pod>, pod: Pod, deed: Deed, number: u32) {
-    let name = pod.name_any();
-    let result = match deed {
-        Deed::Run => {
-            let status = Patch::Merge(status(&pod, number));
-            pods.patch_status(&name, &PatchParams::default(), &status).await.map(drop)
+/// Tells a pod's status, or ends the pod if there is none to tell.
+async fn act(pods: &Api<Pod>, name: String, status: Option<Value>) {
+    let result = match status {
+        Some(status) => {
+            pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(&status)).await.map(drop)
         }
-        Deed::End => pods.delete(&name, &DeleteParams::default().grace_period(0)).await.map(drop),
+        None => pods.delete(&name, &DeleteParams::default().grace_period(0)).await.map(drop),
     };
     match result {
         // It was ended before it ran.
@@ -92,11 +127,10 @@ async fn act(pods: &Api<Pod>, pod: Pod, deed: Deed, number: u32) {
 }
 
 /// What a kubelet says of a pod that runs and is ready.
-fn status(pod: &Pod, number: u32) -> Value {
+fn status(pod: &Pod, ip: Ipv4Addr) -> Value {
     let now = nodes::now();
     let node = pod.spec.as_ref().and_then(|it| it.node_name.as_deref()).unwrap_or_default();
-    let [_, b, c, d] = number.to_be_bytes();
-    let (host, ip) = (nodes::address(node), format!("10.{b}.{c}.{d}"));
+    let host = nodes::address(node);
     let conditions: Vec<Value> =
         ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]
             .into_iter()

@@ -17,9 +17,10 @@ use crate::bench::manifests::HOLLOW;
 use crate::kubectl::Kubectl;
 use crate::wait::eventually;
 
-/// Enough for 5,000 pods.
-const NODES: u8 = 20;
-const PODS_PER_NODE: u16 = 250;
+const PODS_PER_NODE: usize = 250;
+
+/// What makes an address different from the others is one byte.
+const ADDRESSES: usize = 254;
 
 /// Kubelets do the same; a node is given up after 50 s.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -38,15 +39,20 @@ pub(super) fn address(node: &str) -> String {
 }
 
 /// The nodes; their hearts beat until this is dropped.
-pub(super) struct Nodes {
+pub(in crate::bench) struct Nodes {
     _hearts: JoinSet<()>,
 }
 
 impl Nodes {
-    /// Makes all nodes, and waits until pods can go there.
-    pub(super) async fn bring_up(client: &Client) -> Result<Self> {
+    /// Makes nodes for so many pods, and waits until pods can go there.
+    pub(in crate::bench) async fn bring_up(client: &Client, pods: usize) -> Result<Self> {
+        let count = pods.div_ceil(PODS_PER_NODE);
+        ensure!(
+            count <= ADDRESSES,
+            "{pods} pods need {count} nodes, and there are addresses for {ADDRESSES}"
+        );
         let nodes: Api<Node> = Api::all(client.clone());
-        let names: Vec<String> = (1..=NODES).map(|number| format!("{PREFIX}{number}")).collect();
+        let names: Vec<String> = (1..=count).map(|number| format!("{PREFIX}{number}")).collect();
         try_join_all(names.iter().map(|name| make(&nodes, name))).await?;
         let mut hearts = JoinSet::new();
         let leases: Api<Lease> = Api::namespaced(client.clone(), LEASES);

@@ -1,13 +1,13 @@
 //! A node is drained with `kubectl drain` while matches are played on it.
 
 use std::collections::BTreeSet;
-use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
+use e2e::drain::{ASKED_AGAIN, Drain, uncordon};
 use futures::future::try_join_all;
 use serde_json::json;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::support::{Arena, Game, Operators, PATIENCE, alone, claim_of, is_ready, node_of};
 
@@ -15,8 +15,8 @@ const FLEET: &str = "arena";
 
 const NODE: &str = "node-2";
 
-/// `kubectl drain` asks for evictions every five seconds.
-const ASKED_AGAIN: Duration = Duration::from_secs(6);
+/// Until all matches are over.
+const DRAINED: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 async fn a_drain_moves_free_servers_off_and_ends_with_the_last_match() -> Result<()> {
@@ -30,7 +30,7 @@ async fn a_drain_moves_free_servers_off_and_ends_with_the_last_match() -> Result
         let games = try_join_all(rooms.iter().map(|room| arena.start(room, FLEET))).await?;
         let drained = drain(arena, games).await;
         // In any case: all other scenarios need the node.
-        env.kubectl().run(&["uncordon", NODE]).await?;
+        uncordon(env.kubectl(), NODE).await?;
         drained?;
         Operators::of(env).available().await
     })
@@ -41,9 +41,7 @@ async fn drain(arena: &Arena, games: Vec<Game>) -> Result<()> {
     let busy = rooms_on_node(arena);
     ensure!(!busy.is_empty() && busy.len() < games.len(), "the matches are on one node: {busy:?}");
     ensure!(busy.len() < on_node(arena), "all servers on {NODE} are busy");
-    let mut command = arena.namespace().kubectl_command();
-    command.args(["drain", NODE, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s"]);
-    let drain = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("kubectl drain")?;
+    let drain = Drain::begin(arena.namespace().env().kubectl(), NODE, DRAINED)?;
 
     arena
         .eventually("free servers are elsewhere", |it| {
@@ -64,11 +62,7 @@ async fn drain(arena: &Arena, games: Vec<Game>) -> Result<()> {
     for game in there {
         arena.finish(game).await?;
     }
-    let Output { status, stdout, stderr } =
-        timeout(PATIENCE, drain.wait_with_output()).await.context("kubectl drain goes on")??;
-    let (said, complained) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    ensure!(status.success(), "kubectl drain failed: {complained}");
-    ensure!(said.contains("drained"), "{said}");
+    let complained = drain.done(PATIENCE).await?;
     ensure!(complained.contains("disruption budget"), "evictions were not refused: {complained}");
     for game in elsewhere.into_iter().chain([late]) {
         game.goes_on()?;

@@ -1,12 +1,11 @@
 //! Who may run at the same time.
 
 use anyhow::Result;
+use e2e::arena::Arena;
 use e2e::progress::say;
 use e2e::testenv;
 use tokio::sync::RwLock;
 use tokio::time::Instant;
-
-use super::Arena;
 
 /// Held by one scenario alone, or by several together.
 static CLUSTER: RwLock<()> = RwLock::const_new(());

@@ -57,6 +57,7 @@ impl Seated {
         let place = &self.place;
         let advanced = catch_unwind(AssertUnwindSafe(|| match visit {
             Visit::Tick => {
+                room.adopt(place.epoch());
                 place.door().take(inbound);
                 room.advance(inbound)
             }
@@ -129,5 +130,66 @@ impl std::fmt::Debug for Seated {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let RoomNumber(number) = self.place.number;
         f.debug_struct("Seated").field("number", &number).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gamekeeper_room::{Door, Ending, Epoch, Game, Next, Tenancy, Turn};
+
+    use super::*;
+
+    struct Match(u64);
+
+    impl Game for Match {
+        fn tick(&mut self, turn: &Turn<'_>) -> Next {
+            if turn.tick.0 < self.0 { Next::Tick } else { Next::End(Ending::default()) }
+        }
+    }
+
+    fn seated(ticks: u64) -> (Arc<Place>, Seated) {
+        let (namespace, name, uid) = ("games".to_owned(), "duel".to_owned(), "uid-1".to_owned());
+        let tenancy = Tenancy { namespace, name, uid, epoch: Epoch(5) };
+        let place = Arc::new(Place::new(RoomNumber(1), tenancy, Door::new(None)));
+        let room = Box::new(Room::new(Epoch(5), Box::new(Match(ticks))));
+        (place.clone(), Seated::new(place, room))
+    }
+
+    #[test]
+    fn a_room_goes_on_under_the_epoch_of_its_place() {
+        let (place, mut seated) = seated(100);
+        place.adopt(Epoch(9));
+        place.adopt(Epoch(8));
+        seated.visit(Visit::Tick);
+        let State::Live { room, .. } = &seated.state else { panic!("it is over") };
+        assert_eq!((room.epoch(), room.tick(), place.tick()), (Epoch(9), room.tick(), room.tick()));
+    }
+
+    #[test]
+    fn the_end_is_told_when_the_desk_has_time_and_once() {
+        let (_, mut seated) = seated(1);
+        let (notes, mut desk) = mpsc::channel(1);
+        notes.try_send(Note::Room(Event::Gone(RoomNumber(7)))).unwrap();
+        seated.visit(Visit::Tick);
+        assert!(seated.tell(&notes), "the queue is full: later");
+        seated.visit(Visit::Tick);
+        assert!(desk.try_recv().is_ok());
+        assert!(!seated.tell(&notes));
+        assert!(!seated.tell(&notes));
+        let Ok(Note::Room(Event::Changed(_, now))) = desk.try_recv() else { panic!("not told") };
+        assert_eq!(now.phase, Phase::Finished);
+        assert!(desk.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_room_that_is_closed_takes_no_more_ticks() {
+        let (place, mut seated) = seated(100);
+        seated.visit(Visit::Tick);
+        place.close();
+        seated.visit(Visit::Tick);
+        assert_eq!(place.tick().0, 1);
+        let (notes, mut desk) = mpsc::channel(1);
+        assert!(!seated.tell(&notes));
+        assert!(matches!(desk.try_recv(), Ok(Note::Room(Event::Gone(RoomNumber(1))))));
     }
 }

@@ -193,10 +193,17 @@ async fn p7_i3_a_new_leader_adopts_what_servers_have() {
     let before: Vec<_> = stage.servers.all_rooms();
     first.kill();
     stage.servers.finish("b", "p2");
+    let mark = stage.api.mark();
     let _second = stage.operator("operator-2");
     stage.eventually("the result is not lost", |it| it.phase("b") == Some(Phase::Finished)).await;
     assert_eq!(stage.room("b").unwrap().status.unwrap().result["winner"], "p2");
     host(&stage, "d").await;
+    let writes = stage.api.writes_since(mark);
+    let of_kept = |it: &&gamekeeper_testkit::Entry| {
+        it.resource == "gamerooms/status" && (it.name == "a" || it.name == "c")
+    };
+    // The number of players, once for each: it was not written yet.
+    assert!(writes.iter().filter(of_kept).count() <= 2, "{writes:#?}");
     let after = stage.servers.all_rooms();
     for kept in before.iter().filter(|(_, it)| it.name != "b") {
         assert!(after.contains(kept), "{kept:?} is not among {after:?}");

@@ -73,6 +73,7 @@ impl Simulation {
         let before = current.status.clone().unwrap_or_default();
         assert!(before.epoch <= status.epoch, "I2: an epoch fell from {} to {}", before.epoch, status.epoch);
         assert!(!before.phase.is_over(), "a match that is over was changed");
+        self.check_that_no_match_is_given_up(&current, &before, status);
         self.writes += 1;
         if conditions::find(&status.conditions, FINISHED).is_some_and(|it| it.reason == reason::UNCLAIMED) {
             self.seen.insert("nobody came to a room");
@@ -105,6 +106,32 @@ impl Simulation {
         written.metadata.resource_version = Some(version.to_string());
         self.put_room(written, "a status was written");
         Outcome::Done
+    }
+
+    /// P6: while a server plays the room that its players were told is there, nothing else is published.
+    fn check_that_no_match_is_given_up(
+        &self,
+        room: &GameRoom,
+        before: &gamekeeper_crds::GameRoomStatus,
+        after: &gamekeeper_crds::GameRoomStatus,
+    ) {
+        let Some(server) = before.server.as_ref().filter(|_| before.phase == Phase::Running) else { return };
+        let uid = room.metadata.uid.as_deref().unwrap();
+        let plays = match (self.processes.get(&server.pod_uid), self.pods.get(&server.pod_uid)) {
+            (Some(process), _) => process.tenancies().any(|it| it.uid == uid && it.epoch.0 == before.epoch),
+            (None, Some(pod)) => {
+                let claim = pod.view.claim.as_ref().filter(|_| pod.view.is_alive());
+                claim.is_some_and(|it| it.room_uid == uid && it.epoch.0 == before.epoch)
+            }
+            (None, None) => false,
+        };
+        let stays = after.phase == Phase::Running
+            && after.epoch == before.epoch
+            && after.server.as_ref().is_some_and(|it| it.pod_uid == server.pod_uid);
+        let is_unclaimed =
+            conditions::find(&after.conditions, FINISHED).is_some_and(|it| it.reason == reason::UNCLAIMED);
+        let name = room.metadata.name.as_deref().unwrap();
+        assert!(!plays || stays || is_unclaimed, "P6: {name} plays on, and is given up: {after:?}");
     }
 
     /// What the driver tells the ledger after a call: first what is the case, then the outcome.

@@ -2,9 +2,25 @@
 
 use serde_json::{Value, json};
 
-/// A fleet of the UDP server, which a probe is sent to; `change` is a merge patch.
-pub(super) fn fleet(name: &str, replicas: i32, image: &str, change: &Value) -> Value {
-    let mut fleet = json!({
+/// A fleet of the UDP server, which a probe is sent to.
+pub(super) fn plain_fleet(name: &str, replicas: i32, image: &str) -> Value {
+    let mut fleet = fleet(name, replicas, image);
+    // "probe" and "ok".
+    fleet["spec"]["health"] = json!({
+        "probe": { "type": "UDP", "udp": { "port": "game", "send": "cHJvYmU=", "expect": "b2s=" } },
+    });
+    fleet
+}
+
+/// A fleet of a server that speaks the control protocol.
+pub(super) fn rooms_fleet(name: &str, replicas: i32, image: &str) -> Value {
+    let mut fleet = fleet(name, replicas, image);
+    fleet["spec"]["control"] = json!({});
+    fleet
+}
+
+fn fleet(name: &str, replicas: i32, image: &str) -> Value {
+    json!({
         "apiVersion": "gamekeeper.dev/v1alpha1",
         "kind": "GameFleet",
         "metadata": { "name": name },
@@ -12,10 +28,6 @@ pub(super) fn fleet(name: &str, replicas: i32, image: &str, change: &Value) -> V
             "replicas": replicas,
             "admission": "Open",
             "ports": [{ "name": "game", "containerPort": 7777 }],
-            "health": {
-                // "probe" and "ok".
-                "probe": { "type": "UDP", "udp": { "port": "game", "send": "cHJvYmU=", "expect": "b2s=" } },
-            },
             "template": {
                 "metadata": { "labels": { "build": "1" } },
                 "spec": {
@@ -25,13 +37,11 @@ pub(super) fn fleet(name: &str, replicas: i32, image: &str, change: &Value) -> V
                 },
             },
         },
-    });
-    json_patch::merge(&mut fleet, change);
-    fleet
+    })
 }
 
 /// The container of a server, so small that many fit.
-pub(crate) fn server(image: &str, arguments: &[&str]) -> Value {
+pub fn server(image: &str, arguments: &[&str]) -> Value {
     json!({
         "name": "server",
         "image": image,

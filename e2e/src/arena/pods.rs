@@ -5,34 +5,34 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 
 /// The fleet that it belongs to.
-pub(crate) fn fleet_of(pod: &Pod) -> Option<&str> {
+pub(super) fn fleet_of(pod: &Pod) -> Option<&str> {
     pod.labels().get(labels::FLEET).map(String::as_str)
 }
 
 /// The node that it is on, or empty.
-pub(crate) fn node_of(pod: &Pod) -> &str {
+pub fn node_of(pod: &Pod) -> &str {
     pod.spec.as_ref().and_then(|it| it.node_name.as_deref()).unwrap_or_default()
 }
 
 /// The room that has claimed it.
-pub(crate) fn claim_of(pod: &Pod) -> Option<&str> {
+pub fn claim_of(pod: &Pod) -> Option<&str> {
     pod.annotations().get(labels::ROOM).map(String::as_str)
 }
 
 /// Its server has not ended and was not told to.
-pub(crate) fn is_active(pod: &Pod) -> bool {
+pub(super) fn is_active(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());
     pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 /// Its server runs, and passes the kubelet's probes.
-pub(crate) fn is_ready(pod: &Pod) -> bool {
+pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|it| it.conditions.as_deref()).unwrap_or_default();
     conditions.iter().any(|it| it.type_ == "Ready" && it.status == "True")
 }
 
 /// No process of it runs any more, or ever ran.
-pub(crate) fn has_ended(pod: &Pod) -> bool {
+pub(super) fn has_ended(pod: &Pod) -> bool {
     let containers = pod.status.as_ref().and_then(|it| it.container_statuses.as_deref()).unwrap_or_default();
     containers.iter().all(|it| it.state.as_ref().is_none_or(|state| state.running.is_none()))
 }

@@ -1,40 +1,42 @@
 //! The operators of the chart: who leads, and how that ends.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::chart;
-use e2e::faults::{self, Signal, Victim};
-use e2e::testenv::Env;
-use e2e::wait::eventually;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
 
-use super::PATIENCE;
+use crate::arena::PATIENCE;
+use crate::chart;
+use crate::faults::{self, Signal, Victim};
+use crate::testenv::Env;
+use crate::wait::eventually;
 
+/// The Lease by which the chart's operators elect a leader.
 const LEASE: &str = "gamekeeper-operator";
 
 /// The operators of the chart.
-pub(crate) struct Operators {
+pub struct Operators {
     env: Env,
 }
 
 /// Who leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Leader {
+pub struct Leader {
     /// Of its process.
-    pub(crate) identity: String,
+    pub identity: String,
     /// The process's pod.
-    pub(crate) pod: String,
+    pub pod: String,
 }
 
 impl Operators {
-    pub(crate) fn of(env: &Env) -> Self {
+    /// Those of a cluster.
+    pub fn of(env: &Env) -> Self {
         Self { env: env.clone() }
     }
 
     /// Waits for a leader that is not `before`.
-    pub(crate) async fn leader(&self, before: Option<&Leader>) -> Result<Leader> {
+    pub async fn leader(&self, before: Option<&Leader>) -> Result<Leader> {
         eventually("an operator leads", PATIENCE, || async {
             let lease = self.leases().get(LEASE).await?;
             let holder = lease.spec.and_then(|it| it.holder_identity).unwrap_or_default();
@@ -49,24 +51,25 @@ impl Operators {
     }
 
     /// Signals an operator's process.
-    pub(crate) async fn signal(&self, operator: &Leader, signal: Signal) -> Result<()> {
+    pub async fn signal(&self, operator: &Leader, signal: Signal) -> Result<()> {
         let cluster = self.env.ours("a signal to the operator")?;
         faults::signal(cluster, &Victim::pod(chart::NAMESPACE, &operator.pod), signal).await
     }
 
     /// Kills an operator's process, and its pod, so that the kubelet does not make its successor wait.
-    pub(crate) async fn kill(&self, operator: &Leader) -> Result<()> {
+    pub async fn kill(&self, operator: &Leader) -> Result<()> {
         self.signal(operator, Signal::Kill).await?;
         let at_once = DeleteParams::default().grace_period(0);
         self.pods().delete(&operator.pod, &at_once).await.map(drop).context("delete the operator's pod")
     }
 
-    pub(crate) async fn delete_lease(&self) -> Result<()> {
+    /// Deletes the Lease by which they elect a leader.
+    pub async fn delete_lease(&self) -> Result<()> {
         self.leases().delete(LEASE, &DeleteParams::default()).await.map(drop).context("delete the Lease")
     }
 
     /// Waits until all operators are ready.
-    pub(crate) async fn available(&self) -> Result<()> {
+    pub async fn available(&self) -> Result<()> {
         let kubectl = self.env.kubectl().in_namespace(chart::NAMESPACE);
         let timeout = format!("--timeout={}s", PATIENCE.as_secs());
         kubectl.run(&["rollout", "status", "deployment/gamekeeper-operator", &timeout]).await.map(drop)
