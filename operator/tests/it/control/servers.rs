@@ -62,7 +62,8 @@ struct Process {
     host: Host,
     streams: BTreeMap<StreamId, mpsc::Sender<proto::ServerMessage>>,
     rooms: BTreeMap<RoomNumber, Tenancy>,
-    heartbeat: Duration,
+    /// The stream that was welcomed last: beats go nowhere else.
+    beating: Option<StreamId>,
     beats: u64,
     last_stream: u64,
 }
@@ -243,7 +244,6 @@ impl Servers {
                 if let Some(words) = quirks.first_words {
                     return process.say(stream, words);
                 }
-                process.heartbeat = hello.heartbeat;
                 let spoken = quirks.protocol.unwrap_or(PROTOCOL);
                 let protocol = agree(hello.protocol, spoken..=spoken);
                 Event::Greeted { stream, term: hello.term, protocol, heartbeat: hello.heartbeat }
@@ -277,7 +277,7 @@ impl Servers {
         let mut processes = self.lock();
         let Some(process) = processes.get_mut(ip) else { return };
         process.tell(Event::TimePassed, self.start.elapsed(), &quirks);
-        if !quirks.hangs {
+        if !quirks.hangs && process.beating == Some(stream) {
             process.beats += 1;
             let beat = Beat {
                 sequence: process.beats,
@@ -298,7 +298,7 @@ impl Process {
             host: Host::new(capacity),
             streams: BTreeMap::new(),
             rooms: BTreeMap::new(),
-            heartbeat: Duration::from_secs(1),
+            beating: None,
             beats: 0,
             last_stream: 0,
         }
@@ -331,7 +331,8 @@ impl Process {
                     self.rooms.remove(&room);
                     self.tell(Event::Gone(room), now, quirks);
                 }
-                Action::Beat(..) | Action::Shut(_) => (),
+                Action::Beat(stream, _) => self.beating = Some(stream),
+                Action::Shut(_) => (),
             }
         }
     }
