@@ -36,7 +36,7 @@ use book::Book;
 pub use book::{Extremes, Foul, Tally};
 pub use game::Game;
 pub use manifests::server;
-pub use pods::{claim_of, is_ready, node_of};
+pub use pods::{LastSeen, claim_of, is_ready, node_of};
 use pods::{fleet_of, is_active};
 pub use speech::{Answer, Speech};
 pub use tenancy::{Ended, Tenancy};
@@ -315,6 +315,11 @@ impl Arena {
     /// Where a room was published, one after the other.
     pub fn tenancies(&self, room: &str) -> Vec<Tenancy> {
         self.book().tenancies(room)
+    }
+
+    /// How each pod was seen last, by uid.
+    pub fn last_seen(&self) -> BTreeMap<String, LastSeen> {
+        self.book().last_seen().clone()
     }
 
     /// Rooms that had two servers, or servers that had too many rooms.

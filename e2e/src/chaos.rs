@@ -146,6 +146,7 @@ fn report(arena: &Arena, mut cases: Vec<Case>, deeds: Deeds, start: Instant) -> 
     let evidence = Evidence {
         cases,
         hits: arena.hits(),
+        pods: arena.last_seen(),
         doubled: arena.doubled(),
         told_to_end: arena.told_to_end(),
         until: Instant::now(),

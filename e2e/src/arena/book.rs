@@ -12,7 +12,7 @@ use kube::ResourceExt as _;
 use kube::runtime::watcher::Event;
 use tokio::time::Instant;
 
-use super::pods::{fleet_of, has_ended, is_active, is_ready};
+use super::pods::{LastSeen, fleet_of, has_ended, is_active, is_ready};
 use super::shelf::{Change, Shelf};
 use super::tenancy::{Ended, Tenancy, revision};
 
@@ -26,6 +26,8 @@ pub(super) struct Book {
     tenancies: BTreeMap<String, Vec<Tenancy>>,
     /// Pods that were told to end while their server ran, by uid.
     told_to_end: BTreeMap<String, Told>,
+    /// How each pod was seen last, by uid.
+    last_seen: BTreeMap<String, LastSeen>,
     /// Pods that we have done harm to, by uid, and when.
     hits: BTreeMap<String, Instant>,
     /// By fleet.
@@ -92,6 +94,7 @@ impl Book {
     pub(super) fn see_pod(&mut self, event: Event<Pod>, _: Instant) {
         for change in self.pods.put(event) {
             let Change::Seen(pod) = change else { continue };
+            self.last_seen.insert(pod.uid().unwrap_or_default(), LastSeen::of(&pod));
             if pod.metadata.deletion_timestamp.is_some() && !has_ended(&pod) {
                 let told = Told { pod: pod.name_any(), revision: revision(&pod) };
                 self.told_to_end.entry(pod.uid().unwrap_or_default()).or_insert(told);
@@ -162,6 +165,11 @@ impl Book {
 
     pub(super) fn hits(&self) -> &BTreeMap<String, Instant> {
         &self.hits
+    }
+
+    /// How each pod was seen last, by uid.
+    pub(super) fn last_seen(&self) -> &BTreeMap<String, LastSeen> {
+        &self.last_seen
     }
 
     /// Where a room was published, one after the other.

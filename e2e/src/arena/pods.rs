@@ -36,3 +36,27 @@ pub(super) fn has_ended(pod: &Pod) -> bool {
     let containers = pod.status.as_ref().and_then(|it| it.container_statuses.as_deref()).unwrap_or_default();
     containers.iter().all(|it| it.state.as_ref().is_none_or(|state| state.running.is_none()))
 }
+
+/// How a pod was seen last.
+#[derive(Clone, Debug, Default)]
+pub struct LastSeen {
+    /// Its processes ended well.
+    pub has_succeeded: bool,
+    /// In a few words: whoever wonders how a match ended begins here.
+    pub words: String,
+}
+
+impl LastSeen {
+    pub(super) fn of(pod: &Pod) -> Self {
+        let status = pod.status.as_ref();
+        let phase = status.and_then(|it| it.phase.clone());
+        let has_succeeded = phase.as_deref() == Some("Succeeded");
+        let containers = status.and_then(|it| it.container_statuses.as_deref()).unwrap_or_default();
+        let ends = containers.iter().filter_map(|it| it.state.as_ref()?.terminated.as_ref());
+        let exits = ends.map(|it| format!("exit code {}", it.exit_code));
+        let reason = status.and_then(|it| it.reason.clone());
+        let deleted = pod.metadata.deletion_timestamp.as_ref().map(|it| format!("to end by {}", it.0));
+        let words = phase.into_iter().chain([format!("on {}", node_of(pod))]).chain(reason);
+        Self { has_succeeded, words: words.chain(exits).chain(deleted).collect::<Vec<_>>().join(", ") }
+    }
+}

@@ -6,7 +6,7 @@ use gamekeeper_crds::GameRoomStatus;
 use tokio::time::Instant;
 
 use super::cast::Part;
-use crate::arena::{Answer, Foul, Tenancy};
+use crate::arena::{Answer, Foul, LastSeen, Tenancy};
 
 /// All that was seen.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(super) struct Evidence {
     pub(super) cases: Vec<Case>,
     /// The pods that we have hit, by uid, and when.
     pub(super) hits: BTreeMap<String, Instant>,
+    /// How each pod was seen last, by uid.
+    pub(super) pods: BTreeMap<String, LastSeen>,
     /// What the referee's book says of rooms with two servers, and of servers with too many rooms.
     pub(super) doubled: Vec<Foul>,
     /// The same of servers that were told to end during their match.

@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tokio::time::Instant;
 
 use super::evidence::{Case, Evidence};
-use crate::arena::Tenancy;
+use crate::arena::{LastSeen, Tenancy};
 
 /// Nobody answers for so long on a machine that does much else at the same time: the match is not there.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -35,6 +35,9 @@ pub struct Findings {
     pub ended_by_us: BTreeMap<String, String>,
     /// Published as running, and not where.
     pub homeless: BTreeMap<String, String>,
+    /// Played again after their end, which nobody wrote down: a drain takes pods that have ended at once, and with a
+    /// plain server's pod goes its exit code. Nobody broke a promise, if no operator led meanwhile.
+    pub unseen_ends: BTreeMap<String, String>,
 }
 
 impl Findings {
@@ -45,15 +48,16 @@ impl Findings {
 }
 
 pub(super) fn judge(evidence: &Evidence) -> Findings {
-    let Evidence { cases, hits, doubled, told_to_end, until } = evidence;
+    let Evidence { cases, hits, pods, doubled, told_to_end, until } = evidence;
     let of_book =
         |fouls: &[crate::arena::Foul]| fouls.iter().map(|it| (it.room.clone(), it.what.clone())).collect();
     let mut findings = Findings {
         rooms: cases.len(),
         lost: BTreeMap::new(),
         doubled: of_book(doubled),
-        ended_by_us: of_book(told_to_end),
+        ended_by_us: BTreeMap::new(),
         homeless: BTreeMap::new(),
+        unseen_ends: BTreeMap::new(),
     };
     let hits = Hits(hits);
     for case in cases {
@@ -61,11 +65,17 @@ pub(super) fn judge(evidence: &Evidence) -> Findings {
         findings.lost.extend(lost(case, hits).map(|why| (name(), why)));
         let homeless = case.is_homeless.then(|| "its status said that it runs, and not where".to_owned());
         findings.homeless.extend(homeless.map(|why| (name(), why)));
-        findings.ended_by_us.extend(ended_by_us(case, hits, *until).map(|why| (name(), why)));
+        findings.unseen_ends.extend(unseen_end(case, pods).map(|why| (name(), why)));
+        findings.ended_by_us.extend(ended_by_us(case, hits, pods, *until).map(|why| (name(), why)));
     }
+    // What the book says tells more of why.
+    findings.ended_by_us.extend(of_book(told_to_end));
     findings.doubled.extend(doubled::doubled(cases, hits));
     findings
 }
+
+/// How pods were seen last, by uid.
+type Pods = BTreeMap<String, LastSeen>;
 
 /// What we have hit, and when.
 #[derive(Clone, Copy)]
@@ -115,13 +125,14 @@ fn wrong_result(case: &Case, status: &GameRoomStatus) -> Option<String> {
 }
 
 /// How a match ended that nothing of ours had hit, if it did so before its time.
-fn ended_by_us(case: &Case, hits: Hits<'_>, until: Instant) -> Option<String> {
+fn ended_by_us(case: &Case, hits: Hits<'_>, pods: &Pods, until: Instant) -> Option<String> {
     for (before, next) in case.tenancies.iter().zip(case.tenancies.iter().skip(1)) {
         let goes_on = before.boot.is_some() && before.boot == next.boot;
         let ended = before.ended.map_or(next.from, |it| it.at);
-        if !goes_on && !hits.before(&before.pod_uid, ended) {
+        if !goes_on && !hits.before(&before.pod_uid, ended) && !has_ended_well(case, before, pods) {
+            let state = pods.get(&before.pod_uid).map_or("never seen", |it| it.words.as_str());
             return Some(format!(
-                "it went from {} to {}, and we had not hit {}",
+                "it went from {} to {}, and we had not hit {}: {state}",
                 before.pod, next.pod, before.pod
             ));
         }
@@ -144,6 +155,19 @@ fn ended_by_us(case: &Case, hits: Hits<'_>, until: Instant) -> Option<String> {
         Phase::Finished => too_early(case, last, hits),
         Phase::Pending | Phase::Running | Phase::Recovering => None,
     }
+}
+
+/// Whether a plain server's match was ended by its player, and its process saw that.
+fn has_ended_well(case: &Case, tenancy: &Tenancy, pods: &Pods) -> bool {
+    let is_told = !case.part.is_shared() && case.told.contains_key(&tenancy.epoch);
+    is_told && pods.get(&tenancy.pod_uid).is_some_and(|it| it.has_succeeded)
+}
+
+/// Where a match was over, and was played again.
+fn unseen_end(case: &Case, pods: &Pods) -> Option<String> {
+    let (_, followed) = case.tenancies.split_last()?;
+    let over = followed.iter().find(|it| has_ended_well(case, it, pods))?;
+    Some(format!("its end on {} was not seen", over.pod))
 }
 
 /// Whether a match that is finished cannot have come to its end.

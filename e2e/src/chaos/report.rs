@@ -82,12 +82,13 @@ impl Report {
             drain.as_secs(),
             self.took.as_secs()
         );
-        let Findings { rooms: _, lost, doubled, ended_by_us, homeless } = &self.findings;
+        let Findings { rooms: _, lost, doubled, ended_by_us, homeless, unseen_ends } = &self.findings;
         for (what, rooms) in [
             ("lost", lost),
             ("on two servers, or on one with too many", doubled),
             ("ended before their time by us", ended_by_us),
             ("published without an address", homeless),
+            ("played again after an end that nobody saw", unseen_ends),
         ] {
             let _ = writeln!(text, "{:>4} rooms {what}", rooms.len());
             list(&mut text, rooms);
@@ -97,7 +98,7 @@ impl Report {
 
     /// An object for programs.
     pub fn json(&self, seed: u64) -> Value {
-        let Findings { rooms, lost, doubled, ended_by_us, homeless } = &self.findings;
+        let Findings { rooms, lost, doubled, ended_by_us, homeless, unseen_ends } = &self.findings;
         let Deeds { leaders_killed, leaders_stopped, servers_killed, servers_deleted, drain } = self.deeds;
         let sum = |of: fn(&Row) -> usize| self.fleets.iter().map(of).sum::<usize>();
         json!({
@@ -106,6 +107,7 @@ impl Report {
             "doubled": doubled.len(),
             "ended_by_us": ended_by_us.len(),
             "homeless": homeless.len(),
+            "unseen_ends": unseen_ends.len(),
             "finished": sum(|it| it.finished),
             "failed": sum(|it| it.failed),
             "recoveries": self.fleets.iter().map(|it| it.recoveries).sum::<i32>(),

@@ -9,6 +9,7 @@ use crate::chaos::evidence::Heard;
 struct Story {
     start: Instant,
     hits: BTreeMap<String, Instant>,
+    pods: Pods,
     case: Case,
 }
 
@@ -18,7 +19,7 @@ impl Story {
         let life = Duration::from_secs(30);
         let part = Part { name: "duel".to_owned(), fleet, recovery, life, at: Duration::ZERO };
         let start = Instant::now();
-        Self { start, hits: BTreeMap::new(), case: Case::new(part, start) }
+        Self { start, hits: BTreeMap::new(), pods: Pods::new(), case: Case::new(part, start) }
     }
 
     fn shared(recovery: Recovery) -> Self {
@@ -67,6 +68,13 @@ impl Story {
         self
     }
 
+    /// A pod was seen to end well.
+    fn succeeded(mut self, pod: &str) -> Self {
+        let seen = LastSeen { has_succeeded: true, words: "Succeeded".to_owned() };
+        self.pods.insert(pod.to_owned(), seen);
+        self
+    }
+
     /// Its player has ended the match.
     fn told(mut self, epoch: i64, second: u64) -> Self {
         let now = self.at(second);
@@ -100,12 +108,14 @@ fn judge_all(stories: Vec<Story>) -> Findings {
     let mut evidence = Evidence {
         cases: Vec::new(),
         hits: BTreeMap::new(),
+        pods: BTreeMap::new(),
         doubled: Vec::new(),
         told_to_end: Vec::new(),
         until: stories[0].at(600),
     };
     for story in stories {
         evidence.hits.extend(story.hits);
+        evidence.pods.extend(story.pods);
         evidence.cases.push(story.case);
     }
     judge(&evidence)
@@ -293,6 +303,16 @@ fn a_room_that_is_said_to_run_and_not_where_is_homeless() {
 }
 
 #[test]
+fn a_match_that_is_played_again_because_its_end_was_not_seen_is_told_of_and_breaks_no_promise() {
+    let over = || Story::plain(Recovery::Restart).played("a", 1, 0, 30).told(1, 30);
+    let again = |story: Story| story.played("b", 2, 33, 63).told(2, 63).finished();
+    let findings = again(over().succeeded("a")).judged();
+    assert!(findings.is_clean() && findings.unseen_ends.len() == 1, "{findings:#?}");
+    is_ended_by_us(again(over()));
+    is_ended_by_us(again(Story::plain(Recovery::Restart).played("a", 1, 0, 30).succeeded("a")));
+}
+
+#[test]
 fn what_the_referees_book_says_is_counted() {
     let story = Story::shared(Recovery::Fail).played("a", 1, 0, 30).finished();
     let foul = |room: &str| Foul { room: room.to_owned(), what: "seen".to_owned() };
@@ -300,6 +320,7 @@ fn what_the_referees_book_says_is_counted() {
         until: story.at(600),
         cases: vec![story.case],
         hits: BTreeMap::new(),
+        pods: BTreeMap::new(),
         doubled: vec![foul("duel")],
         told_to_end: vec![foul("duel"), foul("final")],
     };
