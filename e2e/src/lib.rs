@@ -31,5 +31,6 @@ pub mod kubectl;
 pub mod lock;
 pub mod paths;
 pub mod progress;
+pub mod relay;
 pub mod udp;
 pub mod wait;

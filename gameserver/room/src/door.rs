@@ -21,6 +21,9 @@ pub const INPUT_BYTES_MAX: usize = 1024;
 /// and a server that stood still for half a second loses nothing of a client that sends 60.
 pub const INPUTS_MAX: usize = 32;
 
+/// Inputs whose memory is kept for the next ones: two of every seat of a usual room.
+const SPARE_MAX: usize = 128;
+
 /// Who sits where in one room, and what they sent.
 #[derive(Debug)]
 pub struct Door {
@@ -29,6 +32,8 @@ pub struct Door {
     seats: HashMap<PlayerName, Seat>,
     arrivals: u64,
     is_shut: bool,
+    /// Memory of inputs that were taken, for those to come: nothing is allocated while players play on.
+    spare: Vec<Vec<u8>>,
 }
 
 /// A seat that was given to a player.
@@ -40,6 +45,8 @@ struct Chair {
     /// What the game was told last.
     is_known: bool,
     inputs: VecDeque<Vec<u8>>,
+    /// The highest number of an input, where its transport numbers them.
+    last_number: u64,
 }
 
 /// What a tick takes in, and what it gives back. Kept from tick to tick for its memory.
@@ -96,6 +103,7 @@ impl Door {
             seats: HashMap::new(),
             arrivals: 0,
             is_shut: false,
+            spare: Vec::new(),
         }
     }
 
@@ -114,6 +122,7 @@ impl Door {
             arrival: None,
             is_known: false,
             inputs: VecDeque::new(),
+            last_number: 0,
         });
         chair.arrival = Some(self.arrivals);
         self.seats.insert(player.clone(), seat);
@@ -127,6 +136,21 @@ impl Door {
         }
     }
 
+    /// A player sends something that its client has numbered.
+    pub fn numbered_input(&mut self, presence: Presence, number: u64, input: &[u8]) -> Result<(), NotHeard> {
+        self.input(presence, input)?;
+        if let Some(chair) = self.chair(presence) {
+            chair.last_number = chair.last_number.max(number);
+        }
+        Ok(())
+    }
+
+    /// The highest number of what this player has sent, by this connection or one before: its client goes on
+    /// after it. 0: nothing yet.
+    pub fn last_number(&mut self, presence: Presence) -> u64 {
+        self.chair(presence).map_or(0, |it| it.last_number)
+    }
+
     /// A player sends something.
     pub fn input(&mut self, presence: Presence, input: &[u8]) -> Result<(), NotHeard> {
         if self.is_shut {
@@ -135,11 +159,17 @@ impl Door {
         if INPUT_BYTES_MAX < input.len() {
             return Err(NotHeard::TooLong(input.len()));
         }
-        let chair = self.chair(presence).ok_or(NotHeard::Replaced)?;
+        let mut kept = self.spare.pop().unwrap_or_default();
+        let Some(chair) = self.chair(presence) else {
+            self.spare.push(kept);
+            return Err(NotHeard::Replaced);
+        };
         if chair.inputs.len() == INPUTS_MAX {
             chair.inputs.pop_front();
         }
-        chair.inputs.push_back(input.to_vec());
+        kept.clear();
+        kept.extend_from_slice(input);
+        chair.inputs.push_back(kept);
         Ok(())
     }
 
@@ -162,7 +192,8 @@ impl Door {
         }
         inbound.arrived.clear();
         inbound.left.clear();
-        inbound.inputs.clear();
+        let room = SPARE_MAX.saturating_sub(self.spare.len());
+        self.spare.extend(inbound.inputs.drain(..).map(|it| it.1).take(room));
         for (seat, chair) in &mut self.chairs {
             let is_there = chair.arrival.is_some();
             if is_there && !chair.is_known {

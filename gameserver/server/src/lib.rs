@@ -29,6 +29,7 @@
 //! own queue to it. Beats go from the threads that tick straight to the stream, so that nothing but a thread
 //! that ticks can send one.
 
+mod audience;
 mod builder;
 mod clock;
 mod control;
@@ -39,6 +40,7 @@ mod measure;
 mod opener;
 mod outbox;
 mod place;
+mod players;
 mod pulse;
 mod rooms;
 mod server;
@@ -46,10 +48,12 @@ mod signal;
 mod worker;
 
 pub use builder::{BindError, Builder};
+pub use gamekeeper_player::Admission;
 pub use gamekeeper_room::{
-    Afterwards, Checkpoint, Declined, Ending, Epoch, Game, GameMaker, Next, NotHeard, NotSeated, PlayerName,
+    Afterwards, Checkpoint, Declined, Ending, Epoch, Game, GameMaker, Messages, Next, NotHeard, NotSeated, PlayerName,
     Presence, Schema, Seat, Setup, Tick, Turn,
 };
+pub use players::PlayersError;
 pub use pulse::Contact;
 pub use rooms::{Entrance, Rooms};
 pub use server::{RunError, Server, Stopped};

@@ -88,6 +88,10 @@ impl Entrance {
         self.0.door().input(presence, input)
     }
 
+    pub(crate) fn place(&self) -> &Arc<Place> {
+        &self.0
+    }
+
     /// Of the `GameRoom`.
     pub fn namespace(&self) -> &str {
         &self.0.namespace

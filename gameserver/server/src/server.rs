@@ -23,6 +23,7 @@ use crate::{
     desk::{Desk, NOTES_MAX},
     listener,
     opener::Openers,
+    players::Gate,
     pulse::{Contact, Pulse},
     rooms::Rooms,
     worker::{Frame, Workers},
@@ -53,6 +54,7 @@ pub struct Server {
     pub(crate) clock: Clock,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) rooms: Rooms,
+    pub(crate) gate: Option<Gate>,
 }
 
 /// How a server has ended, as it was asked to.
@@ -93,6 +95,16 @@ impl Server {
         self.control_address
     }
 
+    /// Where players come in, if they do so by our transport: of port 0, the one that was chosen.
+    pub fn players_address(&self) -> Option<SocketAddr> {
+        self.gate.as_ref().and_then(Gate::address)
+    }
+
+    /// The hashes of the certificates that players may meet, as the room's status tells them.
+    pub fn certificate_hashes(&self) -> Vec<String> {
+        self.identity.hashes.get()
+    }
+
     /// The name of this process, new with every one.
     pub fn boot_id(&self) -> &str {
         &self.identity.boot_id
@@ -126,6 +138,9 @@ impl Server {
             streams: AtomicU64::new(1),
         };
         let served = serve(self.listener, service, &tasks, &hang_up);
+        if let Some(gate) = self.gate {
+            tasks.spawn(gate.run(hang_up.clone()));
+        }
         let desk = Desk {
             host: Host::new(capacity),
             identity: self.identity,

@@ -17,7 +17,7 @@ use gamekeeper_room::{Pace, Room};
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
-use crate::{clock::Clock, desk::Note, measure::Measure, place::Place, pulse::Pulse};
+use crate::{audience::Screen, clock::Clock, desk::Note, measure::Measure, place::Place, pulse::Pulse};
 use seated::{Seated, Visit};
 
 /// How long a thread without rooms sleeps when no beat is due: it is woken for everything else.
@@ -111,6 +111,7 @@ struct Worker {
     rooms: Vec<Seated>,
     pace: Pace,
     measure: Measure,
+    screen: Screen,
 }
 
 impl Worker {
@@ -122,7 +123,7 @@ impl Worker {
     ) -> Self {
         let now = frame.clock.now();
         let pace = Pace::new(frame.tick_rate, now);
-        Self { number, tasks, is_knocked, frame, rooms: Vec::new(), pace, measure: Measure::new(now) }
+        Self { number, tasks, is_knocked, frame, rooms: Vec::new(), pace, measure: Measure::new(now), screen: Screen::default() }
     }
 
     /// Until the desk has gone.
@@ -192,10 +193,10 @@ impl Worker {
     }
 
     fn visit_all(&mut self, visit: Visit, now: Duration) {
-        let Self { number, frame, rooms, measure, .. } = self;
+        let Self { number, frame, rooms, measure, screen, .. } = self;
         let mut before = now;
         rooms.retain_mut(|seated| {
-            let visited = seated.visit(visit);
+            let visited = seated.visit(visit, screen);
             let after = frame.clock.now();
             if visited.ticked {
                 measure.room(after.saturating_sub(before));

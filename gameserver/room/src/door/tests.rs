@@ -141,3 +141,16 @@ fn a_room_has_at_most_1024_seats() {
         assert_eq!(door.join(&player("one more")), Err(NotSeated::Full));
     }
 }
+
+#[test]
+fn a_player_who_comes_again_goes_on_after_what_was_heard_and_the_old_connection_adds_nothing() {
+    let mut door = Door::new(None);
+    let ann = PlayerName::new("ann").unwrap();
+    let old = door.join(&ann).unwrap();
+    door.numbered_input(old, 7, b"left").unwrap();
+    let new = door.join(&ann).unwrap();
+    assert_eq!(door.numbered_input(old, 8, b"right"), Err(NotHeard::Replaced));
+    assert_eq!(door.last_number(new), 7);
+    door.numbered_input(new, 8, b"right").unwrap();
+    assert_eq!(door.last_number(new), 8);
+}

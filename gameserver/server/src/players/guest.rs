@@ -1,0 +1,163 @@
+//! One connection of a player or spectator, from the handshake to its end.
+
+use std::{
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
+
+use gamekeeper_player::{
+    Admission, limits,
+    frame::{Join, RefusedWhy, Role},
+    session::server::{Admitted, Happening},
+};
+use gamekeeper_room::{NotSeated, PlayerName, Presence};
+use quinn::{Connection, Incoming, RecvStream, SendStream};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{
+    CLOSED, CLOSED_BY_SERVER,
+    gate::Hashes,
+    line::{Line, Talk},
+    strangers::Pass,
+};
+use crate::{clock::Clock, place::Place, rooms::Rooms};
+
+/// From the first packet to the end of the handshake: three round trips of a slow path, and losses.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// What connections need of the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Host {
+    pub(crate) rooms: Rooms,
+    pub(crate) admission: Admission,
+    pub(crate) clock: Clock,
+    pub(crate) tick_rate: NonZeroU32,
+    pub(crate) hashes: Hashes,
+}
+
+/// A guest that was let in.
+struct Visit {
+    place: Arc<Place>,
+    player: Option<(PlayerName, Presence)>,
+}
+
+/// Serves a connection that is asked for.
+pub(super) async fn serve(incoming: Incoming, mut pass: Pass, host: Arc<Host>, stop: CancellationToken) {
+    let Some((connection, send, recv)) = shake_hands(incoming).await else { return };
+    let line = Line::new(connection, host.clock);
+    let mut talk = Talk::new(line.clone(), send, recv);
+    let Some(visit) = let_in(&host, &line, &mut talk, &mut pass).await else {
+        return talk.say_goodbye().await;
+    };
+    let datagrams = tokio::spawn(line.clone().hear_all(visit.place.clone(), visit.player.as_ref().map(|it| it.1)));
+    tokio::select! {
+        () = talk.until_over() => (),
+        () = stop.cancelled() => line.close(CLOSED_BY_SERVER, "the server stops"),
+    }
+    datagrams.abort();
+    visit.end(&line);
+    talk.say_goodbye().await;
+}
+
+/// A connection with the one stream that its client opens; none, if that takes too long.
+async fn shake_hands(incoming: Incoming) -> Option<(Connection, SendStream, RecvStream)> {
+    let address = incoming.remote_address();
+    let connection = match timeout(HANDSHAKE, async { incoming.accept()?.await }).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => {
+            debug!(%address, %error, "no handshake");
+            return None;
+        }
+        Err(_) => return None,
+    };
+    match timeout(limits::JOIN_WITHIN, connection.accept_bi()).await {
+        Ok(Ok((send, recv))) => Some((connection, send, recv)),
+        Ok(Err(_)) | Err(_) => {
+            connection.close(CLOSED, b"no stream was opened");
+            None
+        }
+    }
+}
+
+/// Waits for the Join and answers it.
+async fn let_in(host: &Host, line: &Arc<Line>, talk: &mut Talk, pass: &mut Pass) -> Option<Visit> {
+    let join = talk.next_join().await?;
+    match admit(host, line, &join) {
+        Ok(visit) => {
+            pass.seated();
+            Some(visit)
+        }
+        Err((why, message)) => {
+            debug!(room = join.room, ?why, "refused a player");
+            line.session().refuse(why, &message, host.clock.now());
+            None
+        }
+    }
+}
+
+/// Finds the room, and the player's place in it.
+fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWhy, String)> {
+    let no = |why: RefusedWhy, message: &str| (why, message.to_owned());
+    let found = host.rooms.by_uid(&join.room).or_else(|| host.rooms.by_name(&join.room));
+    let place = found.ok_or_else(|| no(RefusedWhy::NoSuchRoom, "the room is not on this server"))?.place().clone();
+    if place.is_over() {
+        return Err(no(RefusedWhy::Over, "the match is over"));
+    }
+    let now = jiff::Timestamp::now();
+    let name = place.guests().admit(&host.admission, join, &place.uid, now).map_err(|why| (why, why.to_string()))?;
+    let name = PlayerName::new(name).map_err(|it| (RefusedWhy::Malformed, it.to_string()))?;
+    let presence = match join.role {
+        Role::Spectator => None,
+        Role::Player => Some(place.door().join(&name).map_err(|it| match it {
+            NotSeated::Full => no(RefusedWhy::Full, "all seats are taken"),
+            NotSeated::Gone => no(RefusedWhy::Over, "the match is over"),
+        })?),
+    };
+    line.sit(presence.map(|it| it.seat()));
+    let admitted = Admitted {
+        seat: presence.map_or(0, |it| it.seat().0),
+        player: name.as_str().to_owned(),
+        epoch: u64::try_from(place.epoch().0).unwrap_or_default(),
+        tick: place.tick().0,
+        tick_rate: host.tick_rate.get(),
+        input_ack: presence.map_or(0, |it| place.door().last_number(it)),
+        fallbacks: gamekeeper_player::frame::Place::default(),
+    };
+    let visit = Visit { place, player: presence.map(|it| (name, it)) };
+    // Told before shown, or the first snapshot would come before Joined.
+    if line.session().admit(admitted, host.clock.now()).is_err() || !visit.place.audience.enter(line.clone()) {
+        visit.end(line);
+        return Err(no(RefusedWhy::Full, "there are too many spectators"));
+    }
+    Ok(visit)
+}
+
+impl Visit {
+    fn end(&self, line: &Arc<Line>) {
+        let viewer: Arc<dyn crate::audience::Viewer> = line.clone();
+        self.place.audience.leave(&viewer);
+        if let Some((_, presence)) = &self.player {
+            self.place.door().leave(*presence);
+        }
+    }
+}
+
+impl Talk {
+    /// Waits for what a client says first.
+    async fn next_join(&mut self) -> Option<Join> {
+        self.next(|happening| match happening {
+            Happening::Join(join) => Some(join),
+            Happening::Message(_) | Happening::Leave => None,
+        })
+        .await
+    }
+
+    /// Moves bytes until the session or the connection is over.
+    async fn until_over(&mut self) {
+        // Messages of players: no game of ours reads any yet.
+        let _: Option<()> = self.next(|_| None).await;
+    }
+}
