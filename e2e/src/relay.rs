@@ -102,7 +102,6 @@ async fn bind(towards: SocketAddr) -> Result<UdpSocket> {
 }
 
 /// One direction's dice.
-#[derive(Clone)]
 struct Lane {
     path: Path,
     chance: StdRng,
@@ -112,6 +111,13 @@ struct Lane {
 }
 
 impl Lane {
+    /// For another direction, with dice of its own.
+    fn another(&mut self) -> Self {
+        let Self { path, chance, number: _, flights, counts } = self;
+        let (flights, counts) = (flights.clone(), counts.clone());
+        Self { path: *path, chance: StdRng::from_rng(chance), number: 0, flights, counts }
+    }
+
     fn send(&mut self, bytes: &[u8], by: &Arc<UdpSocket>, to: SocketAddr) {
         let Path { loss, delay, jitter, reordered } = self.path;
         self.counts.datagrams.fetch_add(1, Ordering::Relaxed);
@@ -164,8 +170,7 @@ impl Router {
         }
         let upstream = Arc::new(bind(self.server).await?);
         self.players.insert(player, upstream.clone());
-        let mut lane = self.lane.clone();
-        lane.chance = StdRng::from_rng(&mut self.lane.chance);
+        let mut lane = self.lane.another();
         let (from, socket) = (upstream.clone(), self.socket.clone());
         self.replies.spawn(async move {
             let mut buffer = [0; LONGEST];

@@ -94,7 +94,9 @@ impl ServerCertVerifier for Pinned {
         let hash: CertificateHash = Sha256::digest(certificate).into();
         match self.hashes.contains(&hash) {
             true => Ok(ServerCertVerified::assertion()),
-            false => Err(rustls::Error::General("the server is another one: its certificate is not known".to_owned())),
+            false => Err(rustls::Error::General(
+                "the server is another one: its certificate is not known".to_owned(),
+            )),
         }
     }
 
@@ -114,7 +116,12 @@ impl ServerCertVerifier for Pinned {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         // That it has the certificate's key is what makes it the server.
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -131,7 +138,14 @@ mod tests {
         let digits = "0123456789abcdef".repeat(4);
         let hash = certificate_hash(&format!("sha256:{digits}")).unwrap();
         assert_eq!((hash[0], hash[31]), (0x01, 0xef));
-        for wrong in ["", "sha256:", &digits, "sha256:00", &format!("sha256:{}g", &digits[1..]), &format!("sha1:{digits}")] {
+        for wrong in [
+            "",
+            "sha256:",
+            &digits,
+            "sha256:00",
+            &format!("sha256:{}g", &digits[1..]),
+            &format!("sha1:{digits}"),
+        ] {
             assert_eq!(certificate_hash(wrong), Err(NoHash), "{wrong}");
         }
     }

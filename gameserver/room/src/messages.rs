@@ -72,7 +72,10 @@ mod tests {
     #[test]
     fn messages_are_limited_in_length_and_number() {
         let mut all = Messages::default();
-        assert_eq!(all.push(None, vec![0; MESSAGE_BYTES_MAX + 1]), Err(NotSent::TooLong(MESSAGE_BYTES_MAX + 1)));
+        assert_eq!(
+            all.push(None, vec![0; MESSAGE_BYTES_MAX + 1]),
+            Err(NotSent::TooLong(MESSAGE_BYTES_MAX + 1))
+        );
         for _ in 0..MESSAGES_MAX {
             all.push(Some(Seat(1)), *b"goal").unwrap();
         }

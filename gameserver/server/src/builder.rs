@@ -10,7 +10,7 @@ use std::{
 };
 
 use gamekeeper_control::limits;
-use gamekeeper_player::Admission;
+use gamekeeper_player::admission::Admission;
 use gamekeeper_room::GameMaker;
 use tokio::net::TcpListener;
 

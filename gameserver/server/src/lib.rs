@@ -48,10 +48,10 @@ mod signal;
 mod worker;
 
 pub use builder::{BindError, Builder};
-pub use gamekeeper_player::Admission;
+pub use gamekeeper_player::admission::Admission;
 pub use gamekeeper_room::{
-    Afterwards, Checkpoint, Declined, Ending, Epoch, Game, GameMaker, Messages, Next, NotHeard, NotSeated, PlayerName,
-    Presence, Schema, Seat, Setup, Tick, Turn,
+    Afterwards, Checkpoint, Declined, Ending, Epoch, Game, GameMaker, Messages, Next, NotHeard, NotSeated,
+    PlayerName, Presence, Schema, Seat, Setup, Tick, Turn,
 };
 pub use players::PlayersError;
 pub use pulse::Contact;

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
 };
 
-use gamekeeper_player::Guests;
+use gamekeeper_player::admission::Guests;
 use gamekeeper_room::{Door, Epoch, Tenancy, Tick, host::RoomNumber};
 
 use crate::audience::Audience;

@@ -23,14 +23,10 @@ use certificate::Certificate;
 pub(crate) use gate::{Gate, Hashes};
 pub(crate) use guest::Host;
 
-/// The connection is closed as the protocol has it: after a Leave, an Ended or a Refused.
-pub(crate) const CLOSED: VarInt = VarInt::from_u32(0);
-/// The client broke the protocol, or a budget.
-pub(crate) const CLOSED_FOR_CAUSE: VarInt = VarInt::from_u32(1);
-/// The server stops, or the room is not here any more. It may be elsewhere.
-pub(crate) const CLOSED_BY_SERVER: VarInt = VarInt::from_u32(2);
+/// The server stops, or the room is not here any more: it may be elsewhere. Codes below are the protocol's own.
+pub(crate) const CLOSED_BY_SERVER: VarInt = VarInt::from_u32(5);
 /// The same player has come by another connection.
-pub(crate) const REPLACED: VarInt = VarInt::from_u32(3);
+pub(crate) const REPLACED: VarInt = VarInt::from_u32(6);
 
 /// Why players cannot come in.
 #[derive(Debug, thiserror::Error)]

@@ -123,7 +123,16 @@ impl Worker {
     ) -> Self {
         let now = frame.clock.now();
         let pace = Pace::new(frame.tick_rate, now);
-        Self { number, tasks, is_knocked, frame, rooms: Vec::new(), pace, measure: Measure::new(now), screen: Screen::default() }
+        Self {
+            number,
+            tasks,
+            is_knocked,
+            frame,
+            rooms: Vec::new(),
+            pace,
+            measure: Measure::new(now),
+            screen: Screen::default(),
+        }
     }
 
     /// Until the desk has gone.

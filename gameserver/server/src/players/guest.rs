@@ -1,24 +1,24 @@
 //! One connection of a player or spectator, from the handshake to its end.
 
-use std::{
-    num::NonZeroU32,
-    sync::Arc,
-    time::Duration,
-};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use gamekeeper_player::{
-    Admission, limits,
-    frame::{Join, RefusedWhy, Role},
-    session::server::{Admitted, Happening},
+    admission::Admission,
+    frame::{self, Join, RefusedWhy, Role},
+    limits,
+    session::{
+        Violation,
+        server::{Admitted, Happening},
+    },
 };
 use gamekeeper_room::{NotSeated, PlayerName, Presence};
-use quinn::{Connection, Incoming, RecvStream, SendStream};
+use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{
-    CLOSED, CLOSED_BY_SERVER,
+    CLOSED_BY_SERVER,
     gate::Hashes,
     line::{Line, Talk},
     strangers::Pass,
@@ -52,7 +52,8 @@ pub(super) async fn serve(incoming: Incoming, mut pass: Pass, host: Arc<Host>, s
     let Some(visit) = let_in(&host, &line, &mut talk, &mut pass).await else {
         return talk.say_goodbye().await;
     };
-    let datagrams = tokio::spawn(line.clone().hear_all(visit.place.clone(), visit.player.as_ref().map(|it| it.1)));
+    let datagrams =
+        tokio::spawn(line.clone().hear_all(visit.place.clone(), visit.player.as_ref().map(|it| it.1)));
     tokio::select! {
         () = talk.until_over() => (),
         () = stop.cancelled() => line.close(CLOSED_BY_SERVER, "the server stops"),
@@ -76,7 +77,8 @@ async fn shake_hands(incoming: Incoming) -> Option<(Connection, SendStream, Recv
     match timeout(limits::JOIN_WITHIN, connection.accept_bi()).await {
         Ok(Ok((send, recv))) => Some((connection, send, recv)),
         Ok(Err(_)) | Err(_) => {
-            connection.close(CLOSED, b"no stream was opened");
+            let violation = Violation::NoJoin;
+            connection.close(VarInt::from_u32(violation.code()), b"no stream was opened");
             None
         }
     }
@@ -102,12 +104,14 @@ async fn let_in(host: &Host, line: &Arc<Line>, talk: &mut Talk, pass: &mut Pass)
 fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWhy, String)> {
     let no = |why: RefusedWhy, message: &str| (why, message.to_owned());
     let found = host.rooms.by_uid(&join.room).or_else(|| host.rooms.by_name(&join.room));
-    let place = found.ok_or_else(|| no(RefusedWhy::NoSuchRoom, "the room is not on this server"))?.place().clone();
+    let place =
+        found.ok_or_else(|| no(RefusedWhy::NoSuchRoom, "the room is not on this server"))?.place().clone();
     if place.is_over() {
         return Err(no(RefusedWhy::Over, "the match is over"));
     }
     let now = jiff::Timestamp::now();
-    let name = place.guests().admit(&host.admission, join, &place.uid, now).map_err(|why| (why, why.to_string()))?;
+    let name =
+        place.guests().admit(&host.admission, join, &place.uid, now).map_err(|why| no(why, in_words(why)))?;
     let name = PlayerName::new(name).map_err(|it| (RefusedWhy::Malformed, it.to_string()))?;
     let presence = match join.role {
         Role::Spectator => None,
@@ -124,15 +128,34 @@ fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWh
         tick: place.tick().0,
         tick_rate: host.tick_rate.get(),
         input_ack: presence.map_or(0, |it| place.door().last_number(it)),
-        fallbacks: gamekeeper_player::frame::Place::default(),
+        fallbacks: frame::Place::default(),
     };
     let visit = Visit { place, player: presence.map(|it| (name, it)) };
     // Told before shown, or the first snapshot would come before Joined.
-    if line.session().admit(admitted, host.clock.now()).is_err() || !visit.place.audience.enter(line.clone()) {
+    if line.session().admit(admitted, host.clock.now()).is_err() || !visit.place.audience.enter(line.clone())
+    {
         visit.end(line);
         return Err(no(RefusedWhy::Full, "there are too many spectators"));
     }
     Ok(visit)
+}
+
+/// For a person who wonders.
+fn in_words(why: RefusedWhy) -> &'static str {
+    match why {
+        RefusedWhy::Full => "there are too many guests",
+        RefusedWhy::NotAdmitted => "this fleet asks for a ticket that is signed with its key, or for none",
+        RefusedWhy::TicketExpired => "the ticket is not good at this time",
+        RefusedWhy::TicketForAnotherRoom => "the ticket is for another room",
+        RefusedWhy::TicketUsed => "another client has come with this ticket",
+        RefusedWhy::NameTaken => "another client has this name",
+        RefusedWhy::NoSuchRoom
+        | RefusedWhy::ProtocolVersion
+        | RefusedWhy::Over
+        | RefusedWhy::Busy
+        | RefusedWhy::Malformed
+        | RefusedWhy::Unknown(_) => "not admitted",
+    }
 }
 
 impl Visit {

@@ -3,22 +3,22 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
 
 use bytes::BytesMut;
 use gamekeeper_player::session::{
-    Violation,
-    server::{Happening, Session},
+    self, Violation,
+    server::{Happening, NotSaid, Session},
 };
 use gamekeeper_room::{Ending, Presence, Seat, Tick};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::Notify;
 use tracing::{debug, warn};
 
-use super::{CLOSED, CLOSED_BY_SERVER, REPLACED};
+use super::{CLOSED_BY_SERVER, REPLACED};
 use crate::{audience::Viewer, clock::Clock, desk::until, place::Place};
 
 /// Bytes that are moved between stream and session at once.
@@ -40,6 +40,8 @@ pub(super) struct Line {
     /// There is something to be written to the stream, or nothing more to be heard.
     wake: Notify,
     is_closed: AtomicBool,
+    /// With which it is closed.
+    code: AtomicU32,
 }
 
 impl Line {
@@ -52,6 +54,7 @@ impl Line {
             seat: OnceLock::new(),
             wake: Notify::new(),
             is_closed: AtomicBool::new(false),
+            code: AtomicU32::new(session::CLOSED),
         })
     }
 
@@ -76,8 +79,14 @@ impl Line {
 
     fn end_by(&self, violation: Violation) {
         debug!(address = %self.connection.remote_address(), %violation, "a player's connection is ended");
-        // What is wrong is told on the stream, where there is something to tell: `Talk` closes after it.
-        self.wake.notify_one();
+        self.code.store(violation.code(), Ordering::Relaxed);
+        match violation {
+            // What is wrong is told on the stream first.
+            Violation::Malformed(_) | Violation::Unexpected(_) => self.wake.notify_one(),
+            Violation::NoJoin | Violation::Flood | Violation::NotReading => {
+                self.close(VarInt::from_u32(violation.code()), &violation.to_string());
+            }
+        }
     }
 
     /// Takes in datagrams until the connection ends.
@@ -122,10 +131,12 @@ impl Viewer for Line {
     }
 
     fn tell(&self, body: &[u8]) {
-        if self.session().message(body, self.clock.now()).is_err() {
-            debug!(address = %self.connection.remote_address(), "a player does not read");
+        match self.session().message(body, self.clock.now()) {
+            Ok(()) => self.wake.notify_one(),
+            Err(NotSaid::NotReading) => self.end_by(Violation::NotReading),
+            // The room has seen to that.
+            Err(NotSaid::TooLong(length)) => warn!(length, "a message is too long"),
         }
-        self.wake.notify_one();
     }
 
     fn end(&self, ending: &Ending) {
@@ -246,6 +257,7 @@ impl Talk {
             }
         };
         let _ = tokio::time::timeout(GOODBYE, goodbye).await;
-        self.line.close(CLOSED, "");
+        let code = self.line.code.load(Ordering::Relaxed);
+        self.line.close(VarInt::from_u32(code), "");
     }
 }

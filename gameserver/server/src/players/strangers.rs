@@ -158,7 +158,8 @@ mod tests {
     fn p8_under_load_an_address_is_to_be_proven() {
         let book = Strangers::default();
         assert!(matches!(book.ask(address(1), false), Answer::Come(_)));
-        let crowd: Vec<Pass> = (0..VALIDATE_ABOVE).filter_map(|it| come(&book, address(u8::try_from(it).unwrap()))).collect();
+        let crowd: Vec<Pass> =
+            (0..VALIDATE_ABOVE).filter_map(|it| come(&book, address(u8::try_from(it).unwrap()))).collect();
         assert!(matches!(book.ask(address(200), false), Answer::Prove));
         assert!(matches!(book.ask(address(200), true), Answer::Come(_)));
         drop(crowd);
