@@ -35,6 +35,8 @@ mod pinned;
 mod player;
 mod statistics;
 
+pub use quinn;
+
 pub use gamekeeper_player::{
     frame::{Credentials, Endpoint, Joined, Place, Redirect, Refused, RefusedWhy, Role, Secret},
     session::client::{NotSent, State},
