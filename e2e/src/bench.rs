@@ -5,7 +5,6 @@
 
 mod account;
 pub mod allocate;
-mod cost;
 mod counts;
 mod hollow;
 pub mod idle;

@@ -25,6 +25,7 @@ pub mod target;
 pub mod tools;
 
 pub mod command;
+pub mod cost;
 mod files;
 pub mod hash;
 pub mod kubectl;

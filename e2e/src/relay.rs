@@ -71,9 +71,12 @@ impl Relay {
         let (flights, departures) = mpsc::channel(UNDER_WAY_MAX);
         let counts = Arc::<Counts>::default();
         let mut tasks = JoinSet::new();
-        let lane = Lane { path, chance: StdRng::seed_from_u64(seed), number: 0, flights, counts: counts.clone() };
+        let lane =
+            Lane { path, chance: StdRng::seed_from_u64(seed), number: 0, flights, counts: counts.clone() };
         tasks.spawn(deliver(departures));
-        tasks.spawn(Router { server, socket, lane, players: HashMap::new(), replies: JoinSet::new() }.run(received));
+        tasks.spawn(
+            Router { server, socket, lane, players: HashMap::new(), replies: JoinSet::new() }.run(received),
+        );
         Ok(Self { address, commands, counts, _tasks: tasks })
     }
 
@@ -97,7 +100,8 @@ impl Relay {
 }
 
 async fn bind(towards: SocketAddr) -> Result<UdpSocket> {
-    let any: IpAddr = if towards.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr =
+        if towards.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     UdpSocket::bind((any, 0)).await.context("open a UDP socket")
 }
 

@@ -30,7 +30,7 @@ use crate::kubectl::Kubectl;
 use crate::target::{Reached, Target};
 
 pub use namespace::Namespace;
-pub use prepare::{prepare, udp_server_image};
+pub use prepare::{arena_program, prepare, udp_server_image};
 pub use scenario::scenario;
 
 /// The shared cluster: of KUBECONFIG, else ours in slot 0.

@@ -10,8 +10,9 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{cost, hollow, pods};
+use super::{hollow, pods};
 use crate::cluster::{Cluster, Component, Wish};
+use crate::cost;
 use crate::kubectl::Kubectl;
 use crate::progress::step;
 use crate::target::Target;

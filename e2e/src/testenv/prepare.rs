@@ -1,7 +1,7 @@
 //! Preparing the shared cluster, by one process at a time.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use futures::future::try_join_all;
@@ -73,8 +73,8 @@ async fn loaded(cluster: &Cluster) -> Result<Images> {
 
 /// The operator of this tree and the game servers that are made with its SDK, built together: so they share what all need.
 async fn rust_images() -> Result<[Image; 3]> {
-    let build = programs::rust_together([(OPERATOR, OPERATOR), (COUNTDOWN, COUNTDOWN), (ARENA, ARENA)]);
-    let [operator, countdown, arena] = step("building the operator and game servers", build).await?;
+    let [operator, countdown, arena] =
+        step("building the operator and game servers", rust_programs()).await?;
     let image = async |name, folder: &str, program: &Path| {
         let dockerfile = paths::repository().join(folder).join("Dockerfile");
         image::build_of_files(name, &dockerfile, &[(program, name)]).await
@@ -84,6 +84,16 @@ async fn rust_images() -> Result<[Image; 3]> {
         image(COUNTDOWN, "e2e/countdown", &countdown).await?,
         image(ARENA, "gameserver/arena", &arena).await?,
     ])
+}
+
+async fn rust_programs() -> Result<[PathBuf; 3]> {
+    programs::rust_together([(OPERATOR, OPERATOR), (COUNTDOWN, COUNTDOWN), (ARENA, ARENA)]).await
+}
+
+/// The arena's program, whose bots and spectator run on this machine.
+pub async fn arena_program() -> Result<PathBuf> {
+    let [_, _, arena] = step("building the bots", rust_programs()).await?;
+    Ok(arena)
 }
 
 /// The UDP server that knows nothing of Gamekeeper in an image.

@@ -160,7 +160,9 @@ mod tests {
     #[test]
     fn runs_outside_of_the_snapshot_are_refused() {
         let mut out = Vec::new();
-        for body in ["02 0300", "02 000361", "02 0003616161", "8001000000", "02 00", "", "02 c0ffffffffffffffff"] {
+        for body in
+            ["02 0300", "02 000361", "02 0003616161", "8001000000", "02 00", "", "02 c0ffffffffffffffff"]
+        {
             let bytes = crate::tests::unhex(body);
             assert!(apply(b"ab", &bytes, &mut out).is_err(), "{body}");
         }

@@ -59,14 +59,17 @@ impl Server {
     }
 
     async fn serve(self) -> Result<ExitCode> {
-        let Self { control_port, game_port, capacity, tick_rate, threads, grace, admission, ticket_key } = self;
+        let Self { control_port, game_port, capacity, tick_rate, threads, grace, admission, ticket_key } =
+            self;
         let admission = match (admission, ticket_key) {
             (Whom::Open, _) => Admission::Open,
             (Whom::Ticket, Some(key)) => {
                 let key: PublicKey = key.parse().context("the public key of tickets")?;
                 Admission::Ticket(Verifier::new(key))
             }
-            (Whom::Ticket, None) => bail!("who admits by tickets needs their public key: GAMEKEEPER_TICKET_KEY"),
+            (Whom::Ticket, None) => {
+                bail!("who admits by tickets needs their public key: GAMEKEEPER_TICKET_KEY")
+            }
         };
         let stop = stop_on_signal().context("cannot wait for signals")?;
         let mut builder = gamekeeper_server::Server::builder(Arena)

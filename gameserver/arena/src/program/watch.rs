@@ -84,7 +84,9 @@ impl Show {
     fn on(&mut self, event: Event) -> bool {
         match event {
             // What cannot be read is not drawn.
-            Event::Shown { .. } => self.world = World::of_shown(self.player.shown()).ok().or(self.world.take()),
+            Event::Shown { .. } => {
+                self.world = World::of_shown(self.player.shown()).ok().or(self.world.take())
+            }
             Event::Refused(refused) => self.last = Some(format!("not let in: {}", refused.message)),
             Event::Ended(result) => {
                 let winner = result.get("winner").map_or("nobody", String::as_str);
@@ -155,7 +157,9 @@ fn is_quit() -> Result<bool> {
     while event::poll(Duration::ZERO)? {
         let event::Event::Key(key) = event::read()? else { continue };
         let is_break = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
-        if key.kind == KeyEventKind::Press && (is_break || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc)) {
+        if key.kind == KeyEventKind::Press
+            && (is_break || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc))
+        {
             return Ok(true);
         }
     }

@@ -127,7 +127,8 @@ fn send(
         return Ok(());
     }
     let parts = whole.body.len().div_ceil(room);
-    let count = u8::try_from(parts).ok().filter(|it| usize::from(*it) <= limits::PARTS_MAX).ok_or(too_many)?;
+    let count =
+        u8::try_from(parts).ok().filter(|it| usize::from(*it) <= limits::PARTS_MAX).ok_or(too_many)?;
     for (index, body) in (0..count).zip(whole.body.chunks(whole.body.len().div_ceil(parts))) {
         Snapshot { part: Part { index, count }, body, ..whole }.encode(datagram);
         out(datagram);

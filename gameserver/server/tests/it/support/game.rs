@@ -46,7 +46,12 @@ impl GameMaker for Games {
             Some("slowly") => self.wait(),
             _ => (),
         }
-        Ok(Box::new(TestGame { games: self.clone(), breaks_when_dropped: false, heard: Vec::new(), is_told: false }))
+        Ok(Box::new(TestGame {
+            games: self.clone(),
+            breaks_when_dropped: false,
+            heard: Vec::new(),
+            is_told: false,
+        }))
     }
 }
 
