@@ -109,6 +109,16 @@ pub struct GameFleetSpec {
     pub template: PodTemplate,
 }
 
+impl GameFleetSpec {
+    /// Where the public key is that tickets are checked with, if the fleet asks for any.
+    pub fn ticket_key(&self) -> Option<&SecretKeyRef> {
+        match self.admission {
+            Admission::Open => None,
+            Admission::Ticket => self.tickets.as_ref().map(|it| &it.public_key_secret_key_ref),
+        }
+    }
+}
+
 fn one() -> i32 {
     1
 }
