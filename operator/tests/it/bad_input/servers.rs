@@ -221,8 +221,8 @@ fn cannot_configure(stage: &Stage, message: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn p8_a_key_for_tickets_that_is_missing_is_named_and_servers_start_when_it_is_there() {
-    // The kubelet tries for two minutes.
-    let start = Duration::from_mins(2)..Duration::from_mins(2);
+    // The kubelet takes up the pods after a minute, and tries for another.
+    let start = Duration::from_mins(1)..Duration::from_mins(1);
     let (stage, _operator) =
         small_stage(108, ClusterOptions { start, ..ClusterOptions::default() }, "default=7000-7099");
     let tickets = json!({ "publicKeySecretKeyRef": { "name": "arena-tickets" } });

@@ -56,6 +56,8 @@ async fn p8_certificates_are_published_with_the_address_and_their_successors_bef
     stage.servers.misbehave(Quirks { certificates: vec![hash('b')], ..Quirks::default() });
     let _second = stage.operator("operator-2");
     stage.eventually("the old one is forgotten", |it| published(it, "duel") == [hash('b')]).await;
+    // Its fleet is told of, too.
+    sleep(Duration::from_secs(10)).await;
     stage.assert_at_rest(Duration::from_secs(10)).await;
 }
 
