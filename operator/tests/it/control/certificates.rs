@@ -75,6 +75,14 @@ async fn certificates_that_change_all_the_time_cost_a_write_in_half_a_minute_and
     assert!(writes(&stage, mark) <= 11, "{}", writes(&stage, mark));
     sleep(2 * REFRESH).await;
     assert_eq!(published(&stage, "duel"), [hash('b')]);
+    // Also when nothing else happens that would bring the room to mind.
+    stage.servers.certify("duel", 2, &[hash('c')]);
+    stage.eventually("they are written at once", |it| published(it, "duel") == [hash('c')]).await;
+    stage.servers.certify("duel", 2, &[hash('d')]);
+    sleep(REFRESH / 2).await;
+    assert_eq!(published(&stage, "duel"), [hash('c')]);
+    sleep(REFRESH).await;
+    assert_eq!(published(&stage, "duel"), [hash('d')]);
     assert!(is_hosted(&stage, "duel"));
 }
 
