@@ -182,8 +182,10 @@ mod tests {
     #[test]
     fn every_open_tile_of_a_map_can_be_walked_to_from_every_other() {
         for map in Map::ALL {
-            let open: Vec<(u16, u16)> =
-                (0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| (x, y))).filter(|it| map.is_open(it.0, it.1)).collect();
+            let open: Vec<(u16, u16)> = (0..HEIGHT)
+                .flat_map(|y| (0..WIDTH).map(move |x| (x, y)))
+                .filter(|it| map.is_open(it.0, it.1))
+                .collect();
             let mut reached = vec![open[0]];
             for next in 0.. {
                 let Some(&(x, y)) = reached.get(next) else { break };
