@@ -122,14 +122,8 @@ impl Checker {
             state_differences,
             malformed,
         } = self.counts;
-        let wrong = [
-            out_of_order,
-            missing_inputs,
-            input_differences,
-            hash_differences,
-            state_differences,
-            malformed,
-        ];
+        let wrong =
+            [out_of_order, missing_inputs, input_differences, hash_differences, state_differences, malformed];
         let verified = 0 < checkpoints_verified && wrong.iter().all(|it| *it == 0);
         Verdict { verified, counts: self.counts }
     }

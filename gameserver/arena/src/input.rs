@@ -113,7 +113,7 @@ mod tests {
         #[test]
         fn what_is_understood_is_written_as_it_was_read(bytes in prop::collection::vec(any::<u8>(), 0..5)) {
             if let Some(input) = Input::parse(&bytes) {
-                prop_assert_eq!(input.to_bytes().as_slice(), bytes.as_slice());
+                prop_assert_eq!(input.to_bytes().to_vec(), bytes);
             }
         }
     }

@@ -113,15 +113,12 @@ impl Map {
         self.is_open(x, y)
     }
 
-    /// An open tile for each number.
+    /// An open tile for each number, all alike often.
     pub(crate) fn tile(self, number: u64) -> (u16, u16) {
-        let tiles = u64::from(WIDTH) * u64::from(HEIGHT);
-        let at = |it: u64| {
-            let tile = u16::try_from(it % tiles).unwrap_or_default();
-            (tile % WIDTH, tile / WIDTH)
-        };
-        let from = number % tiles;
-        (from..from + tiles).map(at).find(|(x, y)| self.is_open(*x, *y)).unwrap_or_default()
+        let all = || (0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| (x, y)));
+        let open = || all().filter(|(x, y)| self.is_open(*x, *y));
+        let nth = number % u64::try_from(open().count().max(1)).unwrap_or(1);
+        open().nth(usize::try_from(nth).unwrap_or_default()).unwrap_or_default()
     }
 
     /// How far a shot from there goes before it hits a wall.

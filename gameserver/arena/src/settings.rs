@@ -70,9 +70,8 @@ impl Settings {
 
 fn seats(setup: &Setup) -> Result<u8, Declined> {
     let Some(seats) = setup.seats else { return Ok(SEATS_DEFAULT) };
-    let wrong = || {
-        declined(format_args!("seats: {seats} is not what the arena takes, {SEATS_MIN} to {SEATS_MAX}"))
-    };
+    let wrong =
+        || declined(format_args!("seats: {seats} is not what the arena takes, {SEATS_MIN} to {SEATS_MAX}"));
     u8::try_from(seats.get()).ok().filter(|it| (SEATS_MIN..=SEATS_MAX).contains(it)).ok_or_else(wrong)
 }
 
@@ -123,10 +122,7 @@ mod tests {
     fn a_room_that_says_nothing_is_two_minutes_on_the_plain() {
         let found = settings(None, &[]).unwrap();
         let seed = found.seed;
-        assert_eq!(
-            found,
-            Settings { map: Map::Plain, seats: 16, length_ticks: 3600, score_limit: 0, seed }
-        );
+        assert_eq!(found, Settings { map: Map::Plain, seats: 16, length_ticks: 3600, score_limit: 0, seed });
     }
 
     #[test]

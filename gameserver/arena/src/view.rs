@@ -117,7 +117,8 @@ fn headline(world: &World, info: &str, canvas: &mut Canvas<'_>) {
     // At the right, unless it is too long for that.
     let start = width.saturating_sub(length.saturating_add(1)).max(end + 2);
     canvas.write(start, 0, info, width.saturating_sub(start), Style::new().gray());
-    let (played, length) = (world.length_ticks() - world.remaining_ticks().min(world.length_ticks()), world.length_ticks());
+    let (played, length) =
+        (world.length_ticks() - world.remaining_ticks().min(world.length_ticks()), world.length_ticks());
     let full = u64::from(played) * u64::from(width) / u64::from(length.max(1));
     for x in 0..width {
         let style = if u64::from(x) < full { Style::new().yellow() } else { Style::new().dark_gray() };

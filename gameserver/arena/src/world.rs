@@ -154,7 +154,8 @@ impl World {
     /// A match in which nothing has happened yet.
     pub fn new(settings: &Settings) -> Self {
         let mut random = Random::new(settings.seed);
-        let pick_ups = [(); PICK_UPS].map(|()| PickUp { tile: step::drawn(settings.map, &mut random), back_at: 0 });
+        let pick_ups =
+            [(); PICK_UPS].map(|()| PickUp { tile: step::drawn(settings.map, &mut random), back_at: 0 });
         Self {
             map: settings.map,
             seats: settings.seats,
@@ -175,7 +176,7 @@ impl World {
     /// A player comes, for the first time or again. Its avatar appears with the next step.
     pub fn join(&mut self, seat: u8) {
         let bit = self.bit(seat);
-        if self.present & bit != 0 {
+        if bit == 0 || self.present & bit != 0 {
             return;
         }
         self.present |= bit;
@@ -257,7 +258,8 @@ impl World {
 
     /// The shots of this tick and the few before it that have not faded yet, each with how far it went.
     pub fn shots(&self) -> impl Iterator<Item = (u8, &Player, i32)> {
-        let is_fresh = |it: &Player| it.is_alive() && self.tick < it.ready_at.saturating_sub(step::COOLDOWN) + 3;
+        let is_fresh =
+            |it: &Player| it.is_alive() && self.tick < it.ready_at.saturating_sub(step::COOLDOWN) + 3;
         self.players()
             .filter(move |(_, it)| is_fresh(it))
             .map(|(seat, it)| (seat, it, self.map.reach(it.spot, it.aim)))

@@ -8,9 +8,7 @@ use crate::{
     map::{Map, Spot},
     random::Random,
     settings::{SEATS_MAX, SEATS_MIN},
-    world::{
-        Account, BySeat, Checkpoint, GIVEN_MAX, HEALTH_MAX, Order, PICK_UPS, PickUp, Player, World,
-    },
+    world::{Account, BySeat, Checkpoint, GIVEN_MAX, HEALTH_MAX, Order, PICK_UPS, PickUp, Player, World},
 };
 
 /// The bytes that are not read yet.
@@ -114,8 +112,9 @@ fn read_accounts(
 }
 
 fn read_players(reader: &mut Reader<'_>, seats: u8, players: &mut BySeat<Player>) -> Result<(), Malformed> {
-    let mut plane =
-        |set: &dyn Fn(&mut Player, u8) -> Option<()>| read_plane(reader, seats, players, &|it, byte| set(it, byte).is_some());
+    let mut plane = |set: &dyn Fn(&mut Player, u8) -> Option<()>| {
+        read_plane(reader, seats, players, &|it, byte| set(it, byte).is_some())
+    };
     let any = |()| Some(());
     plane(&|it, byte| any(it.score |= u16::from(byte) << 8))?;
     plane(&|it, byte| any(it.score |= u16::from(byte)))?;
