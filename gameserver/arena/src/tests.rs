@@ -18,7 +18,7 @@ mod deltas;
 
 /// Changes with every rule of the game, and with nothing else. A new one means that servers and players of two
 /// builds do not agree, and that a match which moves from one to the other goes on by other rules.
-const GOLDEN: [u8; 8] = [0; 8];
+const GOLDEN: [u8; 8] = [1; 8];
 
 pub(crate) fn setup(seats: u32, parameters: &[(&str, &str)]) -> Setup {
     Setup {
@@ -103,7 +103,6 @@ fn bots(seats: u8) -> Vec<Bot> {
 fn the_same_inputs_give_the_same_state_on_every_build() {
     let mut play = Play::full(16, &[("map", "harbour")]);
     let mut bots = bots(12);
-    let mut random = StdRng::seed_from_u64(1);
     let mut senseless = 0x1234_5678_u32;
     for _ in 0..1000 {
         for (seat, bot) in (0..).zip(&mut bots) {
@@ -118,7 +117,6 @@ fn the_same_inputs_give_the_same_state_on_every_build() {
         }
         assert_eq!(play.tick(), Next::Tick);
     }
-    let _ = &mut random;
     assert_eq!(play.world().hash(), GOLDEN);
 }
 
