@@ -214,8 +214,11 @@ fn a_flipped_byte_is_seen_also_after_a_gap() {
     }
 }
 
+/// What a liar does to a state.
+type Forge = fn(&mut World);
+
 /// What is seen of a match in which the state of one tick is shown otherwise than it is, well-formed.
-fn forged(after_gap: bool, forge: &dyn Fn(&mut World)) -> Verdict {
+fn forged(after_gap: bool, forge: Forge) -> Verdict {
     shown_by(&mut |tick, way| match tick {
         69 if after_gap => way.shown.clear(),
         70 => {
@@ -231,18 +234,18 @@ fn forged(after_gap: bool, forge: &dyn Fn(&mut World)) -> Verdict {
 
 #[test]
 fn a_forged_state_is_seen() {
-    let forges: [(&str, &dyn Fn(&mut World)); 11] = [
-        ("score", &|it| it.players[1].score += 1),
-        ("health", &|it| it.players[2].health ^= 1),
-        ("place", &|it| it.players[0].spot.x ^= 1),
-        ("readiness", &|it| it.players[3].ready_at += 1),
-        ("pick-up", &|it| it.pick_ups[4].back_at += 100),
-        ("random source", &|it| assert_ne!(it.random.draw(), 0)),
-        ("end", &|it| it.ends_at += 1),
-        ("limit", &|it| it.score_limit = 500),
-        ("account", &|it| it.accounts[0].digest ^= 1),
-        ("account of another", &|it| it.accounts[1].applied += 1),
-        ("checkpoint", &|it| it.checkpoint.hash[7] ^= 1),
+    let forges: [(&str, Forge); 11] = [
+        ("score", |it| it.players[1].score += 1),
+        ("health", |it| it.players[2].health ^= 1),
+        ("place", |it| it.players[0].spot.x ^= 1),
+        ("readiness", |it| it.players[3].ready_at += 1),
+        ("pick-up", |it| it.pick_ups[4].back_at += 100),
+        ("random source", |it| assert_ne!(it.random.draw(), 0)),
+        ("end", |it| it.ends_at += 1),
+        ("limit", |it| it.score_limit = 500),
+        ("account", |it| it.accounts[0].digest ^= 1),
+        ("account of another", |it| it.accounts[1].applied += 1),
+        ("checkpoint", |it| it.checkpoint.hash[7] ^= 1),
     ];
     for (name, forge) in forges {
         for after_gap in [false, true] {
