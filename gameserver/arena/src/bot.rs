@@ -56,10 +56,9 @@ impl Bot {
     pub fn next_input(&mut self, world: &World) -> Input {
         let buttons = match world.player(self.seat) {
             Some(me) if me.is_alive() => self.play(world, *me),
-            // Out, or not there yet: it looks around.
+            // Out, or not there yet.
             _ => {
                 self.thinks_in = 0;
-                self.aim = self.aim.turned(2);
                 Buttons::NONE
             }
         };
@@ -121,8 +120,12 @@ impl Bot {
         self.route.lead(world.map(), me.spot.tile(), goal);
     }
 
+    /// A head that is nearly there stays as it is: it would only tremble.
     fn turn(&mut self, to: Aim) {
-        self.aim = self.aim.turned(self.aim.turn_to(to).clamp(-TURN, TURN));
+        let turn = self.aim.turn_to(to);
+        if STEADY.unsigned_abs() < turn.unsigned_abs() {
+            self.aim = self.aim.turned(turn.clamp(-TURN, TURN));
+        }
     }
 
     /// Across the line to the enemy.

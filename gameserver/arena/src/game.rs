@@ -180,13 +180,13 @@ impl Match {
             scores.push_str(&line);
         }
         let winner = self.world.winner();
-        let hash: String = self.world.checkpoint().hash.iter().map(|it| format!("{it:02x}")).collect();
+        let hash = u64::from_be_bytes(self.world.checkpoint().hash);
         let values = [
             ("winner", winner.map_or("", |it| self.name(it)).to_owned()),
             ("score", winner.map_or(0, |it| self.score(it)).to_string()),
             ("scores", scores),
             ("ticks", self.world.tick().to_string()),
-            ("hash", hash),
+            ("hash", format!("{hash:016x}")),
         ];
         // It fits: the longest of these texts is limited above.
         Ending::new(values).unwrap_or_default()

@@ -3,7 +3,6 @@
 
 use crate::{
     input::Input,
-    settings::SEATS_MAX,
     state::{Malformed, read::Reader},
     world::{Account, BySeat, GIVEN_MAX, Given, Order},
 };
@@ -97,7 +96,7 @@ impl Intake {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let mut intake = Self::default();
         for queue in &mut intake.queues {
-            queue.account = Account { applied: reader.u32()?, dropped: reader.u16()?, digest: reader.u32()? };
+            queue.account = Account { applied: reader.u32()?, dropped: reader.u16()?, digest: reader.u16()? };
             let [credit, count] = reader.array()?;
             if CREDIT_MAX < credit || WAITING_MAX < usize::from(count) {
                 return Err(Malformed::Value("inputs"));
@@ -140,8 +139,6 @@ fn place(head: u8, offset: u8) -> usize {
     const { assert!(256 % WAITING_MAX == 0) };
     usize::from(head.wrapping_add(offset)) % WAITING_MAX
 }
-
-const _: () = assert!(SEATS_MAX as usize <= 256);
 
 #[cfg(test)]
 mod tests {

@@ -11,18 +11,21 @@
 //! | 4, 2, 4 | length in ticks, score limit, tick of the end |
 //! | 4, 4, 8 | seats that ever had a player, seats whose player is there, random source |
 //! | 9 × (1, 1, 4) | pick-ups: tile to the right, tile down, tick in which it comes back (0: is there) |
-//! | 10 *n* | accounts: dropped, applied from its high to its low byte, digest |
+//! | 8 *n* | accounts: dropped, applied from its high to its low byte, digest |
 //! | 2 *n* | score |
 //! | 3 *n* | ready at: its three high bytes |
 //! | 4 *n* | high bytes of x and y; of two inputs the first: buttons, aim |
 //! | 2 *n* | health; ready at: its low byte |
 //! | 4 *n* | count of inputs × 64 + buttons of the last one; aim; low bytes of x and y |
-//! | 4 | tick |
+//! | 2, 4 | check, tick |
 //! | 4, 8 | the last checkpoint: tick, hash |
 //!
-//! The hash is of all but the last row.
+//! The hash is of all but the check and the last row. The check is there for those who put together a state
+//! from deltas: a byte that came out wrong is seen at once, even one that leads to no other state.
 
 pub(crate) mod read;
+
+use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
@@ -36,10 +39,13 @@ use crate::{
 pub const LAYOUT: u8 = 1;
 
 /// Bytes of a shown world, but for those of its seats.
-const BYTES_FIXED: usize = 3 + 10 + 16 + 54 + 4 + 12;
+const BYTES_FIXED: usize = BYTES_BEFORE_PLANES + 2 + 4 + 12;
+
+/// Of these, what stands before the planes.
+const BYTES_BEFORE_PLANES: usize = 3 + 10 + 16 + 54;
 
 /// Bytes of each seat.
-const BYTES_PER_SEAT: usize = 25;
+const BYTES_PER_SEAT: usize = 23;
 
 /// Bits of the count of inputs, beside five of buttons.
 const COUNT_SHIFT: u8 = 6;
@@ -61,10 +67,18 @@ pub enum Malformed {
 impl World {
     /// Appends what is shown to everybody.
     pub fn show(&self, out: &mut Vec<u8>) {
+        let start = out.len();
         out.reserve(self.shown_bytes());
         self.write_body(&mut |bytes| out.extend_from_slice(bytes));
+        out.extend_from_slice(&[0; 2]);
+        out.extend_from_slice(&self.tick.to_le_bytes());
         out.extend_from_slice(&self.checkpoint.tick.to_le_bytes());
         out.extend_from_slice(&self.checkpoint.hash);
+        let shown = out.get_mut(start..).unwrap_or_default();
+        let check = check(shown, self.seats);
+        if let Some(place) = check_place(self.seats).and_then(|it| shown.get_mut(it)) {
+            place.copy_from_slice(&check);
+        }
     }
 
     /// How long that is. It never changes during a match.
@@ -81,6 +95,7 @@ impl World {
     pub fn hash(&self) -> [u8; 8] {
         let mut hash = Sha256::new();
         self.write_body(&mut |bytes| hash.update(bytes));
+        hash.update(self.tick.to_le_bytes());
         let hash: [u8; 32] = hash.finalize().into();
         hash.first_chunk().copied().unwrap_or_default()
     }
@@ -99,7 +114,6 @@ impl World {
         }
         self.write_accounts(put);
         self.write_players(put);
-        put(&self.tick.to_le_bytes());
     }
 
     fn write_accounts(&self, put: &mut impl FnMut(&[u8])) {
@@ -109,8 +123,8 @@ impl World {
         for index in [3, 2, 1, 0] {
             plane(&|it| byte_of(it.applied, index));
         }
-        for index in [0, 1, 2, 3] {
-            plane(&|it| byte_of(it.digest, index));
+        for index in [0, 1] {
+            plane(&|it| byte_of(it.digest.into(), index));
         }
     }
 
@@ -142,6 +156,27 @@ impl World {
 
 pub(crate) fn shown_bytes(seats: u8) -> usize {
     BYTES_FIXED + BYTES_PER_SEAT * usize::from(seats)
+}
+
+/// Where the check is. Beside what changes most, so that a delta pays for its two bytes and no more.
+fn check_place(seats: u8) -> Option<Range<usize>> {
+    let start = (BYTES_PER_SEAT * usize::from(seats)).checked_add(BYTES_BEFORE_PLANES)?;
+    Some(start..start.checked_add(2)?)
+}
+
+/// Of a shown world, without the check itself. Fast, not strong: who writes a wrong state can write its check.
+pub(crate) fn check(shown: &[u8], seats: u8) -> [u8; 2] {
+    let place = check_place(seats).unwrap_or_default();
+    let parts = [shown.get(..place.start), shown.get(place.end..)];
+    let mut sum = 0_u64;
+    for chunk in parts.into_iter().flatten().flat_map(|it| it.chunks(size_of::<u64>())) {
+        let mut word = [0; size_of::<u64>()];
+        word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+        // An odd factor loses nothing, and the rotation brings high bits to where they spread again.
+        sum = (sum ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+    let [a, b, c, d, ..] = (sum ^ (sum >> 32)).to_le_bytes();
+    [a ^ c, b ^ d]
 }
 
 /// Never changes for a map: it is part of every hash.

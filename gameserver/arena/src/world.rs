@@ -1,19 +1,18 @@
 //! The state of a match, all of which is shown to everybody: from it and from what the players do, the next
 //! state follows.
 
+mod account;
+mod player;
 mod step;
 
 use crate::{
-    angle::Aim,
-    input::Buttons,
-    map::{Map, Spot},
+    map::Map,
     random::Random,
     settings::{SEATS_MAX, Settings},
 };
 
-/// As many inputs of one player count in one tick. Usually it is one; who was not heard for some ticks
-/// catches up by two.
-pub const GIVEN_MAX: u8 = 2;
+pub use account::{Account, Checkpoint};
+pub use player::{GIVEN_MAX, Given, Order, Player};
 
 /// A player's health when it comes onto the map.
 pub const HEALTH: u8 = 100;
@@ -26,6 +25,9 @@ pub const PICK_UPS: usize = 9;
 
 /// Every so many ticks, the hash of the state is shown: once a second.
 pub const CHECKPOINT_EVERY: u32 = 30;
+
+/// How long one sees a shot.
+const FADES_TICKS: u32 = 3;
 
 /// Of every seat there can be; seats that the room does not have stay empty. An array, so that a tick needs
 /// no memory but this.
@@ -54,64 +56,6 @@ pub struct World {
     pub(crate) checkpoint: Checkpoint,
 }
 
-/// A player's avatar.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Player {
-    /// Where it is, or where it was hit.
-    pub spot: Spot,
-    /// Where it looks.
-    pub aim: Aim,
-    /// 0: it is out, until `ready_at`.
-    pub health: u8,
-    /// What counts in the end.
-    pub score: u16,
-    /// The tick from which it can shoot again or, if it is out, comes back. A tick instead of a countdown,
-    /// which would change all the time.
-    pub ready_at: u32,
-    /// What it did in this tick.
-    pub given: Given,
-}
-
-/// A player's inputs that counted in one tick.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Given {
-    /// How many: 0 to 2.
-    pub(crate) count: u8,
-    /// Of two.
-    pub(crate) first: Order,
-    /// Of one or two.
-    pub(crate) last: Order,
-}
-
-/// The part of an input that changes the world.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Order {
-    /// What is pressed.
-    pub buttons: Buttons,
-    /// Where it looks.
-    pub aim: Aim,
-}
-
-/// What became of a player's inputs since it came.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Account {
-    /// How many counted.
-    pub applied: u32,
-    /// How many were dropped, because more came than a player may do. Stays at its maximum.
-    pub dropped: u16,
-    /// Of those that counted, in their order.
-    pub digest: u32,
-}
-
-/// The hash of a state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Checkpoint {
-    /// After which it was taken. 0: none was yet.
-    pub tick: u32,
-    /// See [`World::hash`].
-    pub hash: [u8; 8],
-}
-
 /// Something that lies around, or will again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PickUp {
@@ -130,24 +74,6 @@ pub enum Kind {
     Armour,
     /// Is worth a score.
     Star,
-}
-
-impl Given {
-    /// Adds an input. Says whether there was room for it.
-    pub(crate) fn push(&mut self, order: Order) -> bool {
-        match self.count {
-            0 => self.last = order,
-            1 => (self.first, self.last) = (self.last, order),
-            _ => return false,
-        }
-        self.count += 1;
-        true
-    }
-
-    /// What was done, in order.
-    pub fn orders(&self) -> impl Iterator<Item = Order> {
-        [self.first, self.last].into_iter().skip(usize::from(GIVEN_MAX.saturating_sub(self.count)))
-    }
 }
 
 impl World {
@@ -258,8 +184,9 @@ impl World {
 
     /// The shots of this tick and the few before it that have not faded yet, each with how far it went.
     pub fn shots(&self) -> impl Iterator<Item = (u8, &Player, i32)> {
+        let shot_at = |it: &Player| it.ready_at.checked_sub(step::COOLDOWN).filter(|_| it.is_alive());
         let is_fresh =
-            |it: &Player| it.is_alive() && self.tick < it.ready_at.saturating_sub(step::COOLDOWN) + 3;
+            move |it: &Player| shot_at(it).is_some_and(|at| self.tick.saturating_sub(at) < FADES_TICKS);
         self.players()
             .filter(move |(_, it)| is_fresh(it))
             .map(|(seat, it)| (seat, it, self.map.reach(it.spot, it.aim)))
@@ -309,13 +236,6 @@ impl World {
     }
 }
 
-impl Player {
-    /// It is on the map.
-    pub fn is_alive(&self) -> bool {
-        0 < self.health
-    }
-}
-
 impl Kind {
     /// Each place has its kind, so that there are always some of each.
     pub(crate) fn of(index: usize) -> Self {
@@ -324,18 +244,6 @@ impl Kind {
             1 => Self::Medkit,
             _ => Self::Armour,
         }
-    }
-}
-
-impl Account {
-    /// One more input counted: FNV-1a over its bytes, which notices what is missing, doubled or swapped.
-    pub(crate) fn apply(&mut self, bytes: [u8; 3]) {
-        self.applied = self.applied.wrapping_add(1);
-        for byte in bytes {
-            self.digest = (self.digest ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-        }
-        // A digest of zeroes would not notice more of them.
-        self.digest = self.digest.wrapping_add(0x811c_9dc5);
     }
 }
 

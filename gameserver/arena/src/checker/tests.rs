@@ -158,7 +158,7 @@ fn a_doubled_tick_is_seen() {
 #[test]
 fn a_tick_that_is_taken_twice_is_seen() {
     // The server steps twice and says that it was one tick.
-    let mut world = crate::tests::Play::full(2, &[]).game.world().clone();
+    let mut world = Play::full(2, &[]).game.world().clone();
     let mut checker = Checker::new(0);
     let mut show = |world: &World| {
         let mut bytes = Vec::new();
@@ -214,14 +214,57 @@ fn a_flipped_byte_is_seen_also_after_a_gap() {
     }
 }
 
+/// What a liar does to a state.
+type Forge = fn(&mut World);
+
+/// What is seen of a match in which the state of one tick is shown otherwise than it is, well-formed.
+fn forged(after_gap: bool, forge: Forge) -> Verdict {
+    shown_by(&mut |tick, way| match tick {
+        69 if after_gap => way.shown.clear(),
+        70 => {
+            let (_, bytes) = &mut way.shown[0];
+            let mut world = World::of_shown(bytes).unwrap();
+            forge(&mut world);
+            bytes.clear();
+            world.show(bytes);
+        }
+        _ => {}
+    })
+}
+
+#[test]
+fn a_forged_state_is_seen() {
+    let forges: [(&str, Forge); 11] = [
+        ("score", |it| it.players[1].score += 1),
+        ("health", |it| it.players[2].health ^= 1),
+        ("place", |it| it.players[0].spot.x ^= 1),
+        ("readiness", |it| it.players[3].ready_at += 1),
+        ("pick-up", |it| it.pick_ups[4].back_at += 100),
+        ("random source", |it| assert_ne!(it.random.draw(), 0)),
+        ("end", |it| it.ends_at += 1),
+        ("limit", |it| it.score_limit = 500),
+        ("account", |it| it.accounts[0].digest ^= 1),
+        ("account of another", |it| it.accounts[1].applied += 1),
+        ("checkpoint", |it| it.checkpoint.hash[7] ^= 1),
+    ];
+    for (name, forge) in forges {
+        for after_gap in [false, true] {
+            let found = forged(after_gap, forge);
+            assert!(!found.verified && 0 < found.counts.state_differences, "{name} {after_gap} {found:?}");
+        }
+    }
+}
+
 #[test]
 fn a_wrong_hash_is_seen() {
     let found = shown_by(&mut |tick, way| {
+        let (_, bytes) = &mut way.shown[0];
+        let mut world = World::of_shown(bytes).unwrap();
         if 90 <= tick {
-            let (_, bytes) = &mut way.shown[0];
-            let last = bytes.len() - 1;
-            bytes[last] ^= 128;
+            world.checkpoint.hash[0] ^= 128;
         }
+        bytes.clear();
+        world.show(bytes);
     });
     assert!(!found.verified && 0 < found.counts.hash_differences, "{found:?}");
     assert_eq!(found.counts.state_differences, 0, "nothing else is wrong");
@@ -251,12 +294,11 @@ fn who_comes_and_goes_is_no_difference() {
     let mut random = StdRng::seed_from_u64(8);
     for tick in 1..=300_u32 {
         match tick {
-            20 => play.join(2),
+            20 | 70 => play.join(2),
             45 | 100 => assert_eq!(play.game.leave(Seat(2)), gamekeeper_room::Afterwards::Kept),
-            70 => play.join(2),
             // This player itself, by another connection.
+            149 => assert_eq!(play.game.leave(Seat(0)), gamekeeper_room::Afterwards::Kept),
             150 => {
-                let _ = play.game.leave(Seat(0));
                 play.join(0);
                 checker.rejoined();
             }

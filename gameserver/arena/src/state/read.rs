@@ -1,7 +1,9 @@
 //! Reads a world that others wrote: a server, a checkpoint, somebody who means harm. What comes out can be
 //! stepped without another check.
 
-use super::{COUNT_SHIFT, LAYOUT, Malformed, code, shown_bytes};
+use std::cell::Cell;
+
+use super::{COUNT_SHIFT, LAYOUT, Malformed, check, code, shown_bytes};
 use crate::{
     angle::Aim,
     input::Buttons,
@@ -51,6 +53,7 @@ pub(super) fn world(bytes: &[u8]) -> Result<World, Malformed> {
     if bytes.len() != shown_bytes(seats) {
         return Err(Malformed::Length(bytes.len()));
     }
+    let checked = check(bytes, seats);
     let (length, score_limit, ends_at) = (reader.u32()?, reader.u16()?, reader.u32()?);
     let (seated, present) = (reader.u32()?, reader.u32()?);
     // The shift is at most by 32, of twice as many bits.
@@ -75,6 +78,7 @@ pub(super) fn world(bytes: &[u8]) -> Result<World, Malformed> {
     read_accounts(&mut reader, seats, &mut world.accounts)?;
     read_players(&mut reader, seats, &mut world.players)?;
     world.players.iter_mut().try_for_each(|it| complete(it, map))?;
+    valid(reader.array()? == checked, "check")?;
     world.tick = reader.u32()?;
     world.checkpoint = Checkpoint { tick: reader.u32()?, hash: reader.array()? };
     Ok(world)
@@ -94,58 +98,56 @@ fn read_accounts(
     seats: u8,
     accounts: &mut BySeat<Account>,
 ) -> Result<(), Malformed> {
-    let mut plane = |set: &dyn Fn(&mut Account, u8)| {
-        read_plane(reader, seats, accounts, &|it, byte| {
-            set(it, byte);
-            true
-        })
-    };
+    let mut plane = |set: &dyn Fn(&mut Account, u8)| read_plane(reader, seats, accounts, set);
     plane(&|it, byte| it.dropped |= u16::from(byte) << 8)?;
     plane(&|it, byte| it.dropped |= u16::from(byte))?;
     for shift in [24, 16, 8, 0] {
         plane(&|it, byte| it.applied |= u32::from(byte) << shift)?;
     }
-    for shift in [0, 8, 16, 24] {
-        plane(&|it, byte| it.digest |= u32::from(byte) << shift)?;
+    for shift in [0, 8] {
+        plane(&|it, byte| it.digest |= u16::from(byte) << shift)?;
     }
     Ok(())
 }
 
 fn read_players(reader: &mut Reader<'_>, seats: u8, players: &mut BySeat<Player>) -> Result<(), Malformed> {
-    let mut plane = |set: &dyn Fn(&mut Player, u8) -> Option<()>| {
-        read_plane(reader, seats, players, &|it, byte| set(it, byte).is_some())
+    // Bits that are no button.
+    let strange = Cell::new(0);
+    let buttons = |bits: u8| {
+        strange.set(strange.get() | bits & !Buttons::ALL);
+        Buttons::new(bits & Buttons::ALL).unwrap_or_default()
     };
-    let any = |()| Some(());
-    plane(&|it, byte| any(it.score |= u16::from(byte) << 8))?;
-    plane(&|it, byte| any(it.score |= u16::from(byte)))?;
+    let mut plane = |set: &dyn Fn(&mut Player, u8)| read_plane(reader, seats, players, set);
+    plane(&|it, byte| it.score |= u16::from(byte) << 8)?;
+    plane(&|it, byte| it.score |= u16::from(byte))?;
     for shift in [24, 16, 8] {
-        plane(&|it, byte| any(it.ready_at |= u32::from(byte) << shift))?;
+        plane(&|it, byte| it.ready_at |= u32::from(byte) << shift)?;
     }
-    plane(&|it, byte| any(it.spot.x |= u16::from(byte) << 8))?;
-    plane(&|it, byte| any(it.spot.y |= u16::from(byte) << 8))?;
-    plane(&|it, byte| Some(it.given.first.buttons = Buttons::new(byte)?))?;
-    plane(&|it, byte| any(it.given.first.aim = Aim(byte)))?;
-    plane(&|it, byte| any(it.health = byte))?;
-    plane(&|it, byte| any(it.ready_at |= u32::from(byte)))?;
+    plane(&|it, byte| it.spot.x |= u16::from(byte) << 8)?;
+    plane(&|it, byte| it.spot.y |= u16::from(byte) << 8)?;
+    plane(&|it, byte| it.given.first.buttons = buttons(byte))?;
+    plane(&|it, byte| it.given.first.aim = Aim(byte))?;
+    plane(&|it, byte| it.health = byte)?;
+    plane(&|it, byte| it.ready_at |= u32::from(byte))?;
     plane(&|it, byte| {
         it.given.count = byte >> COUNT_SHIFT;
-        it.given.last.buttons = Buttons::new(byte & !(3 << COUNT_SHIFT))?;
-        Some(())
+        it.given.last.buttons = buttons(byte & !(3 << COUNT_SHIFT));
     })?;
-    plane(&|it, byte| any(it.aim = Aim(byte)))?;
-    plane(&|it, byte| any(it.spot.x |= u16::from(byte)))?;
-    plane(&|it, byte| any(it.spot.y |= u16::from(byte)))
+    plane(&|it, byte| it.aim = Aim(byte))?;
+    plane(&|it, byte| it.spot.x |= u16::from(byte))?;
+    plane(&|it, byte| it.spot.y |= u16::from(byte))?;
+    valid(strange.get() == 0, "buttons")
 }
 
 fn read_plane<T>(
     reader: &mut Reader<'_>,
     seats: u8,
     into: &mut BySeat<T>,
-    set: &dyn Fn(&mut T, u8) -> bool,
+    set: &dyn Fn(&mut T, u8),
 ) -> Result<(), Malformed> {
     let plane = reader.take(seats.into())?;
-    let is_valid = into.iter_mut().zip(plane).all(|(it, byte)| set(it, *byte));
-    valid(is_valid, "inputs")
+    into.iter_mut().zip(plane).for_each(|(it, byte)| set(it, *byte));
+    Ok(())
 }
 
 /// Adds what follows from the rest, and looks for what cannot be.

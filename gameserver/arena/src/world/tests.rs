@@ -1,5 +1,5 @@
 use super::*;
-use crate::tests::setup;
+use crate::{angle::Aim, input::Buttons, map::Spot, tests::setup};
 
 /// A match on the plain between two players, who stand here.
 fn duel(one: (u16, u16), other: (u16, u16)) -> World {
