@@ -55,7 +55,12 @@ impl Part {
 
 impl<'a> Input<'a> {
     /// Puts the datagram into `out`.
-    pub fn encode<'i>(ack: u64, first: u64, inputs: impl ExactSizeIterator<Item = &'i [u8]>, out: &mut Vec<u8>) {
+    pub fn encode<'i>(
+        ack: u64,
+        first: u64,
+        inputs: impl ExactSizeIterator<Item = &'i [u8]>,
+        out: &mut Vec<u8>,
+    ) {
         out.clear();
         out.push(INPUT);
         varint::put(ack, out);

@@ -3,5 +3,5 @@
 mod receiver;
 mod sender;
 
-pub use receiver::{Receiver, Received};
+pub use receiver::{Received, Receiver};
 pub use sender::Sender;

@@ -192,9 +192,7 @@ impl<'a> ToPlayer<'a> {
             }),
             REDIRECT => Self::Redirect(Redirect::parse(reader)?),
             FALLBACKS => Self::Fallbacks(Place::parse(reader)?),
-            MESSAGE => {
-                Self::Message(reader.bytes("Message.bytes", limits::MESSAGE_TO_PLAYER_BYTES_MAX)?)
-            }
+            MESSAGE => Self::Message(reader.bytes("Message.bytes", limits::MESSAGE_TO_PLAYER_BYTES_MAX)?),
             ENDED => Self::Ended(parse_result(reader)?),
             _ => return Ok(None),
         }))

@@ -99,9 +99,7 @@ impl<'a> ToServer<'a> {
         let reader = &mut reader;
         Ok(Some(match reader.byte("frame.type")? {
             JOIN => Self::Join(Join::parse(reader)?),
-            MESSAGE => {
-                Self::Message(reader.bytes("Message.bytes", limits::MESSAGE_TO_SERVER_BYTES_MAX)?)
-            }
+            MESSAGE => Self::Message(reader.bytes("Message.bytes", limits::MESSAGE_TO_SERVER_BYTES_MAX)?),
             LEAVE => Self::Leave,
             _ => return Ok(None),
         }))

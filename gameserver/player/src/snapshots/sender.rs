@@ -77,10 +77,10 @@ impl Sender {
         if limits::SNAPSHOT_BYTES_MAX < state.len() {
             return Err(NotSent::TooLong(state.len()));
         }
+        // Taken out for a moment, so that the rest can be borrowed.
+        let mut body = std::mem::take(&mut self.body);
         let baseline = self.baseline().filter(|it| tick - it.tick <= limits::DISTANCE_MAX);
         let distance = baseline.map_or(0, |it| tick - it.tick);
-        // The field is borrowed in part, so it is taken out for a moment.
-        let mut body = std::mem::take(&mut self.body);
         body.clear();
         delta::encode(baseline.map_or(&[], |it| &it.state), state, &mut body);
         let whole = Snapshot { tick, distance, input_ack, part: Part::WHOLE, body: &body };
@@ -127,7 +127,8 @@ fn send(
         return Ok(());
     }
     let parts = whole.body.len().div_ceil(room);
-    let count = u8::try_from(parts).ok().filter(|it| usize::from(*it) <= limits::PARTS_MAX).ok_or(too_many)?;
+    let count =
+        u8::try_from(parts).ok().filter(|it| usize::from(*it) <= limits::PARTS_MAX).ok_or(too_many)?;
     for (index, body) in (0..count).zip(whole.body.chunks(whole.body.len().div_ceil(parts))) {
         Snapshot { part: Part { index, count }, body, ..whole }.encode(datagram);
         out(datagram);

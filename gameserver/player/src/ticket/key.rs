@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use pasetors::{
     keys::{AsymmetricKeyPair, AsymmetricPublicKey, AsymmetricSecretKey, Generate as _},
-    paserk::FormatAsPaserk as _,
+    paserk::FormatAsPaserk,
     version4::V4,
 };
 
@@ -46,7 +46,7 @@ impl SecretKey {
     pub fn expose(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = self.0.fmt(&mut text);
+        let _ = FormatAsPaserk::fmt(&self.0, &mut text);
         text
     }
 
@@ -67,22 +67,19 @@ impl FromStr for SecretKey {
     type Err = BadKey;
 
     fn from_str(text: &str) -> Result<Self, BadKey> {
-        let key = AsymmetricSecretKey::<V4>::try_from(text.trim());
-        // Made once more of its bytes, which checks that both halves belong together.
-        let key = key.and_then(|it| AsymmetricSecretKey::from(it.as_bytes()));
-        key.map(Self).map_err(|_| BadKey(SECRET))
+        AsymmetricSecretKey::try_from(text.trim()).map(Self).map_err(|_| BadKey(SECRET))
     }
 }
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        FormatAsPaserk::fmt(&self.0, f)
     }
 }
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        FormatAsPaserk::fmt(&self.0, f)
     }
 }
 

@@ -13,8 +13,10 @@ use crate::{
 /// What comes in is read in pieces of this size, so that what waits stays below the inbox's limit.
 const PIECE_BYTES: usize = limits::INBOX_TO_PLAYER_BYTES_MAX / 2;
 
-const _: () =
-    assert!(PIECE_BYTES + limits::FRAME_TO_PLAYER_BYTES_MAX + limits::FRAME_HEADER_BYTES_MAX <= limits::INBOX_TO_PLAYER_BYTES_MAX);
+const _: () = assert!(
+    PIECE_BYTES + limits::FRAME_TO_PLAYER_BYTES_MAX + limits::FRAME_HEADER_BYTES_MAX
+        <= limits::INBOX_TO_PLAYER_BYTES_MAX
+);
 
 impl Session {
     /// Bytes came on the stream of a connection.
