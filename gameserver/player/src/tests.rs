@@ -1,6 +1,6 @@
 //! What holds for the whole protocol.
 
-//mod admission;
+mod admission;
 mod arbitrary_bytes;
 mod budgets;
 mod examples;
@@ -8,14 +8,14 @@ mod generate;
 mod golden;
 mod inputs;
 mod limits;
-//mod link;
+mod link;
 //mod manual;
-//mod moves;
-//mod play;
+mod moves;
+mod play;
 mod round_trips;
 mod sessions;
 mod snapshots;
-//mod tickets;
+mod tickets;
 mod unknown;
 
 use std::fmt::Write as _;

@@ -99,7 +99,7 @@ fn a_client_that_never_acknowledges_gets_few_snapshots_and_full_ones() {
     let mut pair = Pair::playing();
     let (mut sent, mut state) = (0, vec![1; 3000]);
     for tick in 1..=600u64 {
-        let now = pair.now + tick * SECOND / 60;
+        let now = pair.now + SECOND / 60 * u32::try_from(tick).unwrap();
         state[0] = u8::try_from(tick % 200).unwrap();
         let mut datagrams = 0;
         let is_sent = pair.server.snapshot(tick, &state, 1200, now, |datagram| {

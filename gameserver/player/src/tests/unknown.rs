@@ -38,7 +38,8 @@ fn bytes_behind_the_last_field_are_ignored() {
         body.extend([1, 2, 3]);
         assert_eq!(ToPlayer::parse(&body), Ok(Some(frame)), "{}", hex(&body));
     }
-    let input = Input::parse(&unhex("21 01 07 01 01 05 ffff")).unwrap().unwrap();
+    let bytes = unhex("21 01 07 01 01 05 ffff");
+    let input = Input::parse(&bytes).unwrap().unwrap();
     assert_eq!(input.inputs.collect::<Vec<_>>(), [[5]]);
 }
 
