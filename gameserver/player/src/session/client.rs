@@ -167,14 +167,14 @@ impl Session {
     }
 
     /// A connection was made.
-    pub fn connected(&mut self, link: LinkId) {
+    pub fn connected(&mut self, link: LinkId, now: Duration) {
         let Identity { room, role, credentials, secret } = self.identity.clone();
         let first_input = self.inputs.first();
         let join = Join { protocol: PROTOCOL, features: 0, room, role, credentials, secret, first_input };
         if let Some(approach) = self.approach(link)
             && let Some(link) = &mut approach.link
         {
-            link.connected(join);
+            link.connected(join, now);
         }
     }
 

@@ -209,7 +209,7 @@ impl World {
 
     fn down(&mut self, link: LinkId, parcel: &Parcel) {
         match parcel {
-            Parcel::Connected => self.client.connected(link),
+            Parcel::Connected => self.client.connected(link, self.now),
             Parcel::Stream(bytes) => self.client.on_stream(link, bytes, self.now),
             Parcel::Datagram(bytes) => {
                 if let Some(shown) = self.client.on_datagram(link, bytes, self.now) {
@@ -279,7 +279,7 @@ impl World {
                     match server.guests.admit(&admission, &join, ROOM, Timestamp::UNIX_EPOCH) {
                         Ok(_) if is_owner => {
                             let (input_ack, epoch, tick) = (server.input_ack, server.epoch, self.tick);
-                            let admitted = Admitted { input_ack, epoch, tick, ..sessions::admitted() };
+                            let admitted = Admitted { epoch, tick, input_ack, ..sessions::admitted() };
                             session.admit(admitted, self.now).unwrap();
                             newest = newest.max(Some(*link));
                         }

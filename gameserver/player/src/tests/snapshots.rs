@@ -10,9 +10,9 @@ use crate::{
 
 /// A state in which little changes from tick to tick.
 pub(super) fn state(tick: u64, length: usize) -> Vec<u8> {
-    let mut state: Vec<u8> = (0..length).map(|it| (it % 251) as u8).collect();
+    let mut state: Vec<u8> = (0..=250).cycle().take(length).collect();
     for (at, byte) in tick.to_be_bytes().into_iter().enumerate() {
-        let at = (at * 31 + tick as usize % 17) % length.max(1);
+        let at = (at * 31 + usize::try_from(tick % 17).unwrap()) % length.max(1);
         state[at..].first_mut().into_iter().for_each(|it| *it ^= byte);
     }
     state
