@@ -112,7 +112,7 @@ fn behind(bytes: &[u8], count: usize) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+    use rand::{SeedableRng as _, rngs::StdRng};
 
     use super::*;
     use crate::tests::{hex, unhex};

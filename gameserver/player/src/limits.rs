@@ -103,7 +103,7 @@ pub const INPUT_LOST_AFTER: usize = 16;
 
 /// How far an input may be ahead of the one that is expected. More is not what loss explains: at 60 a second it
 /// is four seconds.
-pub const INPUT_AHEAD_MAX: u64 = 256;
+pub const INPUT_AHEAD_MAX: usize = 256;
 
 // Budgets of a player. Each is a bucket: what it holds, and what flows in per second.
 
@@ -213,7 +213,7 @@ const _: () = {
     assert!(INPUT_HEADER_BYTES_MAX + 2 + INPUT_BYTES_MAX <= DATAGRAM_BYTES_MIN);
     assert!(DATAGRAM_BYTES_MIN <= DATAGRAM_BYTES_MAX);
     // Whoever sends all that it has is not too early.
-    assert!(INPUT_LOST_AFTER + INPUTS_KEPT_MAX <= INPUT_AHEAD_MAX as usize);
+    assert!(INPUT_LOST_AFTER + INPUTS_KEPT_MAX <= INPUT_AHEAD_MAX);
     assert!(CONNECT_WITHIN_MIN.as_millis() < CONNECT_WITHIN_MAX.as_millis());
     assert!(RECONNECT_MAX.as_millis() + ANSWER_WITHIN.as_millis() < GIVE_UP_AFTER.as_millis());
     // One byte is enough for the parts of a snapshot and the inputs of a datagram, two for a distance.

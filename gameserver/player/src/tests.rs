@@ -9,7 +9,7 @@ mod golden;
 mod inputs;
 mod limits;
 mod link;
-//mod manual;
+mod manual;
 mod moves;
 mod play;
 mod round_trips;

@@ -1,5 +1,7 @@
 //! On the tick's path, nothing is allocated once it is warm. Alone in this binary, since every thread counts.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use std::{alloc::System, time::Duration};
 
 use gamekeeper_player::{
@@ -58,7 +60,7 @@ impl Pair {
         client.on_stream(link, server.stream_output(), now);
         server.consumed(usize::MAX);
         assert!(matches!(client.poll(), Some(Happening::Joined(_))));
-        let down = vec![Vec::with_capacity(1200); 40];
+        let down = (0..40).map(|_| Vec::with_capacity(1200)).collect();
         Self { client, link, server, now, up: Vec::with_capacity(1200), down, inputs: 0, shown: 0 }
     }
 

@@ -47,7 +47,7 @@ impl Receiver {
             self.counts.repeated += 1;
             return;
         }
-        if limits::INPUT_AHEAD_MAX < number - self.next {
+        if (limits::INPUT_AHEAD_MAX as u64) < number - self.next {
             self.counts.too_early += 1;
             return;
         }

@@ -8,6 +8,7 @@ use crate::{
     limits,
 };
 
+const AHEAD_MAX: u64 = limits::INPUT_AHEAD_MAX as u64;
 const LOST_AFTER: u64 = limits::INPUT_LOST_AFTER as u64;
 
 fn receive(receiver: &mut Receiver, datagram: &[u8], delivered: &mut Vec<u64>) {
@@ -37,12 +38,12 @@ fn what_is_missing_is_waited_for_and_then_given_up() {
 #[test]
 fn what_is_far_ahead_is_dropped() {
     let mut receiver = Receiver::after(10);
-    receiver.receive(11 + limits::INPUT_AHEAD_MAX + 1, &[], |_, _| panic!("from the future"));
+    receiver.receive(11 + AHEAD_MAX + 1, &[], |_, _| panic!("from the future"));
     assert_eq!((receiver.acknowledged(), receiver.counts().too_early), (10, 1));
     receiver.receive(u64::MAX, &[], |_, _| panic!("from the future"));
     let mut delivered = Vec::new();
-    receiver.receive(11 + limits::INPUT_AHEAD_MAX, &[], |it, _| delivered.push(it));
-    assert_eq!(receiver.counts().lost, limits::INPUT_AHEAD_MAX - LOST_AFTER + 1);
+    receiver.receive(11 + AHEAD_MAX, &[], |it, _| delivered.push(it));
+    assert_eq!(receiver.counts().lost, AHEAD_MAX - LOST_AFTER + 1);
     assert!(delivered.is_empty());
 }
 
