@@ -30,8 +30,15 @@ fuzz_target!(|bytes: &[u8]| {
             match session.poll(now) {
                 Ok(Some(Happening::Join(join))) => {
                     let (player, fallbacks) = (join.room, Place::default());
-                    let admitted =
-                        Admitted { seat: 0, player, epoch: 1, tick: 1, tick_rate: 30, input_ack: 0, fallbacks };
+                    let admitted = Admitted {
+                        seat: 0,
+                        player,
+                        epoch: 1,
+                        tick: 1,
+                        tick_rate: 30,
+                        input_ack: 0,
+                        fallbacks,
+                    };
                     let _ = session.admit(admitted, now);
                 }
                 Ok(Some(_)) => {}

@@ -88,7 +88,7 @@ fn a_recovered_room_is_found_at_the_fallback() {
         world.tick -= 3;
         world.move_to(1);
         world.cut();
-        world.run(15 * SECOND);
+        world.run(3 * SECOND);
         assert_eq!((world.client.state(), joins(&world)), (State::Playing, 2));
         assert!(world.played.is_sorted_by(|a, b| a < b));
         assert_eq!(world.servers[1].guests.iter().count(), 1);

@@ -82,12 +82,37 @@ fn a_client_joins_talks_and_leaves() {
     let mut pair = Pair::playing();
     assert_eq!(pair.client.state(), State::Playing);
     pair.client.message(b"hello").unwrap();
-    pair.client.leave().unwrap();
+    pair.client.leave();
     pair.carry_up().unwrap();
     assert_eq!(pair.server.poll(pair.now), Ok(Some(server::Happening::Message(b"hello"))));
     assert_eq!(pair.server.poll(pair.now), Ok(Some(server::Happening::Leave)));
     assert_eq!(pair.server.poll(pair.now), Ok(None));
     assert!(pair.server.is_over() && pair.server.is_finished(pair.now));
+    pair.client.lost(pair.link, pair.now);
+    assert_eq!(pair.client.poll(), Some(client::Happening::Left));
+    assert_eq!((pair.client.poll(), pair.client.state()), (None, State::Over));
+}
+
+#[test]
+fn who_leaves_while_the_connection_is_lost_is_gone_at_once() {
+    let mut pair = Pair::playing();
+    pair.client.lost(pair.link, pair.now);
+    pair.client.leave();
+    assert_eq!(pair.client.poll(), Some(client::Happening::Lost));
+    assert_eq!(pair.client.poll(), Some(client::Happening::Left));
+    assert_eq!((pair.client.poll(), pair.client.next_timeout()), (None, None));
+}
+
+#[test]
+fn who_has_nowhere_to_go_gives_up_without_haste() {
+    let mut client = client::Session::new(identity(), Place::default(), Duration::ZERO);
+    let mut steps = 0;
+    while let Some(next) = client.next_timeout() {
+        client.on_timeout(next);
+        steps += 1;
+    }
+    assert_eq!(client.poll(), Some(client::Happening::GaveUp));
+    assert!(steps <= 16, "{steps}");
 }
 
 #[test]

@@ -61,6 +61,8 @@ impl Approach {
                 index => (&self.home, index.map(|it| it - others)),
             },
         };
+        // Without a place to go there is nothing to try, until the session gives up.
+        self.retry_at = now.saturating_add(limits::RECONNECT_MAX);
         let endpoint = place.endpoints.get(index?)?.clone();
         self.link = Some(Link::new(id, connect_by, now));
         Some((endpoint, place))
