@@ -60,7 +60,7 @@ mod tests {
         assert!(!bucket.take(1, SECOND));
         let next = bucket.has_at(1);
         assert_eq!(next, SECOND + Duration::from_millis(100));
-        assert!(!bucket.take(1, next - Duration::from_micros(1)));
+        assert!(!bucket.take(1, SECOND + Duration::from_micros(99_999)));
         assert!(bucket.take(1, next));
     }
 

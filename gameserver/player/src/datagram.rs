@@ -7,7 +7,7 @@ const SNAPSHOT: u8 = 0x31;
 const SNAPSHOT_PART: u8 = 0x32;
 
 /// What a player wants, and what it has seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input<'a> {
     /// The newest snapshot that the client has; 0: none.
     pub ack: u64,
@@ -18,7 +18,7 @@ pub struct Input<'a> {
 }
 
 /// The inputs of a datagram, known to be whole. Iterates over them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs<'a> {
     count: usize,
     bytes: &'a [u8],

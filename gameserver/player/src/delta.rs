@@ -112,9 +112,10 @@ fn behind(bytes: &[u8], count: usize) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rand::{SeedableRng as _, rngs::StdRng};
 
     use super::*;
-    use crate::tests::hex;
+    use crate::tests::{hex, unhex};
 
     fn body(baseline: &[u8], state: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -147,10 +148,10 @@ mod tests {
 
     #[test]
     fn no_body_is_longer_than_the_limit_says() {
-        let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(7);
+        let mut rng = StdRng::seed_from_u64(7);
         for period in [1usize, 2, 3, 4, 5, 7, 64, 16_390, 40_000] {
             let state: Vec<_> = (0..limits::SNAPSHOT_BYTES_MAX)
-                .map(|at| if at % period < 3 && period > 3 { 0 } else { rand::RngExt::random(&mut rng) })
+                .map(|at| if at % period < 3 && period > 3 { 0 } else { rng.random() })
                 .collect();
             assert!(check(&[], &state) <= limits::BODY_BYTES_MAX);
             assert!(check(&state[..1000], &state) <= limits::BODY_BYTES_MAX);
@@ -163,7 +164,7 @@ mod tests {
         for body in
             ["02 0300", "02 000361", "02 0003616161", "8001000000", "02 00", "", "02 c0ffffffffffffffff"]
         {
-            let bytes = crate::tests::unhex(body);
+            let bytes = unhex(body);
             assert!(apply(b"ab", &bytes, &mut out).is_err(), "{body}");
         }
     }

@@ -44,11 +44,6 @@ impl Inbox {
         self.start = frame.end;
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.start = 0;
-    }
-
     fn rest(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }

@@ -89,20 +89,21 @@ pub const BASELINES_MAX: usize = 64;
 /// How many ticks a baseline may be back: what two bytes can say. A room that shows so little sends it in full.
 pub const DISTANCE_MAX: u64 = 16_383;
 
-/// Inputs in one datagram. Every input is sent with the fifteen after it, so that it takes a gap of a quarter
-/// of a second at 60 a second to lose one; and with the round trips of a playable game, fewer are unacknowledged.
-pub const INPUTS_PER_DATAGRAM_MAX: usize = 16;
+/// Inputs in one datagram: all that are not acknowledged, as far as they fit. At 60 a second it is those of the
+/// last second, so that nothing is lost in a shorter gap, or by coming back by another connection.
+pub const INPUTS_PER_DATAGRAM_MAX: usize = 60;
 
-/// An input that is missing when one that many later is there is given up: no datagram from now on has it.
-pub const INPUT_LOST_AFTER: u64 = INPUTS_PER_DATAGRAM_MAX as u64;
+/// Inputs that a client keeps until they are acknowledged; a new one pushes out the oldest. Who wanted something
+/// a second ago wants something else now.
+pub const INPUTS_KEPT_MAX: usize = INPUTS_PER_DATAGRAM_MAX;
+
+/// An input that is missing when one that many later is there is given up. The client sends all that it has in
+/// every datagram, so it has dropped this one, or its inputs are so long that few fit.
+pub const INPUT_LOST_AFTER: usize = 16;
 
 /// How far an input may be ahead of the one that is expected. More is not what loss explains: at 60 a second it
 /// is four seconds.
-pub const INPUT_AHEAD_MAX: u64 = 256;
-
-/// Inputs that a client keeps until they are acknowledged; a new one pushes out the oldest. More than in one
-/// datagram, for a server that is back after a second and says how far it got.
-pub const INPUTS_KEPT_MAX: usize = 64;
+pub const INPUT_AHEAD_MAX: usize = 256;
 
 // Budgets of a player. Each is a bucket: what it holds, and what flows in per second.
 
@@ -154,8 +155,15 @@ pub const JOIN_WITHIN: Duration = Duration::from_secs(5);
 /// How long a session that is over may take to have its last words read.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// How long a client waits for a connection and for the answer to its Join together. A server that is about to
-/// get the room lets it wait for some seconds.
+/// How long a client's first attempt to connect may take, enough for a handshake over half the world; the next
+/// ones may take twice as long each. Servers that are gone mostly do not answer at all.
+pub const CONNECT_WITHIN_MIN: Duration = Duration::from_millis(500);
+
+/// How long any attempt to connect may take: two retransmissions of a slow path.
+pub const CONNECT_WITHIN_MAX: Duration = Duration::from_secs(4);
+
+/// How long a client waits for the answer to its Join. A server that is about to get the room lets it wait for
+/// some seconds.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 
 /// The first pause before a client connects again; it doubles with each attempt.
@@ -204,8 +212,9 @@ const _: () = {
     assert!(BODY_BYTES_MAX <= PARTS_MAX * (DATAGRAM_BYTES_MIN - SNAPSHOT_HEADER_BYTES_MAX));
     assert!(INPUT_HEADER_BYTES_MAX + 2 + INPUT_BYTES_MAX <= DATAGRAM_BYTES_MIN);
     assert!(DATAGRAM_BYTES_MIN <= DATAGRAM_BYTES_MAX);
-    assert!(INPUT_LOST_AFTER <= INPUT_AHEAD_MAX && INPUTS_KEPT_MAX as u64 <= INPUT_AHEAD_MAX);
-    assert!(INPUTS_PER_DATAGRAM_MAX <= INPUTS_KEPT_MAX);
+    // Whoever sends all that it has is not too early.
+    assert!(INPUT_LOST_AFTER + INPUTS_KEPT_MAX <= INPUT_AHEAD_MAX);
+    assert!(CONNECT_WITHIN_MIN.as_millis() < CONNECT_WITHIN_MAX.as_millis());
     assert!(RECONNECT_MAX.as_millis() + ANSWER_WITHIN.as_millis() < GIVE_UP_AFTER.as_millis());
     // One byte is enough for the parts of a snapshot and the inputs of a datagram, two for a distance.
     assert!(PARTS_MAX < 64 && INPUTS_PER_DATAGRAM_MAX < 64 && BASELINES_MAX < 16384);

@@ -91,9 +91,8 @@ impl Ticket {
         if self.expires_at <= now {
             return Err(BadTicket::Expired);
         }
-        let is_from_the_future = (limits::CLOCK_SKEW_MAX.as_nanos() as i128)
-            < self.issued_at.as_nanosecond() - now.as_nanosecond();
-        if is_from_the_future { Err(BadTicket::NotYetValid) } else { Ok(()) }
+        let ahead = Duration::try_from(self.issued_at.duration_since(now)).unwrap_or_default();
+        if limits::CLOCK_SKEW_MAX < ahead { Err(BadTicket::NotYetValid) } else { Ok(()) }
     }
 
     fn has_names(&self) -> bool {

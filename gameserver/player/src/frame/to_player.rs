@@ -197,11 +197,6 @@ impl<'a> ToPlayer<'a> {
             _ => return Ok(None),
         }))
     }
-
-    /// Whether this release knows the type of a frame.
-    pub(crate) fn is_known(frame: &[u8]) -> bool {
-        matches!(frame.first(), Some(&(JOINED..=ENDED)))
-    }
 }
 
 impl Joined {

@@ -3,7 +3,7 @@
 use crate::limits;
 
 /// One slot for each number that may be waited for.
-const SLOTS: usize = limits::INPUTS_PER_DATAGRAM_MAX;
+const SLOTS: usize = limits::INPUT_LOST_AFTER;
 
 /// Hands on every input once, in order. What is missing is waited for until one is there that comes
 /// [`INPUT_LOST_AFTER`](limits::INPUT_LOST_AFTER) later.
@@ -47,11 +47,11 @@ impl Receiver {
             self.counts.repeated += 1;
             return;
         }
-        if limits::INPUT_AHEAD_MAX < number - self.next {
+        if (limits::INPUT_AHEAD_MAX as u64) < number - self.next {
             self.counts.too_early += 1;
             return;
         }
-        while limits::INPUT_LOST_AFTER <= number - self.next {
+        while SLOTS as u64 <= number - self.next {
             if !self.deliver_next(&mut deliver) {
                 self.counts.lost += 1;
                 self.next += 1;

@@ -38,6 +38,7 @@ pub struct Session {
     /// Since when there is no room, if there is none.
     lost_since: Option<Duration>,
     has_joined: bool,
+    is_leaving: bool,
     is_over: bool,
     links: u32,
     happenings: VecDeque<Happening>,
@@ -80,7 +81,7 @@ pub enum Happening {
         /// SHA-256 of the certificates that it may show; none: the usual rules of the web hold.
         certificate_hashes: Vec<[u8; limits::CERTIFICATE_HASH_BYTES]>,
     },
-    /// Write what is still to be written, then close this connection. It is not spoken of any more.
+    /// Close this connection. It is not spoken of any more, and messages that are under way on it may be lost.
     Close {
         /// Which.
         link: LinkId,
@@ -99,6 +100,8 @@ pub enum Happening {
     Ended(BTreeMap<String, String>),
     /// The room is not to be found. The session is over.
     GaveUp,
+    /// Gone, as was wanted. The session is over.
+    Left,
 }
 
 /// Where a session is.
@@ -144,6 +147,7 @@ impl Session {
             epoch: 0,
             lost_since: Some(now),
             has_joined: false,
+            is_leaving: false,
             is_over: false,
             links: 0,
             happenings: VecDeque::new(),
@@ -172,14 +176,14 @@ impl Session {
     }
 
     /// A connection was made.
-    pub fn connected(&mut self, link: LinkId) {
+    pub fn connected(&mut self, link: LinkId, now: Duration) {
         let Identity { room, role, credentials, secret } = self.identity.clone();
         let first_input = self.inputs.first();
         let join = Join { protocol: PROTOCOL, features: 0, room, role, credentials, secret, first_input };
         if let Some(approach) = self.approach(link)
             && let Some(link) = &mut approach.link
         {
-            link.connected(join);
+            link.connected(join, now);
         }
     }
 

@@ -49,6 +49,8 @@ impl Approach {
             return None;
         }
         let attempt = usize::try_from(self.attempts).unwrap_or(usize::MAX);
+        let patience = limits::CONNECT_WITHIN_MIN.saturating_mul(1 << self.attempts.min(16));
+        let connect_by = now.saturating_add(patience.min(limits::CONNECT_WITHIN_MAX));
         self.attempts = self.attempts.saturating_add(1);
         let (home, others) = (self.home.endpoints.len(), self.others.endpoints.len());
         let at_first = home.max(limits::ATTEMPTS_AT_FIRST as usize);
@@ -59,8 +61,10 @@ impl Approach {
                 index => (&self.home, index.map(|it| it - others)),
             },
         };
+        // Without a place to go there is nothing to try, until the session gives up.
+        self.retry_at = now.saturating_add(limits::RECONNECT_MAX);
         let endpoint = place.endpoints.get(index?)?.clone();
-        self.link = Some(Link::new(id, now));
+        self.link = Some(Link::new(id, connect_by, now));
         Some((endpoint, place))
     }
 

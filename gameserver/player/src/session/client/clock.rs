@@ -62,6 +62,9 @@ impl Session {
             return;
         }
         self.main.failed(now);
+        if self.is_leaving {
+            return self.over(Happening::Left);
+        }
         if self.lost_since.is_none() {
             self.lost_since = Some(now);
             self.happenings.push_back(Happening::Lost);

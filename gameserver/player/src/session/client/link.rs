@@ -27,16 +27,16 @@ pub(super) struct Link {
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    Connecting { answer_by: Duration },
+    Connecting { connect_by: Duration },
     Joining { answer_by: Duration },
     Playing,
 }
 
 impl Link {
-    pub(super) fn new(id: LinkId, now: Duration) -> Self {
+    pub(super) fn new(id: LinkId, connect_by: Duration, now: Duration) -> Self {
         Self {
             id,
-            phase: Phase::Connecting { answer_by: now.saturating_add(limits::ANSWER_WITHIN) },
+            phase: Phase::Connecting { connect_by },
             inbox: Inbox::default(),
             outbox: Outbox::default(),
             snapshots: snapshots::Receiver::default(),
@@ -54,9 +54,9 @@ impl Link {
         }
     }
 
-    pub(super) fn connected(&mut self, join: Join) {
-        let Phase::Connecting { answer_by } = self.phase else { return };
-        self.phase = Phase::Joining { answer_by };
+    pub(super) fn connected(&mut self, join: Join, now: Duration) {
+        let Phase::Connecting { .. } = self.phase else { return };
+        self.phase = Phase::Joining { answer_by: now.saturating_add(limits::ANSWER_WITHIN) };
         // The first frame always fits.
         self.outbox.push(limits::OUTBOX_BYTES_MAX, |out| ToServer::Join(join).encode(out));
     }
@@ -95,10 +95,10 @@ impl Link {
         self.sent_at = now;
     }
 
-    /// When the server must have answered; never, once it has.
+    /// When the next answer must be there; never, once it plays.
     pub(super) fn answer_by(&self) -> Duration {
         match self.phase {
-            Phase::Connecting { answer_by } | Phase::Joining { answer_by } => answer_by,
+            Phase::Connecting { connect_by: by } | Phase::Joining { answer_by: by } => by,
             Phase::Playing => Duration::MAX,
         }
     }

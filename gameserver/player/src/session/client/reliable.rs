@@ -59,9 +59,13 @@ impl Session {
         self.say(&ToServer::Message(message))
     }
 
-    /// Goes for good, once what is to be written is written. The session is over when the server closes.
-    pub fn leave(&mut self) -> Result<(), NotSent> {
-        self.say(&ToServer::Leave)
+    /// Goes for good. The session is over when the server has heard of it and closes the connection, or at
+    /// once if there is none.
+    pub fn leave(&mut self) {
+        self.is_leaving = true;
+        if !self.is_over && self.say(&ToServer::Leave).is_err() {
+            self.over(Happening::Left);
+        }
     }
 
     fn say(&mut self, frame: &ToServer<'_>) -> Result<(), NotSent> {
