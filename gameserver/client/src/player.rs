@@ -78,6 +78,8 @@ pub enum Event {
     Ended(BTreeMap<String, String>),
     /// The room is not to be found. Nothing more happens.
     GaveUp,
+    /// Gone, as was wanted. Nothing more happens.
+    Left,
 }
 
 /// A player, or a spectator.
@@ -154,11 +156,10 @@ impl Player {
         Ok(())
     }
 
-    /// Goes for good. [`next`](Self::next) says when that has arrived, or the player is dropped.
-    pub fn leave(&mut self) -> Result<(), NotSent> {
-        self.session.leave()?;
+    /// Goes for good. [`next`](Self::next) says when that has arrived.
+    pub fn leave(&mut self) {
+        self.session.leave();
         self.send();
-        Ok(())
     }
 
     /// Where the player is.
@@ -219,6 +220,7 @@ impl Player {
             Happening::Refused(refused) => Event::Refused(refused),
             Happening::Ended(result) => Event::Ended(result),
             Happening::GaveUp => Event::GaveUp,
+            Happening::Left => Event::Left,
         })
     }
 
@@ -285,7 +287,8 @@ impl Player {
             News::Connected(id, connection, stream) => {
                 if let Some(link) = self.links.iter_mut().find(|it| it.id == id) {
                     (link.connection, link.stream) = (Some(connection), Some(stream));
-                    self.session.connected(id);
+                    let now = self.now();
+                    self.session.connected(id, now);
                 }
             }
             News::Bytes(id, bytes) => {

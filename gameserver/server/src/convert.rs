@@ -94,7 +94,7 @@ pub(crate) fn message(report: Report, identity: &Identity) -> ToOperator {
             phase: phase_to(phase),
             players,
             checkpoint_tick: None,
-            certificate_hashes: Vec::new(),
+            certificate_hashes: identity.hashes.get(),
         }),
         Report::Finished(tenancy, ending) => {
             ToOperator::Finished { tenancy: tenancy_to(tenancy), result: ending.values().clone() }

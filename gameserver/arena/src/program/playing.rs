@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use arena::{bot::Bot, checker::Checker, intake::WAITING_MAX};
-use gamekeeper_client::{Event, Place, Player, State, Statistics, Stay};
+use gamekeeper_client::{Event, Place, Player, Statistics, Stay};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
 /// Between two measurements of the round trip.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a server may take to notice that a bot goes.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Measurements of one bot: an hour.
 const MEASURED_MAX: usize = 3600;
@@ -106,6 +109,7 @@ impl Playing {
                 self.played.winner = result.get("winner").cloned();
                 return true;
             }
+            Event::Left => return true,
             Event::GaveUp => {
                 self.played.why = Some("the room is not to be found".to_owned());
                 return true;
@@ -147,15 +151,10 @@ impl Playing {
 
     async fn leave(mut self) -> Played {
         self.note_path();
-        if self.player.state() == State::Playing && self.player.leave().is_ok() {
-            // Until it has arrived, or a moment.
-            let _ = tokio::time::timeout(Duration::from_millis(200), async {
-                while self.player.state() == State::Playing {
-                    self.player.next().await;
-                }
-            })
-            .await;
-        }
+        self.player.leave();
+        // Until it has arrived, or a moment.
+        let _ =
+            tokio::time::timeout(FAREWELL, async { while self.player.next().await != Event::Left {} }).await;
         self.done()
     }
 
