@@ -148,10 +148,10 @@ async fn tell<T>(rooms: &Rooms, begun: Instant) -> T {
 
 /// What somebody types who wants to watch a match.
 fn watching(program: &Path, room: &str, seen: &Sighting) -> String {
-    let connect = seen.endpoints.iter().map(|it| format!(" --connect {it}")).collect::<String>();
-    let certificate =
-        seen.certificate_hashes.iter().map(|it| format!(" --certificate {it}")).collect::<String>();
-    format!("{} watch --room {room}{connect}{certificate}", program.display())
+    let connect = seen.endpoints.iter().flat_map(|it| ["--connect", it]);
+    let certificate = seen.certificate_hashes.iter().flat_map(|it| ["--certificate", it]);
+    let options = connect.chain(certificate).collect::<Vec<_>>().join(" ");
+    format!("{} watch --room {room} {options}", program.display())
 }
 
 /// CPU seconds of each server of these matches, with the number of its rooms; on nodes of ours only.

@@ -6,6 +6,7 @@ pub(crate) mod server;
 pub(crate) mod ticket;
 pub(crate) mod watch;
 
+mod clock;
 mod playing;
 
 use std::io::Write as _;

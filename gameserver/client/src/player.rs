@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Whoever waits for nothing looks again after this time.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Who wants to play where.
 #[derive(Clone, Debug)]
@@ -247,7 +247,7 @@ impl Player {
 
     /// Waits for one thing.
     async fn wait(&mut self) -> Option<Event> {
-        let due = self.session.next_timeout().map_or(self.start + self.now() + IDLE, |it| self.start + it);
+        let due = self.start + self.session.next_timeout().unwrap_or_else(|| self.now() + IDLE);
         if self.alarm.deadline() != due {
             self.alarm.as_mut().reset(due);
         }

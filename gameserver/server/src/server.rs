@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gamekeeper_room::{GameMaker, Host};
+use gamekeeper_room::{GameMaker, Host, host::Event};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -20,7 +20,7 @@ use crate::{
     clock::Clock,
     control::Service,
     convert::Identity,
-    desk::{Desk, NOTES_MAX},
+    desk::{Desk, NOTES_MAX, Note},
     listener,
     opener::Openers,
     players::Gate,
@@ -122,6 +122,7 @@ impl Server {
         let (stream_notes, from_streams) = mpsc::channel(NOTES_MAX);
         let (thread_notes, from_threads) = mpsc::channel(NOTES_MAX);
         let (alive, mut ended) = mpsc::channel(1);
+        let desk_notes = thread_notes.clone();
         let frame = Frame { clock, pulse: self.pulse.clone(), notes: thread_notes, tick_rate, alive };
         let openers = Openers::start(&self.maker, capacity, &frame).map_err(RunError::Threads)?;
         let workers = Workers::start(threads, capacity, &frame).map_err(RunError::Threads)?;
@@ -139,7 +140,9 @@ impl Server {
         };
         let served = serve(self.listener, service, &tasks, &hang_up);
         if let Some(gate) = self.gate {
-            tasks.spawn(gate.run(hang_up.clone()));
+            // A desk that is so busy has told every room meanwhile, or will be asked by the next Hello.
+            let renewed = move || drop(desk_notes.try_send(Note::Room(Event::Restate)));
+            tasks.spawn(gate.run(hang_up.clone(), renewed));
         }
         let desk = Desk {
             host: Host::new(capacity),

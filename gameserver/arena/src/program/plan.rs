@@ -11,6 +11,7 @@ use serde::Deserialize;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Room {
     /// Its name or uid.
+    #[allow(clippy::struct_field_names, reason = "the word of the plan's file")]
     pub(crate) room: String,
     /// Of its status, as `ADDRESS:PORT`.
     pub(crate) endpoints: Vec<SocketAddr>,

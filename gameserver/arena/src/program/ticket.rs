@@ -11,9 +11,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use gamekeeper_player::ticket::{SecretKey, Ticket};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
-use super::print;
+use super::{clock, print};
 
 /// Make a key pair for players' tickets: the public half for the fleet, the secret half for who issues tickets
 #[derive(Debug, clap::Args)]
@@ -61,7 +61,7 @@ impl Issue {
         let Self { secret, room, player, lifetime } = self;
         let text = std::fs::read_to_string(&secret).with_context(|| format!("read {}", secret.display()))?;
         let key: SecretKey = text.parse().with_context(|| format!("read {}", secret.display()))?;
-        let issued_at = Timestamp::now();
+        let issued_at = clock::now();
         let lifetime = SignedDuration::try_from(Duration::from_secs(lifetime)).context("the lifetime")?;
         let expires_at = issued_at.checked_add(lifetime).context("the lifetime")?;
         print(&Ticket { room, player, issued_at, expires_at }.issue(&key)?)?;

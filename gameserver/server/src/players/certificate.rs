@@ -4,7 +4,7 @@
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest as _, Sha256};
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 use time::OffsetDateTime;
 
 /// How long a certificate is good for. Browsers pin none that is good for more than 14 days.
@@ -38,8 +38,11 @@ impl Certificate {
 
     /// As the room's status tells it: `sha256:` and the hash of the whole certificate in hex.
     pub(crate) fn hash(&self) -> String {
-        let digits = Sha256::digest(&self.der).iter().map(|it| format!("{it:02x}")).collect::<String>();
-        format!("sha256:{digits}")
+        Sha256::digest(&self.der).iter().fold("sha256:".to_owned(), |mut text, byte| {
+            // Writing to a text cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 

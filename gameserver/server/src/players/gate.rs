@@ -58,8 +58,8 @@ impl Gate {
         self.endpoint.local_addr().ok()
     }
 
-    /// Lets players in until `stop` is cancelled.
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    /// Lets players in until `stop` is cancelled. `renewed` is called when other certificates are to be told.
+    pub(crate) async fn run(self, stop: CancellationToken, renewed: impl Fn()) {
         let Self { endpoint, hashes, host } = self;
         let (strangers, tasks, host) = (Strangers::default(), TaskTracker::new(), Arc::new(host));
         let mut next: Option<Certificate> = None;
@@ -72,6 +72,7 @@ impl Gate {
                 },
                 () = sleep_until(due) => {
                     let pause = renew(&endpoint, &hashes, &mut next);
+                    renewed();
                     due = Instant::now() + pause;
                 }
                 () = stop.cancelled() => break,

@@ -23,7 +23,11 @@ use super::{
     line::{Line, Talk},
     strangers::Pass,
 };
-use crate::{clock::Clock, place::Place, rooms::Rooms};
+use crate::{
+    clock::{Clock, time_of_day},
+    place::Place,
+    rooms::Rooms,
+};
 
 /// From the first packet to the end of the handshake: three round trips of a slow path, and losses.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -109,7 +113,7 @@ fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWh
     if place.is_over() {
         return Err(no(RefusedWhy::Over, "the match is over"));
     }
-    let now = jiff::Timestamp::now();
+    let now = time_of_day();
     let name =
         place.guests().admit(&host.admission, join, &place.uid, now).map_err(|why| no(why, in_words(why)))?;
     let name = PlayerName::new(name).map_err(|it| (RefusedWhy::Malformed, it.to_string()))?;
