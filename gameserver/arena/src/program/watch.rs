@@ -54,7 +54,7 @@ impl Watch {
         let player = Player::join(endpoint()?, stay, room.place()?);
         let mut show = Show { room: room.room, player, world: None, last: None };
         let is_terminal = std::io::stdout().is_terminal();
-        match once.or((!is_terminal).then_some(1.0)) {
+        match once.or_else(|| (!is_terminal).then_some(1.0)) {
             Some(after) => show.once(Duration::try_from_secs_f64(after)?).await?,
             None => {
                 let terminal = ratatui::try_init()?;
@@ -85,7 +85,8 @@ impl Show {
         match event {
             // What cannot be read is not drawn.
             Event::Shown { .. } => {
-                self.world = World::of_shown(self.player.shown()).ok().or(self.world.take())
+                let world = World::of_shown(self.player.shown()).ok();
+                self.world = world.or_else(|| self.world.take());
             }
             Event::Refused(refused) => self.last = Some(format!("not let in: {}", refused.message)),
             Event::Ended(result) => {

@@ -108,7 +108,7 @@ impl Game for TestGame {
     /// Who watches, and the last inputs of all.
     fn snapshot(&self, seat: Option<Seat>, out: &mut Vec<u8>) {
         let last = self.heard.iter().rev().take(8).rev().cloned().collect::<Vec<_>>().join(" ");
-        let seat = seat.map_or("watcher".to_owned(), |it| it.0.to_string());
+        let seat = seat.map_or_else(|| "watcher".to_owned(), |it| it.0.to_string());
         out.extend(format!("{seat} {} {last}", self.heard.len()).bytes());
     }
 
