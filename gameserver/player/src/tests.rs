@@ -12,6 +12,7 @@ mod link;
 mod manual;
 mod moves;
 mod play;
+mod returning;
 mod round_trips;
 mod sessions;
 mod snapshots;
