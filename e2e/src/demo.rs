@@ -1,7 +1,6 @@
 //! The story that `gk demo` shows: a fleet of arenas starts, matches are placed, bots play them over QUIC and check every
 //! tick, and all come to their end.
 
-mod bots;
 mod played;
 mod rooms;
 mod stage;
@@ -14,11 +13,11 @@ use futures::future::try_join_all;
 use gamekeeper_crds::room::Phase;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::bots::{Bots, Table};
 use crate::cost;
 use crate::paths;
 use crate::progress::say;
 use crate::target::Reached;
-use bots::Bots;
 pub use played::Played;
 use played::Room;
 use rooms::{Rooms, Sighting};
@@ -75,7 +74,8 @@ pub async fn play(stage: &Stage, plan: &Plan) -> Result<Played> {
     }
     let before = cpu_of_servers(stage, &matches);
     let begun = Instant::now();
-    let bots = Bots::play(stage.program(), &matches).await?;
+    let tables: Vec<Table> = matches.iter().map(table).collect();
+    let bots = Bots::play(stage.program(), &tables).await?;
     let seen = tokio::select! {
         seen = bots.done() => seen?,
         never = tell(&rooms, begun) => never,
@@ -143,6 +143,16 @@ async fn tell<T>(rooms: &Rooms, begun: Instant) -> T {
         let running = rooms.count(|it| it.phase == Phase::Running);
         let over = rooms.count(|it| it.phase.is_over());
         say(&format!("  {:>3} s: {running} matches are played, {over} are over", begun.elapsed().as_secs()));
+    }
+}
+
+fn table((room, seen, players): &(String, Sighting, usize)) -> Table {
+    Table {
+        room: room.clone(),
+        endpoints: seen.endpoints.clone(),
+        certificate_hashes: seen.certificate_hashes.clone(),
+        players: *players,
+        tickets: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program: this is its output")]
 
 pub mod bench;
+pub mod bots;
 pub mod chaos;
 pub mod commands;
 pub mod demo;

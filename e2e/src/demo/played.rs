@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::bots::Played as Bot;
+use crate::bots::Played as Bot;
 
 /// What was seen of a room.
 #[derive(Debug)]
