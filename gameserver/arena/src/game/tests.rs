@@ -30,6 +30,30 @@ fn a_player_that_leaves_keeps_its_seat_and_stands_still() {
 }
 
 #[test]
+fn who_comes_again_after_a_restore_counts_on_and_who_had_left_counts_anew() {
+    let mut play = Play::full(2, &[]);
+    for tick in 0..45 {
+        (0..2).for_each(|seat| play.send(seat, &[0, tick, tick]));
+        play.tick();
+    }
+    assert_eq!(play.game.leave(Seat(1)), Afterwards::Kept);
+    (0..2).for_each(|_| play.send(0, &[1, 1, 1]));
+    play.tick();
+    assert_eq!(play.world().account(1).applied, 30);
+    play.game = Match::read(&play.saved().state).unwrap();
+    play.join(0);
+    play.join(1);
+    assert_eq!(play.world().account(1).applied, 0, "from the start, not from the next checkpoint on");
+    while play.tick < 60 {
+        (0..2).for_each(|seat| play.send(seat, &[0, 0, 0]));
+        play.tick();
+    }
+    // Of its 61 inputs one has waited since before the checkpoint: in each tick, one counts.
+    assert_eq!(play.world().account(0).applied, 60);
+    assert_eq!(play.world().account(1).applied, 14);
+}
+
+#[test]
 fn a_checkpoint_that_makes_no_sense_is_declined() {
     let mut play = Play::full(3, &[]);
     (0..40).for_each(|_| assert_eq!(play.tick(), Next::Tick));

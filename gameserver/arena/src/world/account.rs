@@ -17,7 +17,7 @@ pub struct Account {
 pub struct Checkpoint {
     /// After which it was taken. 0: none was yet.
     pub tick: u32,
-    /// See [`World::hash`].
+    /// See [`World::hash`](super::World::hash).
     pub hash: [u8; 8],
 }
 
