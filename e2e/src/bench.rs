@@ -10,6 +10,7 @@ mod hollow;
 pub mod idle;
 mod manifests;
 mod operator;
+pub mod players;
 mod pods;
 mod real;
 mod servers;

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 
 use crate::command::program;
 
@@ -38,6 +38,12 @@ pub struct Played {
     pub packets_lost: u64,
     /// In UDP datagrams.
     pub bytes_received: u64,
+    /// UDP datagrams that came in.
+    pub datagrams_received: u64,
+    /// In UDP datagrams.
+    pub bytes_sent: u64,
+    /// UDP datagrams that went out.
+    pub datagrams_sent: u64,
     /// One measurement a second.
     pub rtt_ms: Vec<f64>,
     /// What the game said at the end.
@@ -70,7 +76,13 @@ impl Bots {
     /// Lets them play.
     pub async fn play(path: &Path, tables: &[Table]) -> Result<Self> {
         let mut command = program(path);
-        command.args(["bot", "--plan", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(["bot", "--plan", "-"]);
+        Self::play_by(command, tables).await
+    }
+
+    /// The same, by a command that reads the plan from its standard input.
+    pub async fn play_by(mut command: Command, tables: &[Table]) -> Result<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().context("start the bots")?;
         let mut plan = child.stdin.take().context("the bots have no standard input")?;
         for table in tables {
@@ -79,6 +91,11 @@ impl Bots {
         }
         plan.shutdown().await.context("tell the bots where to play")?;
         Ok(Self { child })
+    }
+
+    /// The process that they are in.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// What all of them saw, once the last one is done.

@@ -179,7 +179,7 @@ impl Stage {
 }
 
 /// The machine's load over one, five and fifteen minutes: who else was at work.
-fn load_average() -> Value {
+pub(super) fn load_average() -> Value {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let figures = text.split_whitespace().take(3).filter_map(|it| it.parse::<f64>().ok());
     figures.collect()

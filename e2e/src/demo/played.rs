@@ -183,6 +183,9 @@ mod tests {
             packets_sent: 200,
             packets_lost: 1,
             bytes_received: 9000,
+            datagrams_received: 100,
+            bytes_sent: 7000,
+            datagrams_sent: 100,
             rtt_ms: vec![1.0, 3.0],
             winner: None,
         }

@@ -178,6 +178,8 @@ impl Player {
             statistics.packets_lost = of_path.path.lost_packets;
             statistics.datagrams_received = of_path.udp_rx.datagrams;
             statistics.bytes_received = of_path.udp_rx.bytes;
+            statistics.datagrams_sent = of_path.udp_tx.datagrams;
+            statistics.bytes_sent = of_path.udp_tx.bytes;
         }
         statistics
     }

@@ -15,6 +15,10 @@ pub struct Statistics {
     pub datagrams_received: u64,
     /// See [`datagrams_received`](Self::datagrams_received).
     pub bytes_received: u64,
+    /// UDP datagrams and bytes that went out; of the connection in use.
+    pub datagrams_sent: u64,
+    /// See [`datagrams_sent`](Self::datagrams_sent).
+    pub bytes_sent: u64,
     /// Snapshots that were shown, over all connections.
     pub shown: u64,
     /// Ticks of which nothing was shown, between two that were.

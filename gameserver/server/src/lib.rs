@@ -29,6 +29,8 @@
 //! own queue to it. Beats go from the threads that tick straight to the stream, so that nothing but a thread
 //! that ticks can send one.
 
+#[cfg(feature = "count-allocations")]
+mod allocations;
 mod audience;
 mod builder;
 mod clock;

@@ -112,6 +112,8 @@ struct Worker {
     pace: Pace,
     measure: Measure,
     screen: Screen,
+    #[cfg(feature = "count-allocations")]
+    told: Duration,
 }
 
 impl Worker {
@@ -132,6 +134,8 @@ impl Worker {
             pace,
             measure: Measure::new(now),
             screen: Screen::default(),
+            #[cfg(feature = "count-allocations")]
+            told: now,
         }
     }
 
@@ -166,6 +170,8 @@ impl Worker {
     fn tick_or_wait(&mut self) -> Result<Option<Task>, std_mpsc::RecvError> {
         let now = self.frame.clock.now();
         if let Some(figures) = self.measure.figures(now) {
+            #[cfg(feature = "count-allocations")]
+            crate::allocations::tell(now, &mut self.told);
             self.frame.pulse.publish(self.number, figures);
             if 0 < figures.skipped {
                 warn!(
@@ -205,10 +211,15 @@ impl Worker {
         let Self { number, frame, rooms, measure, screen, .. } = self;
         let mut before = now;
         rooms.retain_mut(|seated| {
+            #[cfg(feature = "count-allocations")]
+            let visited = crate::allocations::counted(|| seated.visit(visit, screen));
+            #[cfg(not(feature = "count-allocations"))]
             let visited = seated.visit(visit, screen);
             let after = frame.clock.now();
             if visited.ticked {
                 measure.room(after.saturating_sub(before));
+                #[cfg(feature = "count-allocations")]
+                crate::allocations::ticked();
             }
             before = after;
             let is_gone = !seated.tell(&frame.notes);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arena::{bot::Bot, checker::Checker, intake::WAITING_MAX};
-use gamekeeper_client::{Event, Place, Player, Statistics, Stay};
+use gamekeeper_client::{Event, Place, Player, Stay};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
@@ -44,6 +44,8 @@ pub(crate) struct Played {
     pub(crate) packets_lost: u64,
     pub(crate) bytes_received: u64,
     pub(crate) datagrams_received: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) datagrams_sent: u64,
     /// One a second.
     pub(crate) rtt_ms: Vec<f64>,
     /// What the game said at the end.
@@ -139,13 +141,14 @@ impl Playing {
 
     /// Of the connection in use; its counts are gone with it.
     fn note_path(&mut self) {
-        let Statistics { packets_sent, packets_lost, datagrams_received, bytes_received, .. } =
-            self.player.statistics();
-        if 0 < packets_sent {
-            self.played.packets_sent = packets_sent;
-            self.played.packets_lost = packets_lost;
-            self.played.datagrams_received = datagrams_received;
-            self.played.bytes_received = bytes_received;
+        let path = self.player.statistics();
+        if 0 < path.packets_sent {
+            self.played.packets_sent = path.packets_sent;
+            self.played.packets_lost = path.packets_lost;
+            self.played.datagrams_received = path.datagrams_received;
+            self.played.bytes_received = path.bytes_received;
+            self.played.datagrams_sent = path.datagrams_sent;
+            self.played.bytes_sent = path.bytes_sent;
         }
     }
 
