@@ -38,6 +38,8 @@ pub struct Played {
     pub packets_lost: u64,
     /// In UDP datagrams.
     pub bytes_received: u64,
+    /// Of snapshots, without what QUIC adds.
+    pub snapshot_bytes: u64,
     /// UDP datagrams that came in.
     pub datagrams_received: u64,
     /// In UDP datagrams.

@@ -151,6 +151,7 @@ fn report(ours: &[Reading], quinn: &[Reading], udp: &[Reading]) -> Value {
         "bots_core_percent": rounded(of(ours, |it| it.bots_percent)),
         "bytes_per_player_s": rounded(of(ours, |it| it.bytes_down_per_player_s)),
         "bytes_per_player_tick": rounded(of(ours, |it| it.bytes_down_per_player_tick)),
+        "snapshot_bytes_per_player_tick": rounded(of(ours, |it| it.snapshot_bytes_per_player_tick)),
         "tick_p99_ms": rounded(of(ours, |it| it.tick_p99_ms)),
         "verified": ours.iter().all(|it| it.is_verified),
         "raw_quinn_cpu_us_per_player_s": rounded(cpu_us(quinn)),
@@ -164,12 +165,13 @@ fn report(ours: &[Reading], quinn: &[Reading], udp: &[Reading]) -> Value {
 
 fn tell(what: &str, reading: &Reading) {
     say(&format!(
-        "  {what}: {:.0} µs of CPU per player and second, server {:.0} %, players {:.0} % of a core, tick p99 {:.1} ms, {:.0} bytes down per player and tick",
+        "  {what}: {:.0} µs of CPU per player and second, server {:.0} %, players {:.0} % of a core, tick p99 {:.1} ms, {:.0} bytes down per player and tick, {:.0} of them snapshots",
         reading.cpu_us_per_player_s,
         reading.server_percent,
         reading.bots_percent,
         reading.tick_p99_ms,
         reading.bytes_down_per_player_tick,
+        reading.snapshot_bytes_per_player_tick,
     ));
 }
 

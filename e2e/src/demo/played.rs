@@ -184,6 +184,7 @@ mod tests {
             packets_lost: 1,
             bytes_received: 9000,
             datagrams_received: 100,
+            snapshot_bytes: 6000,
             bytes_sent: 7000,
             datagrams_sent: 100,
             rtt_ms: vec![1.0, 3.0],

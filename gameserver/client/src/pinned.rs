@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use quinn::{ClientConfig, IdleTimeout, TransportConfig, VarInt, crypto::rustls::QuicClientConfig};
+use quinn::{
+    AckFrequencyConfig, ClientConfig, IdleTimeout, TransportConfig, VarInt, crypto::rustls::QuicClientConfig,
+};
 use rustls::{
     DigitallySignedStruct, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -24,6 +26,10 @@ const IDLE: Duration = Duration::from_secs(3);
 
 /// Who has nothing to say says so, well within what the server waits for.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+/// The server acknowledges our packets with the snapshots that it sends anyway, not with packets of their own.
+const ACK_AFTER: Duration = Duration::from_millis(100);
+const ACK_AFTER_PACKETS: u32 = 8;
 
 /// Datagrams that came and were not read yet.
 const DATAGRAMS_IN: usize = 256 * 1024;
@@ -63,7 +69,10 @@ pub(crate) fn config(hashes: &[CertificateHash]) -> Result<ClientConfig, rustls:
     let tls = QuicClientConfig::try_from(tls).map_err(|it| rustls::Error::General(it.to_string()))?;
     let mut transport = TransportConfig::default();
     let idle = IdleTimeout::try_from(IDLE).expect("three seconds are less than 2^62 milliseconds");
+    let mut acks = AckFrequencyConfig::default();
+    acks.max_ack_delay(Some(ACK_AFTER)).ack_eliciting_threshold(VarInt::from_u32(ACK_AFTER_PACKETS));
     transport
+        .ack_frequency_config(Some(acks))
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .max_idle_timeout(Some(idle))

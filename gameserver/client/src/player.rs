@@ -276,6 +276,7 @@ impl Player {
 
     fn on_datagram(&mut self, datagram: &[u8]) -> Option<Event> {
         let now = self.now();
+        self.statistics.snapshot_bytes += datagram.len() as u64;
         let shown = self.session.on_datagram(self.main?, datagram, now)?;
         self.shown.clear();
         self.shown.extend_from_slice(shown.state);

@@ -19,6 +19,8 @@ pub struct Statistics {
     pub datagrams_sent: u64,
     /// See [`datagrams_sent`](Self::datagrams_sent).
     pub bytes_sent: u64,
+    /// Bytes of all datagrams with snapshots, without what QUIC adds; over all connections.
+    pub snapshot_bytes: u64,
     /// Snapshots that were shown, over all connections.
     pub shown: u64,
     /// Ticks of which nothing was shown, between two that were.

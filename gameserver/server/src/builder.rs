@@ -50,6 +50,7 @@ pub struct Builder {
     control: At,
     players: Option<At>,
     admission: Admission,
+    per_address: usize,
     capacity: u32,
     tick_rate: u32,
     threads: usize,
@@ -95,6 +96,7 @@ impl Builder {
             control: At::Port(CONTROL_PORT),
             players: None,
             admission: Admission::Open,
+            per_address: players::OF_ONE_ADDRESS_MAX,
             capacity: 1,
             tick_rate: 30,
             threads: thread::available_parallelism().map_or(1, |it| it.get().min(THREADS_MAX)),
@@ -134,6 +136,13 @@ impl Builder {
         self
     }
 
+    /// How many connections one address may have, or 64 bits of IPv6. Without it, 256. More where many players
+    /// come through one proxy; then that is what has to keep floods away.
+    pub fn connections_per_address(mut self, connections: usize) -> Self {
+        self.per_address = connections;
+        self
+    }
+
     /// How many rooms the process hosts, 1 to 4,096. Without it, one.
     pub fn capacity(mut self, rooms: u32) -> Self {
         self.capacity = rooms;
@@ -161,7 +170,8 @@ impl Builder {
 
     /// Checks it all and binds the ports. To be called within a tokio runtime.
     pub async fn bind(self) -> Result<Server, BindError> {
-        let Self { maker, control, players, admission, capacity, tick_rate, threads, patience } = self;
+        let Self { maker, control, players, admission, per_address, capacity, tick_rate, threads, patience } =
+            self;
         if !limits::CAPACITY.contains(&capacity) {
             return Err(BindError::Capacity(capacity));
         }
@@ -174,7 +184,8 @@ impl Builder {
         let (listener, control_address) = listen(control).await?;
         let clock = Clock::start();
         let (rooms, hashes) = (Rooms::default(), Hashes::default());
-        let host = Host { rooms: rooms.clone(), admission, clock, tick_rate, hashes: hashes.clone() };
+        let host =
+            Host { rooms: rooms.clone(), admission, clock, tick_rate, hashes: hashes.clone(), per_address };
         let gate = players.map(|at| bind_players(at, host)).transpose()?;
         Ok(Server {
             maker,

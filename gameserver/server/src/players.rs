@@ -22,6 +22,7 @@ use time::OffsetDateTime;
 use certificate::Certificate;
 pub(crate) use gate::{Gate, Hashes};
 pub(crate) use guest::Host;
+pub(crate) use strangers::OF_ONE_ADDRESS_MAX;
 
 /// The server stops, or the room is not here any more: it may be elsewhere. Codes below are the protocol's own.
 pub(crate) const CLOSED_BY_SERVER: VarInt = VarInt::from_u32(5);

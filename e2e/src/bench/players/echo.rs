@@ -131,6 +131,7 @@ pub(super) async fn measure(
         tick_p99_ms: 0.0,
         bytes_down_per_player_s: 0.0,
         bytes_down_per_player_tick: 0.0,
+        snapshot_bytes_per_player_tick: 0.0,
         packets,
         is_verified: status.success(),
     })

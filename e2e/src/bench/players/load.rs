@@ -47,7 +47,10 @@ pub(super) struct Reading {
     pub(super) bots_percent: f64,
     pub(super) tick_p99_ms: f64,
     pub(super) bytes_down_per_player_s: f64,
+    /// Of QUIC packets, acknowledgements too.
     pub(super) bytes_down_per_player_tick: f64,
+    /// Of snapshots, without what QUIC adds.
+    pub(super) snapshot_bytes_per_player_tick: f64,
     pub(super) packets: Packets,
     pub(super) is_verified: bool,
 }
@@ -93,6 +96,7 @@ impl Load {
             tick_p99_ms: 0.0,
             bytes_down_per_player_s: per_tick * TICKS_PER_S,
             bytes_down_per_player_tick: per_tick,
+            snapshot_bytes_per_player_tick: sum(|it| it.snapshot_bytes) / sum(|it| it.ticks),
             packets: Packets {
                 up: size(up, sum(|it| it.datagrams_sent)),
                 down: size(down, sum(|it| it.datagrams_received)),

@@ -59,6 +59,8 @@ impl Server {
         let (control_port, game_port) = (free_port().await?, free_port().await?);
         let mut command = on_core(0, arena);
         command.args(["server", "--threads", "1", "--grace", "0", "--capacity", &rooms.to_string()]);
+        // All bots have one address.
+        command.args(["--per-address", "16384"]);
         command.args(["--control-port", &control_port.to_string(), "--game-port", &game_port.to_string()]);
         let mut child =
             command.env("NO_COLOR", "1").stderr(Stdio::piped()).spawn().context("start the arena")?;

@@ -44,6 +44,7 @@ pub(crate) struct Played {
     pub(crate) packets_lost: u64,
     pub(crate) bytes_received: u64,
     pub(crate) datagrams_received: u64,
+    pub(crate) snapshot_bytes: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) datagrams_sent: u64,
     /// One a second.
@@ -142,6 +143,7 @@ impl Playing {
     /// Of the connection in use; its counts are gone with it.
     fn note_path(&mut self) {
         let path = self.player.statistics();
+        self.played.snapshot_bytes = path.snapshot_bytes;
         if 0 < path.packets_sent {
             self.played.packets_sent = path.packets_sent;
             self.played.packets_lost = path.packets_lost;

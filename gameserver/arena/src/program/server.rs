@@ -32,6 +32,9 @@ pub(crate) struct Server {
     /// How many seconds rooms are played on after SIGTERM
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     grace: u64,
+    /// Connections that one address may have [default: 256]
+    #[arg(long, value_name = "CONNECTIONS")]
+    per_address: Option<usize>,
     /// Who may play: the operator sets it as in the fleet's spec.admission
     #[arg(long, env = "GAMEKEEPER_ADMISSION", value_enum, default_value_t = Whom::Open, ignore_case = true)]
     admission: Whom,
@@ -59,8 +62,17 @@ impl Server {
     }
 
     async fn serve(self) -> Result<ExitCode> {
-        let Self { control_port, game_port, capacity, tick_rate, threads, grace, admission, ticket_key } =
-            self;
+        let Self {
+            control_port,
+            game_port,
+            capacity,
+            tick_rate,
+            threads,
+            grace,
+            per_address,
+            admission,
+            ticket_key,
+        } = self;
         let admission = match (admission, ticket_key) {
             (Whom::Open, _) => Admission::Open,
             (Whom::Ticket, Some(key)) => {
@@ -81,6 +93,9 @@ impl Server {
             .patience(Duration::from_secs(grace));
         if let Some(threads) = threads {
             builder = builder.threads(threads);
+        }
+        if let Some(connections) = per_address {
+            builder = builder.connections_per_address(connections);
         }
         match builder.bind().await?.run(stop).await? {
             Stopped::Empty => info!("all rooms are closed"),

@@ -61,7 +61,7 @@ impl Gate {
     /// Lets players in until `stop` is cancelled. `renewed` is called when other certificates are to be told.
     pub(crate) async fn run(self, stop: CancellationToken, renewed: impl Fn()) {
         let Self { endpoint, hashes, host } = self;
-        let (strangers, tasks, host) = (Strangers::default(), TaskTracker::new(), Arc::new(host));
+        let (strangers, tasks, host) = (Strangers::new(host.per_address), TaskTracker::new(), Arc::new(host));
         let mut next: Option<Certificate> = None;
         let mut due = Instant::now() + NEXT_AFTER;
         loop {

@@ -40,6 +40,8 @@ pub(crate) struct Host {
     pub(crate) clock: Clock,
     pub(crate) tick_rate: NonZeroU32,
     pub(crate) hashes: Hashes,
+    /// Connections of one address.
+    pub(crate) per_address: usize,
 }
 
 /// A guest that was let in.

@@ -16,18 +16,19 @@ pub(crate) const STRANGERS_MAX: usize = 512;
 /// it: that takes a round trip, which nobody pays in quiet times.
 pub(crate) const VALIDATE_ABOVE: usize = 64;
 
-/// Connections of one address. A household or a dormitory has one address, and a machine with bots.
+/// Connections of one address, where nobody says otherwise. A household or a dormitory has one address.
 pub(crate) const OF_ONE_ADDRESS_MAX: usize = 256;
 
 /// Connections of one address that have no seat yet: friends who come together, not more.
 pub(crate) const STRANGERS_OF_ONE_ADDRESS_MAX: usize = 64;
 
 /// The book of all connections.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Strangers(Arc<Mutex<Book>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Book {
+    of_one_address_max: usize,
     all: Count,
     by_address: HashMap<IpAddr, Count>,
 }
@@ -58,6 +59,12 @@ pub(crate) struct Pass {
 }
 
 impl Strangers {
+    /// So many connections of one address may come.
+    pub(crate) fn new(of_one_address_max: usize) -> Self {
+        let book = Book { of_one_address_max, all: Count::default(), by_address: HashMap::new() };
+        Self(Arc::new(Mutex::new(book)))
+    }
+
     /// Whether one more from this address may come.
     pub(crate) fn ask(&self, from: IpAddr, is_proven: bool) -> Answer {
         let address = neighbourhood(from);
@@ -70,7 +77,7 @@ impl Strangers {
         }
         let is_full = CONNECTIONS_MAX <= book.all.connections
             || STRANGERS_MAX <= book.all.strangers
-            || OF_ONE_ADDRESS_MAX <= here.connections
+            || book.of_one_address_max <= here.connections
             || STRANGERS_OF_ONE_ADDRESS_MAX <= here.strangers;
         if is_full {
             return Answer::Refuse;
@@ -145,7 +152,7 @@ mod tests {
 
     #[test]
     fn p8_one_address_does_not_take_the_place_of_others() {
-        let book = Strangers::default();
+        let book = Strangers::new(OF_ONE_ADDRESS_MAX);
         let flood: Vec<Pass> = (0..10_000).filter_map(|_| come(&book, address(1))).collect();
         assert_eq!(flood.len(), STRANGERS_OF_ONE_ADDRESS_MAX);
         assert!(come(&book, address(2)).is_some());
@@ -156,7 +163,7 @@ mod tests {
 
     #[test]
     fn p8_under_load_an_address_is_to_be_proven() {
-        let book = Strangers::default();
+        let book = Strangers::new(OF_ONE_ADDRESS_MAX);
         assert!(matches!(book.ask(address(1), false), Answer::Come(_)));
         let crowd: Vec<Pass> =
             (0..VALIDATE_ABOVE).filter_map(|it| come(&book, address(u8::try_from(it).unwrap()))).collect();
@@ -168,7 +175,7 @@ mod tests {
 
     #[test]
     fn p8_who_has_a_seat_is_no_stranger_and_counts_all_the_same() {
-        let book = Strangers::default();
+        let book = Strangers::new(OF_ONE_ADDRESS_MAX);
         let mut seated = Vec::new();
         while let Some(mut pass) = come(&book, address(1)) {
             pass.seated();

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use quinn::{IdleTimeout, ServerConfig, TransportConfig, VarInt, crypto::rustls::QuicServerConfig};
+use quinn::{
+    AckFrequencyConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt, crypto::rustls::QuicServerConfig,
+};
 use rustls::crypto::ring;
 
 use super::certificate::Certificate;
@@ -12,6 +14,11 @@ pub(crate) const ALPN: &[u8] = b"gamekeeper/1";
 
 /// A player of whom nothing is heard for so long has left. Clients say something every second.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// Players acknowledge our packets with what they send anyway, thirty times a second, and not with packets of
+/// their own.
+const ACK_AFTER: Duration = Duration::from_millis(100);
+const ACK_AFTER_PACKETS: u32 = 8;
 
 /// Bytes that a player may send on its stream ahead of us: a frame of the largest, and a half.
 const RECEIVE_WINDOW: u32 = 8 * 1024;
@@ -54,7 +61,10 @@ pub(crate) fn config(certificate: &Certificate) -> Result<ServerConfig, rustls::
 fn transport() -> TransportConfig {
     let mut transport = TransportConfig::default();
     let idle = IdleTimeout::try_from(IDLE).expect("ten seconds are less than 2^62 milliseconds");
+    let mut acks = AckFrequencyConfig::default();
+    acks.max_ack_delay(Some(ACK_AFTER)).ack_eliciting_threshold(VarInt::from_u32(ACK_AFTER_PACKETS));
     transport
+        .ack_frequency_config(Some(acks))
         // One stream, opened by the client.
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
