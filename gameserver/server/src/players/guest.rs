@@ -50,8 +50,10 @@ struct Visit {
 
 /// Serves a connection that is asked for.
 pub(super) async fn serve(incoming: Incoming, mut pass: Pass, host: Arc<Host>, stop: CancellationToken) {
-    let Some((connection, send, recv)) = shake_hands(incoming).await else { return };
-    let line = Line::new(connection, host.clock);
+    let Some(connection) = shake_hands(incoming).await else { return };
+    let since = host.clock.now();
+    let Some((send, recv)) = first_stream(&connection).await else { return };
+    let line = Line::new(connection, host.clock, since);
     let mut talk = Talk::new(line.clone(), send, recv);
     let Some(visit) = let_in(&host, &line, &mut talk, &mut pass).await else {
         return talk.say_goodbye().await;
@@ -67,19 +69,23 @@ pub(super) async fn serve(incoming: Incoming, mut pass: Pass, host: Arc<Host>, s
     talk.say_goodbye().await;
 }
 
-/// A connection with the one stream that its client opens; none, if that takes too long.
-async fn shake_hands(incoming: Incoming) -> Option<(Connection, SendStream, RecvStream)> {
+/// A connection; none, if that takes too long.
+async fn shake_hands(incoming: Incoming) -> Option<Connection> {
     let address = incoming.remote_address();
-    let connection = match timeout(HANDSHAKE, async { incoming.accept()?.await }).await {
-        Ok(Ok(connection)) => connection,
+    match timeout(HANDSHAKE, async { incoming.accept()?.await }).await {
+        Ok(Ok(connection)) => Some(connection),
         Ok(Err(error)) => {
             debug!(%address, %error, "no handshake");
-            return None;
+            None
         }
-        Err(_) => return None,
-    };
+        Err(_) => None,
+    }
+}
+
+/// The one stream that its client opens; none, if that takes too long.
+async fn first_stream(connection: &Connection) -> Option<(SendStream, RecvStream)> {
     match timeout(limits::JOIN_WITHIN, connection.accept_bi()).await {
-        Ok(Ok((send, recv))) => Some((connection, send, recv)),
+        Ok(Ok(stream)) => Some(stream),
         Ok(Err(_)) | Err(_) => {
             let violation = Violation::NoJoin;
             connection.close(VarInt::from_u32(violation.code()), b"no stream was opened");
