@@ -56,7 +56,7 @@ async fn random_bytes(to: SocketAddr) -> Answers {
     let mut random = StdRng::seed_from_u64(1);
     let (mut answers, by) = (Answers::default(), UdpSocket::bind((loopback(0, 3), 0)).await.unwrap());
     let mut initials = Initials::new().await;
-    for _ in 0..300 {
+    for _ in 0..200 {
         let initial = initials.next().await;
         for round in 0..40 {
             let length = random.random_range(1..if round % 10 == 0 { 9000 } else { 1500 });
@@ -96,7 +96,7 @@ async fn half_handshakes(to: SocketAddr) -> Answers {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_bytes_cost_no_more_than_they_weigh_and_disturb_nobody() {
-    let scene = Scene::open(8).await;
+    let scene = Scene::open(6).await;
     let before = scene.server.rss_kib();
     let answers = random_bytes(scene.server.players).await;
     let more = scene.server.rss_kib().saturating_sub(before);
@@ -113,7 +113,7 @@ async fn random_bytes_cost_no_more_than_they_weigh_and_disturb_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_handshakes_fill_their_places_only_and_whoever_hears_us_gets_in() {
-    let scene = Scene::open(9).await;
+    let scene = Scene::open(6).await;
     let (to, begin) = (scene.server.players, Instant::now());
     let newcomers = async {
         // While there are many strangers, by way of a proof of address.

@@ -69,7 +69,7 @@ impl Rush {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_connections_of_one_address_are_refused_and_others_get_in() {
-    let scene = Scene::open(14).await;
+    let scene = Scene::open(10).await;
     let (to, begin, before) = (scene.server.players, Instant::now(), scene.server.rss_kib());
     let newcomers = async {
         for number in 0..3 {

@@ -13,7 +13,7 @@ use std::{future::Future, net::Ipv4Addr, time::Duration};
 use tokio::time::timeout;
 
 pub(crate) use guest::{Guest, Said, code, config, connect, input, join};
-pub(crate) use scene::{BOTS, Scene};
+pub(crate) use scene::Scene;
 pub(crate) use tap::{Initials, ids};
 
 /// Everything that is awaited comes within this time, on a busy machine too, or never.

@@ -89,6 +89,8 @@ async fn expires(to: SocketAddr, key: &SecretKey) {
     };
     let (cid, dan) = (ticket("cid"), ticket("dan"));
     let (guest, seat) = come(to, &cid, 4).await.unwrap();
+    // Long enough for the game to see it, or it would be as if it had never come.
+    sleep(Duration::from_millis(300)).await;
     guest.connection.close(0_u32.into(), b"");
     sleep(Duration::from_millis(2500)).await;
     assert_eq!(come(to, &dan, 4).await.err(), Some(RefusedWhy::TicketExpired), "it never came in time");
