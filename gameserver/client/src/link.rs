@@ -134,7 +134,7 @@ async fn move_bytes(
             let _ = send.stopped().await;
         }
         // The server closes the connection, of whoever leaves too.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let read = async {
         while let Ok(Some(chunk)) = recv.read_chunk(CHUNK, true).await {

@@ -36,7 +36,7 @@ impl Bots {
                 "players": it.bots, "tickets": it.tickets,
             })
         };
-        let plan = rooms.iter().map(|it| format!("{}\n", line(it))).collect::<String>();
+        let plan = rooms.iter().map(|it| line(it).to_string()).collect::<Vec<_>>().join("\n");
         let mut input = child.stdin.take().unwrap();
         input.write_all(plan.as_bytes()).await.unwrap();
         drop(input);
