@@ -115,7 +115,8 @@ async fn connect(
     Ok((connection, send, recv))
 }
 
-/// Until the stream is closed by either side.
+/// Until the server closes the stream, or the connection is lost. What came before that is told first: whoever
+/// looked at the connection alone could miss the last words, such as how a match has ended.
 async fn move_bytes(
     id: LinkId,
     mut send: SendStream,
@@ -126,12 +127,14 @@ async fn move_bytes(
     let write = async {
         while let Some(piece) = pieces.recv().await {
             if send.write_all(&piece).await.is_err() {
-                return;
+                break;
             }
         }
         if send.finish().is_ok() {
             let _ = send.stopped().await;
         }
+        // The server closes the connection, of whoever leaves too.
+        std::future::pending::<()>().await;
     };
     let read = async {
         while let Ok(Some(chunk)) = recv.read_chunk(CHUNK, true).await {
@@ -140,5 +143,8 @@ async fn move_bytes(
             }
         }
     };
-    tokio::join!(write, read);
+    tokio::select! {
+        () = write => (),
+        () = read => (),
+    }
 }

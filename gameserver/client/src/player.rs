@@ -255,16 +255,16 @@ impl Player {
         }
         let connection = self.connection().cloned();
         let datagram = async {
-            match &connection {
-                Some(connection) => connection.read_datagram().await,
-                None => std::future::pending().await,
+            if let Some(connection) = &connection
+                && let Ok(datagram) = connection.read_datagram().await
+            {
+                return datagram;
             }
+            // That a connection is lost is told by its link, after the last words on its stream.
+            std::future::pending().await
         };
         tokio::select! {
-            read = datagram => match read {
-                Ok(datagram) => return self.on_datagram(&datagram),
-                Err(_) => self.on_lost(self.main?),
-            },
+            datagram = datagram => return self.on_datagram(&datagram),
             Some(news) = self.news.recv() => self.on_news(news),
             () = &mut self.alarm => {
                 let now = self.now();

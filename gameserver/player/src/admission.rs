@@ -76,11 +76,10 @@ impl Guests {
     /// Takes in somebody who was let in elsewhere, before the room moved here.
     pub fn insert(&mut self, guest: Guest) -> Result<(), RefusedWhy> {
         let Guest { role, player, secret } = guest;
-        let book = self.book(role);
-        if limits::GUESTS_MAX <= book.len() && !book.contains_key(&player) {
+        if self.is_full(role) && !self.book(role).contains_key(&player) {
             return Err(RefusedWhy::Full);
         }
-        book.insert(player, secret);
+        self.book(role).insert(player, secret);
         Ok(())
     }
 
@@ -88,6 +87,16 @@ impl Guests {
     /// or a second client could use it.
     pub fn forget(&mut self, role: Role, player: &str) {
         self.book(role).remove(player);
+    }
+
+    /// Whether nobody new gets in.
+    pub fn is_full(&mut self, role: Role) -> bool {
+        limits::GUESTS_MAX <= self.book(role).len()
+    }
+
+    /// Forgets those who do not stay; see [`forget`](Self::forget).
+    pub fn retain(&mut self, role: Role, mut stays: impl FnMut(&str) -> bool) {
+        self.book(role).retain(|player, _| stays(player));
     }
 
     /// All, for the server that the room moves to.

@@ -44,6 +44,8 @@ struct Chair {
     arrival: Option<u64>,
     /// What the game was told last.
     is_known: bool,
+    /// The game was told of this player once, and says what becomes of the seat.
+    was_known: bool,
     inputs: VecDeque<Vec<u8>>,
     /// The highest number of an input, where its transport numbers them.
     last_number: u64,
@@ -121,12 +123,18 @@ impl Door {
             player: player.clone(),
             arrival: None,
             is_known: false,
+            was_known: false,
             inputs: VecDeque::new(),
             last_number: 0,
         });
         chair.arrival = Some(self.arrivals);
         self.seats.insert(player.clone(), seat);
         Ok(Presence { seat, arrival: self.arrivals })
+    }
+
+    /// Whether a seat is this player's, there or not.
+    pub fn knows(&self, player: &str) -> bool {
+        PlayerName::new(player).is_ok_and(|it| self.seats.contains_key(&it))
     }
 
     /// A player goes. Nothing happens if it has come again meanwhile.
@@ -208,6 +216,12 @@ impl Door {
                 chair.inputs.clear();
             }
             chair.is_known = is_there;
+            chair.was_known |= is_there;
+        }
+        // Who came and went between two ticks would keep a seat of which no game knows, and which none frees.
+        let seats = &mut self.seats;
+        for (_, chair) in self.chairs.extract_if(.., |_, it| it.arrival.is_none() && !it.was_known) {
+            seats.remove(&chair.player);
         }
     }
 

@@ -118,7 +118,8 @@ impl Server {
         let capacity = usize::try_from(self.identity.capacity).unwrap_or(usize::MAX);
         let (control_address, boot_id, threads) =
             (self.control_address, &self.identity.boot_id, self.threads);
-        info!(%control_address, boot_id, capacity, threads, tick_rate, "serving");
+        let players_address = self.players_address().map(tracing::field::display);
+        info!(%control_address, players_address, boot_id, capacity, threads, tick_rate, "serving");
         let (stream_notes, from_streams) = mpsc::channel(NOTES_MAX);
         let (thread_notes, from_threads) = mpsc::channel(NOTES_MAX);
         let (alive, mut ended) = mpsc::channel(1);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arena::{bot::Bot, checker::Checker, intake::WAITING_MAX};
-use gamekeeper_client::{Event, Place, Player, Stay};
+use gamekeeper_client::{Event, Place, Player, Stay, quinn};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
@@ -64,7 +64,7 @@ pub(crate) struct Playing {
 
 impl Playing {
     pub(crate) fn new(
-        endpoint: gamekeeper_client::quinn::Endpoint,
+        endpoint: quinn::Endpoint,
         stay: Stay,
         place: Place,
         seed: u64,

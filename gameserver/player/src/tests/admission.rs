@@ -94,4 +94,8 @@ fn a_room_knows_so_many_guests() {
     assert_eq!(guests.insert(guest(limits::GUESTS_MAX)), Err(RefusedWhy::Full));
     assert_eq!(guests.insert(guest(0)), Ok(()));
     assert_eq!(guests.admit(&Admission::Open, &open("ann", 1), "u-1", now()), Err(RefusedWhy::Full));
+    assert!(guests.is_full(Role::Player) && !guests.is_full(Role::Spectator));
+    guests.retain(Role::Player, |name| name == "7");
+    assert_eq!(guests.iter().map(|it| it.player).collect::<Vec<_>>(), ["7"]);
+    assert_eq!(guests.admit(&Admission::Open, &open("ann", 1), "u-1", now()), Ok("ann".into()));
 }

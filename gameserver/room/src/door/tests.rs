@@ -78,6 +78,21 @@ fn coming_and_going_between_two_ticks_is_seen_once_or_not_at_all() {
 }
 
 #[test]
+fn whoever_comes_and_goes_between_two_ticks_keeps_no_seat() {
+    let (mut door, mut inbound) = (door(2), Inbound::default());
+    for name in ["ann", "ben"] {
+        let presence = door.join(&player(name)).unwrap();
+        door.leave(presence);
+    }
+    assert_eq!(door.join(&player("cid")), Err(NotSeated::Full));
+    assert_eq!(tick(&mut door, &mut inbound), "");
+    assert!(!door.knows("ann"));
+    door.join(&player("cid")).unwrap();
+    assert!(door.knows("cid"));
+    assert_eq!(tick(&mut door, &mut inbound), "+0cid");
+}
+
+#[test]
 fn the_newer_arrival_of_a_player_counts() {
     let (mut door, mut inbound) = (door(4), Inbound::default());
     let old = door.join(&player("ann")).unwrap();

@@ -24,6 +24,7 @@ use super::{
     strangers::Pass,
 };
 use crate::{
+    audience::Viewer,
     clock::{Clock, time_of_day},
     place::Place,
     rooms::Rooms,
@@ -47,19 +48,24 @@ pub(crate) struct Host {
 /// A guest that was let in.
 struct Visit {
     place: Arc<Place>,
-    player: Option<(PlayerName, Presence)>,
+    name: PlayerName,
+    /// Of a player; a spectator has no seat.
+    presence: Option<Presence>,
+    /// Nobody else may have the name when this guest is gone: it has a seat, or its ticket was used.
+    keeps_name: bool,
 }
 
 /// Serves a connection that is asked for.
 pub(super) async fn serve(incoming: Incoming, mut pass: Pass, host: Arc<Host>, stop: CancellationToken) {
-    let Some((connection, send, recv)) = shake_hands(incoming).await else { return };
-    let line = Line::new(connection, host.clock);
+    let Some(connection) = shake_hands(incoming).await else { return };
+    let since = host.clock.now();
+    let Some((send, recv)) = first_stream(&connection).await else { return };
+    let line = Line::new(connection, host.clock, since);
     let mut talk = Talk::new(line.clone(), send, recv);
     let Some(visit) = let_in(&host, &line, &mut talk, &mut pass).await else {
         return talk.say_goodbye().await;
     };
-    let datagrams =
-        tokio::spawn(line.clone().hear_all(visit.place.clone(), visit.player.as_ref().map(|it| it.1)));
+    let datagrams = tokio::spawn(line.clone().hear_all(visit.place.clone(), visit.presence));
     tokio::select! {
         () = talk.until_over() => (),
         () = stop.cancelled() => line.close(CLOSED_BY_SERVER, "the server stops"),
@@ -69,19 +75,23 @@ pub(super) async fn serve(incoming: Incoming, mut pass: Pass, host: Arc<Host>, s
     talk.say_goodbye().await;
 }
 
-/// A connection with the one stream that its client opens; none, if that takes too long.
-async fn shake_hands(incoming: Incoming) -> Option<(Connection, SendStream, RecvStream)> {
+/// A connection; none, if that takes too long.
+async fn shake_hands(incoming: Incoming) -> Option<Connection> {
     let address = incoming.remote_address();
-    let connection = match timeout(HANDSHAKE, async { incoming.accept()?.await }).await {
-        Ok(Ok(connection)) => connection,
+    match timeout(HANDSHAKE, async { incoming.accept()?.await }).await {
+        Ok(Ok(connection)) => Some(connection),
         Ok(Err(error)) => {
             debug!(%address, %error, "no handshake");
-            return None;
+            None
         }
-        Err(_) => return None,
-    };
+        Err(_) => None,
+    }
+}
+
+/// The one stream that its client opens; none, if that takes too long.
+async fn first_stream(connection: &Connection) -> Option<(SendStream, RecvStream)> {
     match timeout(limits::JOIN_WITHIN, connection.accept_bi()).await {
-        Ok(Ok((send, recv))) => Some((connection, send, recv)),
+        Ok(Ok(stream)) => Some(stream),
         Ok(Err(_)) | Err(_) => {
             let violation = Violation::NoJoin;
             connection.close(VarInt::from_u32(violation.code()), b"no stream was opened");
@@ -115,17 +125,7 @@ fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWh
     if place.is_over() {
         return Err(no(RefusedWhy::Over, "the match is over"));
     }
-    let now = time_of_day();
-    let name =
-        place.guests().admit(&host.admission, join, &place.uid, now).map_err(|why| no(why, in_words(why)))?;
-    let name = PlayerName::new(name).map_err(|it| (RefusedWhy::Malformed, it.to_string()))?;
-    let presence = match join.role {
-        Role::Spectator => None,
-        Role::Player => Some(place.door().join(&name).map_err(|it| match it {
-            NotSeated::Full => no(RefusedWhy::Full, "all seats are taken"),
-            NotSeated::Gone => no(RefusedWhy::Over, "the match is over"),
-        })?),
-    };
+    let (name, presence) = take_seat(host, &place, join)?;
     line.sit(presence.map(|it| it.seat()));
     let admitted = Admitted {
         seat: presence.map_or(0, |it| it.seat().0),
@@ -136,14 +136,49 @@ fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWh
         input_ack: presence.map_or(0, |it| place.door().last_number(it)),
         fallbacks: frame::Place::default(),
     };
-    let visit = Visit { place, player: presence.map(|it| (name, it)) };
+    let keeps_name = presence.is_some() || !matches!(host.admission, Admission::Open);
+    let visit = Visit { place, name, presence, keeps_name };
     // Told before shown, or the first snapshot would come before Joined.
     if line.session().admit(admitted, host.clock.now()).is_err() || !visit.place.audience.enter(line.clone())
     {
         visit.end(line);
         return Err(no(RefusedWhy::Full, "there are too many spectators"));
     }
+    if visit.place.is_over() || visit.place.is_closing() {
+        // It ended in this moment, and who was there has been told before: this one is told when it asks again.
+        line.go();
+    }
     Ok(visit)
+}
+
+/// The name under which somebody is here, and its seat. Who gets none leaves no name behind: names that never sat
+/// would fill the book.
+fn take_seat(
+    host: &Host,
+    place: &Place,
+    join: &Join,
+) -> Result<(PlayerName, Option<Presence>), (RefusedWhy, String)> {
+    // One at a time, or somebody else's seat could be under a name that is being forgotten.
+    let mut guests = place.guests();
+    if guests.is_full(join.role) && matches!(host.admission, Admission::Open) {
+        // Those whose seats the game has given to others.
+        guests.retain(join.role, |name| place.door().knows(name));
+    }
+    let name = guests
+        .admit(&host.admission, join, &place.uid, time_of_day())
+        .map_err(|why| (why, in_words(why).to_owned()))?;
+    let sit = || {
+        let name = PlayerName::new(&name).map_err(|it| (RefusedWhy::Malformed, it.to_string()))?;
+        let presence = match join.role {
+            Role::Spectator => None,
+            Role::Player => Some(place.door().join(&name).map_err(|it| match it {
+                NotSeated::Full => (RefusedWhy::Full, "all seats are taken".to_owned()),
+                NotSeated::Gone => (RefusedWhy::Over, "the match is over".to_owned()),
+            })?),
+        };
+        Ok((name, presence))
+    };
+    sit().inspect_err(|_| guests.forget(join.role, &name))
 }
 
 /// For a person who wonders.
@@ -166,10 +201,13 @@ fn in_words(why: RefusedWhy) -> &'static str {
 
 impl Visit {
     fn end(&self, line: &Arc<Line>) {
-        let viewer: Arc<dyn crate::audience::Viewer> = line.clone();
+        let viewer: Arc<dyn Viewer> = line.clone();
         self.place.audience.leave(&viewer);
-        if let Some((_, presence)) = &self.player {
-            self.place.door().leave(*presence);
+        if let Some(presence) = self.presence {
+            self.place.door().leave(presence);
+        }
+        if !self.keeps_name {
+            self.place.guests().forget(Role::Spectator, self.name.as_str());
         }
     }
 }

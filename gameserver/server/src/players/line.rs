@@ -45,11 +45,12 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(connection: Connection, clock: Clock) -> Arc<Self> {
+    /// `since` is when it was made: its client has so long to say what it wants.
+    pub(super) fn new(connection: Connection, clock: Clock, since: Duration) -> Arc<Self> {
         Arc::new(Self {
             connection,
             clock,
-            session: Mutex::new(Session::new(clock.now())),
+            session: Mutex::new(Session::new(since)),
             pool: Mutex::default(),
             seat: OnceLock::new(),
             wake: Notify::new(),
