@@ -32,9 +32,9 @@ const FIRST: Duration = Duration::from_secs(30);
 pub(crate) struct Watch {
     #[command(flatten)]
     place: Where,
-    /// The name to come by
-    #[arg(long, default_value = "spectator")]
-    name: String,
+    /// The name to come by [default: another one each time]
+    #[arg(long)]
+    name: Option<String>,
     /// Print one picture as text after so many seconds, and go
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
     once: Option<f64>,
@@ -50,9 +50,10 @@ impl Watch {
         let Some(room) = place.room() else {
             bail!("which room? --room with --connect and --certificate: its status has them")
         };
+        let name = name.unwrap_or_else(|| format!("spectator-{:08x}", rand::random::<u32>()));
         let stay = Stay::new(&room.room, Credentials::Open(name)).as_spectator();
         let player = Player::join(endpoint()?, stay, room.place()?);
-        let mut show = Show { room: room.room, player, world: None, last: None };
+        let mut show = Show { room: room.room, player, world: None, last: None, is_let_in: true };
         let is_terminal = std::io::stdout().is_terminal();
         match once.or_else(|| (!is_terminal).then_some(1.0)) {
             Some(after) => show.once(Duration::try_from_secs_f64(after)?).await?,
@@ -66,7 +67,7 @@ impl Watch {
         if let Some(last) = show.last {
             print(&last)?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(if show.is_let_in { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
@@ -77,6 +78,7 @@ struct Show {
     world: Option<World>,
     /// Why there is nothing more to see.
     last: Option<String>,
+    is_let_in: bool,
 }
 
 impl Show {
@@ -88,7 +90,10 @@ impl Show {
                 let world = World::of_shown(self.player.shown()).ok();
                 self.world = world.or_else(|| self.world.take());
             }
-            Event::Refused(refused) => self.last = Some(format!("not let in: {}", refused.message)),
+            Event::Refused(refused) => {
+                self.last = Some(format!("not let in: {}", refused.message));
+                self.is_let_in = false;
+            }
             Event::Ended(result) => {
                 let winner = result.get("winner").map_or("nobody", String::as_str);
                 self.last = Some(format!("{} is over: {winner} has won", self.room));
