@@ -64,7 +64,6 @@ class Link(QuicConnectionProtocol):
         if not self._is_over:
             self._end(Lost(None, "we left"), tell=False)
             self.close(code, reason)
-            self._transport.close()
 
     def vanish(self) -> None:
         """As when the network is gone: the other side is told nothing."""
@@ -122,6 +121,8 @@ class Link(QuicConnectionProtocol):
         if self._is_over:
             return
         self._is_over = True
+        # After whatever is still said at the end.
+        self._loop.call_soon(self._transport.close)
         if self._keep_alive_timer is not None:
             self._keep_alive_timer.cancel()
         if not self.ready.done():
@@ -149,15 +150,21 @@ async def connect(endpoint: tuple[str, int], hashes: tuple[bytes, ...], hear: Ca
                 local_addr=local, family=family,
             )
             link.connect(address)
-            await link.ready
+            await asyncio.shield(link.ready)
     except (OSError, TimeoutError, NotConnected) as error:
-        if link is not None:
-            link.leave()
-            if link.ready.done():
-                # Whatever it was: it is told here.
-                link.ready.exception()
+        _give_up(link)
         raise NotConnected(f"{endpoint[0]}:{endpoint[1]}: {error or 'no answer'}") from error
+    except asyncio.CancelledError:
+        _give_up(link)
+        raise
     return link
+
+
+def _give_up(link: Link | None) -> None:
+    if link is not None:
+        link.leave()
+        # Why it came to nothing is told by whoever gave up.
+        link.ready.exception()
 
 
 def _configuration(host: str) -> QuicConfiguration:
