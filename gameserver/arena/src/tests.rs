@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod deltas;
+mod document;
 
 /// Changes with every rule of the game, and with nothing else. A new one means that servers and players of two
 /// builds do not agree, and that a match which moves from one to the other goes on by other rules.
