@@ -137,3 +137,46 @@ fn renew(endpoint: &Endpoint, hashes: &Hashes, next: &mut Option<Certificate>) -
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::Ipv4Addr,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use gamekeeper_player::admission::Admission;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::{clock::Clock, players, rooms::Rooms};
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_certificate_is_told_a_day_before_it_is_used() {
+        let hashes = Hashes::default();
+        let host = Host {
+            rooms: Rooms::default(),
+            admission: Admission::Open,
+            clock: Clock::start(),
+            tick_rate: 30.try_into().unwrap(),
+            hashes: hashes.clone(),
+            per_address: 1,
+        };
+        let gate = players::bind((Ipv4Addr::LOCALHOST, 0).into(), host).unwrap();
+        let (stop, renewed) = (CancellationToken::new(), Arc::<AtomicUsize>::default());
+        let count = renewed.clone();
+        let running = tokio::spawn(gate.run(stop.clone(), move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        }));
+        let first = hashes.get();
+        sleep(NEXT_AFTER + Duration::from_mins(1)).await;
+        let both = hashes.get();
+        assert_eq!((first.len(), both.len()), (1, 2));
+        assert_eq!(both.first(), first.first());
+        sleep(OVERLAP).await;
+        assert_eq!(hashes.get(), both[1..]);
+        assert_eq!(renewed.load(Ordering::Relaxed), 2);
+        stop.cancel();
+        running.await.unwrap();
+    }
+}
