@@ -1,4 +1,4 @@
-//! An operator: opens rooms, and closes those whose match is over.
+//! An operator: opens rooms, hears of them, and closes them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -67,6 +67,15 @@ impl Operator {
         told.opened.get(name).cloned().unwrap_or_default()
     }
 
+    /// Closes rooms and waits until they are gone.
+    pub(crate) async fn close(&self, names: &[&str]) {
+        for name in names {
+            let close = Close { tenancy: tenancy(name), why: CloseWhy::Deleted };
+            self.requests.send(ToServer::Close(close).into()).await.expect("a stream");
+        }
+        self.until("all rooms closed", |it| it.closed.len() == names.len()).await;
+    }
+
     /// Waits until the server has said enough.
     pub(crate) async fn until(&self, what: &str, is_enough: impl FnMut(&Told) -> bool) -> Told {
         let mut told = self.told.clone();
@@ -83,9 +92,6 @@ async fn listen(
         let message = ToOperator::parse(message).expect("a good message").expect("a known message");
         let answer = match message {
             ToOperator::Beat(beat) => Some(ToServer::BeatEcho { sequence: beat.sequence }),
-            ToOperator::Finished { tenancy, .. } => {
-                Some(ToServer::Close(Close { tenancy, why: CloseWhy::Deleted }))
-            }
             ToOperator::Opened(it) => {
                 tell.send_modify(|told| drop(told.opened.insert(it.tenancy.name, it.certificate_hashes)));
                 None
