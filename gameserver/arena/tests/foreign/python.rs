@@ -110,5 +110,5 @@ const NEEDS: &str = "This test needs Python 3.11 or newer with venv and pip (Deb
      or GAMEKEEPER_PYTHON, a Python with what e2e/foreign/player-bot/requirements.txt lists";
 
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|it| format!("{it:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |text, it| text + &format!("{it:02x}"))
 }
