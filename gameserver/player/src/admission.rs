@@ -83,6 +83,12 @@ impl Guests {
         Ok(())
     }
 
+    /// Whether it is who was let in before, by this secret. Says nothing of tickets that were not used yet.
+    pub fn knows(&mut self, join: &Join) -> Option<String> {
+        let book = self.book(join.role);
+        book.iter().find(|(_, secret)| **secret == join.secret).map(|(player, _)| player.clone())
+    }
+
     /// The name is free again. With tickets, that is not before the match is over or the ticket has expired,
     /// or a second client could use it.
     pub fn forget(&mut self, role: Role, player: &str) {

@@ -1,12 +1,12 @@
 //! What the threads and the transport share of one room.
 
 use std::sync::{
-    Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
 };
 
 use gamekeeper_player::admission::Guests;
-use gamekeeper_room::{Door, Epoch, Tenancy, Tick, host::RoomNumber};
+use gamekeeper_room::{Door, Ending, Epoch, Tenancy, Tick, host::RoomNumber};
 
 use crate::audience::Audience;
 
@@ -20,7 +20,7 @@ pub(crate) struct Place {
     epoch: AtomicI64,
     tick: AtomicU64,
     is_closing: AtomicBool,
-    is_over: AtomicBool,
+    ending: OnceLock<Arc<Ending>>,
     door: Mutex<Door>,
     guests: Mutex<Guests>,
     pub(crate) audience: Audience,
@@ -37,7 +37,7 @@ impl Place {
             epoch: AtomicI64::new(epoch.0),
             tick: AtomicU64::new(0),
             is_closing: AtomicBool::new(false),
-            is_over: AtomicBool::new(false),
+            ending: OnceLock::new(),
             door: Mutex::new(door),
             guests: Mutex::default(),
             audience: Audience::default(),
@@ -69,13 +69,14 @@ impl Place {
         self.is_closing.load(Ordering::Relaxed)
     }
 
-    /// Its match is over: nobody comes in any more.
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed)
+    /// How its match ended, if it has: nobody comes in any more.
+    pub(crate) fn ending(&self) -> Option<&Arc<Ending>> {
+        self.ending.get()
     }
 
-    pub(crate) fn set_over(&self) {
-        self.is_over.store(true, Ordering::Relaxed);
+    pub(crate) fn set_over(&self, ending: Arc<Ending>) {
+        // A match ends once.
+        let _ = self.ending.set(ending);
     }
 
     /// Who may sit where, by the secrets that they came with. Held for moments only.

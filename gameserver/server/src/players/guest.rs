@@ -11,7 +11,7 @@ use gamekeeper_player::{
         server::{Admitted, Happening},
     },
 };
-use gamekeeper_room::{NotSeated, PlayerName, Presence};
+use gamekeeper_room::{Ending, NotSeated, PlayerName, Presence};
 use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -120,10 +120,10 @@ async fn let_in(host: &Host, line: &Arc<Line>, talk: &mut Talk, pass: &mut Pass)
 fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWhy, String)> {
     let no = |why: RefusedWhy, message: &str| (why, message.to_owned());
     let found = host.rooms.by_uid(&join.room).or_else(|| host.rooms.by_name(&join.room));
-    let place =
-        found.ok_or_else(|| no(RefusedWhy::NoSuchRoom, "the room is not on this server"))?.place().clone();
-    if place.is_over() {
-        return Err(no(RefusedWhy::Over, "the match is over"));
+    let found = found.map(|it| it.place().clone()).or_else(|| host.rooms.over(&join.room));
+    let place = found.ok_or_else(|| no(RefusedWhy::NoSuchRoom, "the room is not on this server"))?;
+    if let Some(ending) = place.ending() {
+        return Err(tell_end(host, line, &place, ending, join));
     }
     let (name, presence) = take_seat(host, &place, join)?;
     line.sit(presence.map(|it| it.seat()));
@@ -144,11 +144,30 @@ fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWh
         visit.end(line);
         return Err(no(RefusedWhy::Full, "there are too many spectators"));
     }
-    if visit.place.is_over() || visit.place.is_closing() {
+    if visit.place.ending().is_some() || visit.place.is_closing() {
         // It ended in this moment, and who was there has been told before: this one is told when it asks again.
         line.go();
     }
     Ok(visit)
+}
+
+/// Whoever played, and was not there when the match ended, is told how; nobody else is let in.
+fn tell_end(host: &Host, line: &Line, place: &Place, ending: &Ending, join: &Join) -> (RefusedWhy, String) {
+    if let Some(player) = place.guests().knows(join) {
+        let admitted = Admitted {
+            seat: 0,
+            player,
+            epoch: u64::try_from(place.epoch().0).unwrap_or_default(),
+            tick: place.tick().0,
+            tick_rate: host.tick_rate.get(),
+            input_ack: 0,
+            fallbacks: frame::Place::default(),
+        };
+        let (mut session, now) = (line.session(), host.clock.now());
+        // What is refused below changes nothing any more: the session is over.
+        let _ = session.admit(admitted, now).and_then(|()| session.end(ending.values().clone(), now));
+    }
+    (RefusedWhy::Over, "the match is over".to_owned())
 }
 
 /// The name under which somebody is here, and its seat. Who gets none leaves no name behind: names that never sat

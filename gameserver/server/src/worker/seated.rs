@@ -72,8 +72,8 @@ impl Seated {
                 place.ticked(room.tick());
                 if room.now().phase == Phase::Finished {
                     let now = room.now().clone();
-                    place.set_over();
                     if let Some(ending) = &now.ending {
+                        place.set_over(ending.clone());
                         place.audience.end(ending);
                     }
                     self.end(Event::Changed(number, now));

@@ -4,7 +4,7 @@ use gamekeeper_client::{Credentials, Event, Player, RefusedWhy, Stay, endpoint, 
 use gamekeeper_control::ToOperator;
 use gamekeeper_server::Builder;
 
-use crate::support::{Operator, TestServer, loopback, open, say, soon};
+use crate::support::{Operator, TestServer, close, loopback, open, say, soon};
 
 /// With players, and room for some.
 async fn server() -> (TestServer, Operator) {
@@ -124,19 +124,30 @@ async fn a_game_tells_its_players_and_spectators_for_certain() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn players_are_told_how_the_match_ended_and_nobody_comes_after_it() {
+async fn players_are_told_how_the_match_ended_also_later_and_nobody_else_comes_after_it() {
     let (server, mut operator) = server().await;
-    let mut ann = come(&server, &stay("ann"));
+    let stays = ["ann", "ben"].map(stay);
+    let mut ann = come(&server, &stays[0]);
     seat(&mut ann).await;
+    seat(&mut come(&server, &stays[1])).await;
     ann.input(say::END.as_bytes()).unwrap();
-    let result = until(&mut ann, "the end", |event, _| match event {
-        Event::Ended(result) => Some(result.clone()),
-        _ => None,
-    });
-    assert_eq!(result.await.get("ended by").map(String::as_str), Some("0"));
+    assert_eq!(ended_by(&mut ann).await, "0");
     operator.until("the result", |it| matches!(it, ToOperator::Finished { .. }).then_some(())).await;
-    let why = refused(&mut come(&server, &stay("ben"))).await;
-    assert!(matches!(why, RefusedWhy::Over | RefusedWhy::NoSuchRoom), "{why:?}");
+    // Ben was away when it ended, and comes back when the operator has closed the room, too.
+    assert_eq!(ended_by(&mut come(&server, &stays[1])).await, "0");
+    operator.say(close("duel", 5)).await;
+    operator.until("the end of the room", |it| matches!(it, ToOperator::Closed(..)).then_some(())).await;
+    assert_eq!(ended_by(&mut come(&server, &stays[1])).await, "0");
+    assert_eq!(refused(&mut come(&server, &stay("cid"))).await, RefusedWhy::Over);
+}
+
+async fn ended_by(player: &mut Player) -> String {
+    until(player, "the end", |event, _| match event {
+        Event::Ended(result) => result.get("ended by").cloned(),
+        Event::Refused(refused) => panic!("{refused:?}"),
+        _ => None,
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
