@@ -1,5 +1,7 @@
 //! A player who follows its room from one server to another: over real QUIC, on servers that are just enough for that.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
