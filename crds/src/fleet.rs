@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "KubeSchema expands to a nested pub struct")]
 #![allow(clippy::duplicated_attributes, reason = "several columns have the same type")]
 
+pub mod admission;
 pub mod control;
 pub mod ports;
 pub mod probe;
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{GoDuration, PodTemplate};
+pub use admission::{Admission, SecretKeyRef, Tickets};
 pub use control::{Control, Rooms};
 pub use ports::{AddressType, Exposure, ExposureType, Port, Protocol};
 pub use probe::{GrpcProbe, HttpProbe, Probe, ProbeType, TcpProbe, UdpProbe};
@@ -56,6 +58,8 @@ pub use rollout::{RollingUpdate, Rollout, RolloutType};
     validation = ("!has(self.health.probe) || !has(self.health.probe.grpc) || string(self.health.probe.grpc.port).matches('^[0-9]+$') || self.ports.exists(p, p.name == self.health.probe.grpc.port && p.protocol == 'TCP')", "health.probe.grpc.port must be a number or the name of a TCP port in spec.ports"),
     validation = ("has(self.control) || !has(self.rooms.maxPerServer) || self.rooms.maxPerServer == 1", "rooms.maxPerServer must be 1 or absent without control: a plain server hosts one match"),
     validation = ("!has(self.control) || self.ports.all(p, p.protocol != 'TCP' || p.containerPort != self.control.port)", "control.port must not be one of spec.ports: players have no business there"),
+    validation = ("has(self.tickets) == (self.admission == 'Ticket')", "tickets must be there with admission Ticket, and only then"),
+    validation = ("self.admission != 'Ticket' || has(self.control)", "admission Ticket needs control: a ticket is for one room, and a plain server learns too late which room it has"),
     validation = ("has(self.template.spec) && size(self.template.spec.containers) > 0", "template.spec.containers must have at least one container; the first is the game server"),
     validation = ("!has(self.template.spec) || !has(self.template.spec.restartPolicy) || self.template.spec.restartPolicy == 'Never'", "template.spec.restartPolicy must be Never or absent: the end of a server is the end of its match, and the fleet replaces the pod"),
     validation = ("!has(self.template.spec) || !has(self.template.spec.hostNetwork) || !self.template.spec.hostNetwork || self.ports.all(p, p.exposure.type != 'HostPort')", "template.spec.hostNetwork and the exposure HostPort exclude each other; use exposure PodIP"),
@@ -65,8 +69,12 @@ pub struct GameFleetSpec {
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 10_000))]
     pub replicas: i32,
-    /// Who may join a room. `Open`: whoever reaches the server; the game itself decides.
+    /// Who may join a room. `Open`: whoever reaches the server; the game itself decides. `Ticket`: whoever has a
+    /// ticket for the room, which the server checks.
     pub admission: Admission,
+    /// With `Ticket`: how servers check tickets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tickets: Option<Tickets>,
     /// The ports of a server that players use.
     #[schemars(length(min = 1, max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -101,6 +109,16 @@ pub struct GameFleetSpec {
     pub template: PodTemplate,
 }
 
+impl GameFleetSpec {
+    /// Where the public key is that tickets are checked with, if the fleet asks for any.
+    pub fn ticket_key(&self) -> Option<&SecretKeyRef> {
+        match self.admission {
+            Admission::Open => None,
+            Admission::Ticket => self.tickets.as_ref().map(|it| &it.public_key_secret_key_ref),
+        }
+    }
+}
+
 fn one() -> i32 {
     1
 }
@@ -111,13 +129,6 @@ fn ten() -> i32 {
 
 fn public_first() -> Vec<AddressType> {
     vec![AddressType::ExternalIP, AddressType::InternalIP]
-}
-
-/// Who may join a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Admission {
-    /// Whoever reaches the server.
-    Open,
 }
 
 /// When a server counts as ready, and when as lost.

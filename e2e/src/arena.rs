@@ -108,7 +108,9 @@ impl Arena {
         let image = self.namespace.env().image(server)?;
         let mut fleet = match server {
             GameServer::Plain => manifests::plain_fleet(name, replicas, image),
-            GameServer::Go | GameServer::Rust => manifests::rooms_fleet(name, replicas, image),
+            GameServer::Go | GameServer::Rust | GameServer::Arena => {
+                manifests::rooms_fleet(name, replicas, image)
+            }
         };
         json_patch::merge(&mut fleet, &change);
         let fleet = serde_json::from_value(fleet)?;

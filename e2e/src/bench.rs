@@ -5,12 +5,12 @@
 
 mod account;
 pub mod allocate;
-mod cost;
 mod counts;
 mod hollow;
 pub mod idle;
 mod manifests;
 mod operator;
+pub mod players;
 mod pods;
 mod real;
 mod servers;

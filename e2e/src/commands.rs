@@ -29,6 +29,9 @@ enum Verb {
     Up(up::Up),
     Down(down::Down),
     Fault(fault::Fault),
+    /// One side of an echo, for `bench server`.
+    #[command(subcommand, hide = true)]
+    Echo(crate::bench::players::Echo),
 }
 
 impl Gk {
@@ -41,6 +44,7 @@ impl Gk {
             Verb::Up(up) => up.run().await,
             Verb::Down(down) => down.run().await,
             Verb::Fault(fault) => fault.run().await,
+            Verb::Echo(echo) => echo.run().await,
         }
     }
 }

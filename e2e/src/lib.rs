@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program: this is its output")]
 
 pub mod bench;
+pub mod bots;
 pub mod chaos;
 pub mod commands;
 pub mod demo;
@@ -25,11 +26,13 @@ pub mod target;
 pub mod tools;
 
 pub mod command;
+pub mod cost;
 mod files;
 pub mod hash;
 pub mod kubectl;
 pub mod lock;
 pub mod paths;
 pub mod progress;
+pub mod relay;
 pub mod udp;
 pub mod wait;

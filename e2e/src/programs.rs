@@ -46,6 +46,30 @@ pub async fn rust_together<const N: usize>(programs: [(&str, &str); N]) -> Resul
     Ok(paths)
 }
 
+/// Builds a variant of a program of this workspace, with a feature of its package, apart from the usual one.
+pub async fn rust_with(package: &str, binary: &str, feature: &str) -> Result<PathBuf> {
+    let mut build = cargo();
+    build.args([
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        package,
+        "--bin",
+        binary,
+        "--features",
+        feature,
+    ]);
+    build.arg("--target-dir").arg(paths::repository().join("target").join(feature));
+    build.args(["--message-format", "json-render-diagnostics"]).stderr(std::process::Stdio::inherit());
+    let messages = build.output().await.context("cannot run cargo")?;
+    if !messages.status.success() {
+        bail!("cargo cannot build {package} with {feature}: see above");
+    }
+    let messages = String::from_utf8_lossy(&messages.stdout);
+    executable(&messages, binary).with_context(|| format!("cargo did not say where {binary} is"))
+}
+
 /// Builds the Go program in `folder`, without any library to load.
 pub async fn go(folder: &Path, name: &str) -> Result<PathBuf> {
     let _lock = FileLock::acquire("go").await?;

@@ -30,7 +30,7 @@ use crate::kubectl::Kubectl;
 use crate::target::{Reached, Target};
 
 pub use namespace::Namespace;
-pub use prepare::{prepare, udp_server_image};
+pub use prepare::{arena_program, prepare, udp_server_image};
 pub use scenario::scenario;
 
 /// The shared cluster: of KUBECONFIG, else ours in slot 0.
@@ -55,6 +55,8 @@ pub struct Prepared {
     pub rooms_server: Option<String>,
     /// The same of one in Rust.
     pub countdown: Option<String>,
+    /// The image of the arena: a game in Rust whose players come by QUIC.
+    pub arena: Option<String>,
 }
 
 /// The game servers that scenarios play with.
@@ -66,6 +68,8 @@ pub enum GameServer {
     Go,
     /// `countdown`: many rooms, in Rust, with our own SDK.
     Rust,
+    /// `arena`: many rooms, with our own SDK and its transport.
+    Arena,
 }
 
 impl Env {
@@ -119,6 +123,7 @@ impl Env {
             GameServer::Plain => return Ok(self.udp_server_image()),
             GameServer::Go => &self.prepared.rooms_server,
             GameServer::Rust => &self.prepared.countdown,
+            GameServer::Arena => &self.prepared.arena,
         };
         named.as_deref().with_context(|| prepare::how_to_name(server))
     }

@@ -15,7 +15,6 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::cost::Meter;
 use super::hollow::{Kubelet, Nodes};
 use super::manifests::{self, Control, Template};
 use super::operator::{self, Leader};
@@ -23,6 +22,7 @@ use super::pods::Pods;
 use super::servers::Servers;
 use super::stage::{NAMESPACE, Stage, on_stage};
 use super::{account, writes};
+use crate::cost::Meter;
 use crate::progress::say;
 use crate::target::Target;
 pub use load::Load;

@@ -13,13 +13,13 @@ use kube::Api;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::cost::Meter;
 use super::manifests::{self, Exposure, Template};
 use super::operator::{self, Leader};
 use super::pods::Pods;
 use super::stage::{NAMESPACE, Stage};
 use super::statistics::{figure, median, rounded};
 use super::writes;
+use crate::cost::Meter;
 use crate::kubectl::Kubectl;
 use crate::progress::say;
 pub(super) use kubelet::Kubelet;

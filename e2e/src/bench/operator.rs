@@ -4,8 +4,9 @@ use anyhow::{Result, ensure};
 use tokio::time::Instant;
 
 use super::stage::{OPERATOR, Stage};
-use super::{cost, writes};
+use super::writes;
 use crate::chart;
+use crate::cost;
 
 /// The name of its counted writes.
 const WRITES: &str = "gamekeeper-bench-operator";

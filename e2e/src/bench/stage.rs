@@ -10,8 +10,9 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{cost, hollow, pods};
+use super::{hollow, pods};
 use crate::cluster::{Cluster, Component, Wish};
+use crate::cost;
 use crate::kubectl::Kubectl;
 use crate::progress::step;
 use crate::target::Target;
@@ -178,7 +179,7 @@ impl Stage {
 }
 
 /// The machine's load over one, five and fifteen minutes: who else was at work.
-fn load_average() -> Value {
+pub(super) fn load_average() -> Value {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let figures = text.split_whitespace().take(3).filter_map(|it| it.parse::<f64>().ok());
     figures.collect()

@@ -1,6 +1,7 @@
 //! `gk bench`.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 use super::format::Format;
 use crate::bench::allocate::Load;
-use crate::bench::{self, Plan, allocate, idle};
+use crate::bench::{self, Plan, allocate, idle, players};
 use crate::cluster::Slot;
 use crate::progress::step;
 use crate::target::Target;
@@ -26,6 +27,7 @@ enum What {
     Fleet(Fleet),
     Allocate(Allocate),
     Idle(Idle),
+    Server(Server),
 }
 
 /// What all benches are asked.
@@ -90,6 +92,23 @@ struct Idle {
     pods: usize,
 }
 
+/// A game server on one core, with bots on the other, beside a bare QUIC echo and a bare UDP echo with the same packets
+#[derive(Debug, clap::Args)]
+struct Server {
+    /// How many players [default: as many as both cores carry]
+    #[arg(long)]
+    players: Option<usize>,
+    /// How often each side is measured; the median counts
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    rounds: u8,
+    /// How many seconds a window is
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// How to print what came out
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
 impl Bench {
     pub(super) async fn run(self) -> Result<()> {
         if cfg!(debug_assertions) {
@@ -114,12 +133,20 @@ impl Bench {
                 let plan = idle::Plan { servers, pods };
                 (idle::idle(Target::choose(common.slot)?, &plan).await?, common.output)
             }
+            What::Server(Server { players, rounds, seconds, output }) => {
+                let plan = players::Plan { rounds, window: Duration::from_secs(seconds), players };
+                (players::players(&plan).await?, output)
+            }
         };
-        match output {
-            Format::Text => print(&report, 0),
-            Format::Json => println!("{report}"),
-        }
+        print_report(&report, output);
         Ok(())
+    }
+}
+
+fn print_report(report: &Value, output: Format) {
+    match output {
+        Format::Text => print(report, 0),
+        Format::Json => println!("{report}"),
     }
 }
 

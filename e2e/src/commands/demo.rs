@@ -1,17 +1,26 @@
 //! `gk demo`.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use tokio::time::Instant;
 
 use super::format::Format;
 use crate::cluster::{Cluster, Slot, Wish};
-use crate::demo::{self, Stage};
+use crate::demo::{self, Plan, Stage};
 use crate::progress::say;
 use crate::target::{Reached, Target};
 
-/// Show it all: a fleet starts, matches are placed and played, a server is killed, its match begins again
+/// Show it all: a fleet of arenas starts, matches are placed, and bots play them and check every tick
 #[derive(Debug, clap::Args)]
 pub(super) struct Demo {
+    /// How many matches are played at once
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    rooms: u16,
+    /// How many bots play them, evenly spread, at most 32 in each
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=2048))]
+    bots: u16,
+    /// How long each match lasts
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(5..=3600))]
+    seconds: u32,
     /// The cluster's slot [default: that of KUBECONFIG, or 0]
     #[arg(long)]
     slot: Option<Slot>,
@@ -29,6 +38,19 @@ pub(super) struct Demo {
 impl Demo {
     pub(super) async fn run(self) -> Result<()> {
         let start = Instant::now();
+        let plan = Plan { rooms: self.rooms.into(), bots: self.bots.into(), seconds: self.seconds };
+        ensure!(
+            plan.bots <= 32 * plan.rooms,
+            "{} bots do not fit into {} rooms: 32 to each",
+            plan.bots,
+            plan.rooms
+        );
+        ensure!(
+            plan.rooms <= plan.bots,
+            "{} bots do not fill {} rooms: one to each, at least",
+            plan.bots,
+            plan.rooms
+        );
         let target = Target::choose(self.slot)?;
         // Whose cluster runs already wants to go on with it.
         let is_borrowed = match &target {
@@ -38,7 +60,7 @@ impl Demo {
         let wish = Wish { nodes: self.nodes, ..Wish::default() };
         let stage = demo::set_up(target, wish).await.context("the stage could not be set up")?;
         let played = tokio::select! {
-            played = demo::play(&stage) => played,
+            played = demo::play(&stage, &plan) => played,
             _ = tokio::signal::ctrl_c() => bail!("interrupted; {}", ending(&stage.prepared.cluster)),
         };
         let played = match played {
@@ -58,8 +80,12 @@ impl Demo {
         let seconds = start.elapsed().as_secs_f64();
         match self.output {
             Format::Text => println!("\n{table}\n{}\nIn all it took {seconds:.1} s.", played.table()),
-            Format::Json => println!("{}", played.json(seconds)),
+            Format::Json => {
+                say(&format!("\n{}", played.table()));
+                println!("{}", played.json(seconds));
+            }
         }
+        ensure!(played.is_verified(), "not every match was verified");
         Ok(())
     }
 }
@@ -98,7 +124,7 @@ fn looking_around(stage: &Stage) -> Result<String> {
     };
     let look = format!("kubectl --namespace {}", demo::NAMESPACE);
     Ok(format!(
-        "  {shell}\n  {look} get gf,gr\n  {look} describe gamefleet udp\n  {look} scale gamefleet udp --replicas 8\n{}",
+        "  {shell}\n  {look} get gf,gr\n  {look} describe gamefleet arena\n  {look} describe gameroom match-1\n  {look} scale gamefleet arena --replicas 8\n{}",
         ending(&stage.prepared.cluster)
     ))
 }

@@ -27,8 +27,9 @@ pub(super) struct Sighting {
     pub(super) phase: Phase,
     pub(super) epoch: i64,
     pub(super) server: String,
-    /// Address and port of its first endpoint.
-    pub(super) endpoint: Option<(String, u16)>,
+    /// As its status tells them.
+    pub(super) endpoints: Vec<String>,
+    pub(super) certificate_hashes: Vec<String>,
 }
 
 type Sightings = HashMap<String, Sighting>;
@@ -67,6 +68,11 @@ impl Rooms {
         Ok(Self { sightings, _task: task })
     }
 
+    /// How many rooms are as `is_so` says now.
+    pub(super) fn count(&self, is_so: impl Fn(&Sighting) -> bool) -> usize {
+        self.sightings.borrow().values().filter(|it| is_so(it)).count()
+    }
+
     /// Waits until a room is as `is_so` says; `what` is that in words.
     pub(super) async fn until(
         &self,
@@ -96,10 +102,13 @@ fn note(sightings: &mut Sightings, room: &GameRoom, now: Instant) {
         phase: status.phase,
         epoch: status.epoch,
         server: status.server.map(|it| it.pod_name).unwrap_or_default(),
-        endpoint: status
-            .endpoints
-            .first()
-            .and_then(|it| Some((it.address.clone(), u16::try_from(it.port).ok()?))),
+        endpoints: status.endpoints.iter().map(|it| socket_address(&it.address, it.port)).collect(),
+        certificate_hashes: status.certificate_hashes,
     };
     sightings.insert(room.name_any(), sighting);
+}
+
+fn socket_address(address: &str, port: i32) -> String {
+    // As it is written for IPv6, too.
+    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }

@@ -1,15 +1,15 @@
 //! The stage: a cluster with the chart in it, and a namespace with the example's fleet.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use gamekeeper_crds::{GameFleet, GameRoom};
 use kube::api::PostParams;
 use kube::{Api, Client};
-use serde_json::json;
-use tokio::time::Instant;
+use serde_json::{Value, json};
 
-use super::{EXAMPLE_ROOM, example};
+use super::{Plan, example};
 use crate::cluster::Wish;
 use crate::kubectl::Kubectl;
 use crate::progress::{say, step};
@@ -20,9 +20,15 @@ use crate::wait::eventually;
 /// Where everything of the demo lives.
 pub const NAMESPACE: &str = "gamekeeper-demo";
 
-/// The fleet in `examples/udp-fleet.yaml`, and the image in it, which only our own nodes have.
-const FLEET: &str = "udp";
-const EXAMPLE_IMAGE: &str = "localhost/udp-server:dev";
+/// The fleet in `examples/arena-fleet.yaml`, and the image in it, which only our own nodes have.
+const FLEET: &str = "arena";
+const EXAMPLE_IMAGE: &str = "localhost/arena:dev";
+
+/// The name in `examples/arena-room.yaml`.
+const EXAMPLE_ROOM: &str = "match-1";
+
+/// Rooms of one server of the example's fleet.
+const ROOMS_PER_SERVER: usize = 16;
 
 /// Four small servers take seconds; a foreign cluster has to pull their image.
 const READY: Duration = Duration::from_mins(2);
@@ -37,14 +43,17 @@ pub struct Stage {
     /// `kubectl` for the demo's namespace.
     pub kubectl: Kubectl,
     client: Client,
+    /// The arena's program, for bots and spectators on this machine.
+    program: PathBuf,
 }
 
 /// Sets the stage up: the cluster, the images, the chart, an empty namespace.
 pub async fn set_up(target: Target, wish: Wish) -> Result<Stage> {
     let prepared = testenv::prepare(target, wish).await?;
+    let program = testenv::arena_program().await?;
     let client = prepared.cluster.client().await?;
     let kubectl = prepared.kubectl.in_namespace(NAMESPACE);
-    let stage = Stage { prepared, kubectl, client };
+    let stage = Stage { prepared, kubectl, client, program };
     stage.clear().await?;
     stage.prepared.kubectl.run(&["create", "namespace", NAMESPACE]).await?;
     eventually("the namespace's service account", READY, || {
@@ -59,17 +68,27 @@ impl Stage {
         self.client.clone()
     }
 
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Applies the example's fleet and waits for its servers.
-    pub(super) async fn raise_fleet(&self) -> Result<()> {
-        say("\nkubectl apply -f examples/udp-fleet.yaml");
-        let file = example("udp-fleet.yaml");
-        let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
-        let text = match &self.prepared.cluster {
-            Reached::Ours(_) => text,
-            Reached::Foreign { .. } => text.replace(EXAMPLE_IMAGE, &self.prepared.udp_server),
+    pub(super) async fn raise_fleet(&self, plan: &Plan) -> Result<()> {
+        say("\nkubectl apply -f examples/arena-fleet.yaml");
+        let text = read("arena-fleet.yaml")?;
+        let text = match &self.prepared.arena {
+            Some(image) if matches!(self.prepared.cluster, Reached::Foreign { .. }) => {
+                text.replace(EXAMPLE_IMAGE, image)
+            }
+            _ => text,
         };
-        self.kubectl.apply(&text).await.context("apply the example's fleet")?;
-        self.wait_until_ready("all servers answer their probe").await
+        let mut fleet: Value = serde_yaml::from_str(&text).context("the example's fleet")?;
+        // As the example has it, but for large shows.
+        let servers =
+            fleet["spec"]["replicas"].as_u64().unwrap_or(1).max(plan.rooms.div_ceil(ROOMS_PER_SERVER) as u64);
+        fleet["spec"]["replicas"] = servers.into();
+        self.kubectl.apply(&fleet.to_string()).await.context("apply the example's fleet")?;
+        self.wait_until_ready("all servers are greeted by the operator").await
     }
 
     /// Waits until the fleet has the servers it wants, and tells how many there are as they come.
@@ -96,22 +115,18 @@ impl Stage {
         Ok(())
     }
 
-    /// Makes a room like the example's over the API, and returns when that was asked for.
-    pub(super) async fn create_room(&self, name: &str) -> Result<Instant> {
-        let rooms: Api<GameRoom> = Api::namespaced(self.client(), NAMESPACE);
-        let like = rooms.get(EXAMPLE_ROOM).await?;
-        let room: GameRoom = serde_json::from_value(json!({
-            "apiVersion": "gamekeeper.dev/v1alpha1",
-            "kind": "GameRoom",
-            "metadata": { "name": name },
-            "spec": like.spec,
-        }))?;
-        let requested = Instant::now();
-        rooms
-            .create(&PostParams::default(), &room)
-            .await
-            .with_context(|| format!("create the room {name}"))?;
-        Ok(requested)
+    /// Makes rooms like the example's as a person would.
+    pub(super) async fn apply_rooms(&self, names: &[String], plan: &Plan) -> Result<()> {
+        let rooms = names.iter().map(|it| room(it, plan)).collect::<Result<Vec<_>>>()?;
+        let list = json!({ "apiVersion": "v1", "kind": "List", "items": rooms });
+        self.kubectl.apply(&list.to_string()).await.context("apply the example's rooms").map(drop)
+    }
+
+    /// Makes a room like the example's over the API.
+    pub(super) async fn create_room(&self, name: &str, plan: &Plan) -> Result<()> {
+        let rooms: Api<GameRoom> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let made = rooms.create(&PostParams::default(), &serde_json::from_value(room(name, plan)?)?).await;
+        made.map(drop).with_context(|| format!("create the room {name}"))
     }
 
     /// What `kubectl get gf,gr` shows.
@@ -154,4 +169,19 @@ impl Stage {
         })
         .await
     }
+}
+
+fn read(name: &str) -> Result<String> {
+    let file = example(name);
+    std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))
+}
+
+/// The example's room under another name, for matches that are as long as the show.
+fn room(name: &str, plan: &Plan) -> Result<Value> {
+    let mut room: Value = serde_yaml::from_str(&read("arena-room.yaml")?).context("the example's room")?;
+    debug_assert_eq!(room["metadata"]["name"], EXAMPLE_ROOM, "what the manual says");
+    room["metadata"]["name"] = name.into();
+    room["spec"]["seats"] = plan.seats().into();
+    room["spec"]["parameters"]["seconds"] = plan.seconds.to_string().into();
+    Ok(room)
 }

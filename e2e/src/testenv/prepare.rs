@@ -1,6 +1,7 @@
 //! Preparing the shared cluster, by one process at a time.
 
 use std::env;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use futures::future::try_join_all;
@@ -20,11 +21,13 @@ const OPERATOR_IMAGE: &str = "GAMEKEEPER_OPERATOR_IMAGE";
 const UDP_SERVER_IMAGE: &str = "GAMEKEEPER_UDP_SERVER_IMAGE";
 const ROOMS_SERVER_IMAGE: &str = "GAMEKEEPER_ROOMS_SERVER_IMAGE";
 const COUNTDOWN_IMAGE: &str = "GAMEKEEPER_COUNTDOWN_IMAGE";
+const ARENA_IMAGE: &str = "GAMEKEEPER_ARENA_IMAGE";
 
 const OPERATOR: &str = "gamekeeper-operator";
 const UDP_SERVER: &str = "udp-server";
 const ROOMS_SERVER: &str = "rooms-server";
 const COUNTDOWN: &str = "countdown";
+const ARENA: &str = "arena";
 
 /// Brings a cluster up if it is ours, gives it the images and installs the chart.
 pub async fn prepare(target: Target, wish: Wish) -> Result<Prepared> {
@@ -34,10 +37,10 @@ pub async fn prepare(target: Target, wish: Wish) -> Result<Prepared> {
         Reached::Ours(cluster) => loaded(cluster).await?,
         Reached::Foreign { .. } => named()?,
     };
-    let Images { operator, udp_server, rooms_server, countdown } = images;
+    let Images { operator, udp_server, rooms_server, countdown, arena } = images;
     let kubectl = Kubectl::of(&cluster).await?;
     chart::install(&cluster, &kubectl, &operator).await?;
-    Ok(Prepared { cluster, kubectl, operator, udp_server, rooms_server, countdown })
+    Ok(Prepared { cluster, kubectl, operator, udp_server, rooms_server, countdown, arena })
 }
 
 /// What nodes run.
@@ -46,13 +49,14 @@ struct Images {
     udp_server: String,
     rooms_server: Option<String>,
     countdown: Option<String>,
+    arena: Option<String>,
 }
 
 /// Builds all images of the sources at hand and gives them to the nodes.
 async fn loaded(cluster: &Cluster) -> Result<Images> {
-    let ((operator, countdown), udp_server, rooms_server) =
+    let ([operator, countdown, arena], udp_server, rooms_server) =
         tokio::try_join!(rust_images(), udp_server_image(), go_image(ROOMS_SERVER))?;
-    let all = [&operator, &countdown, &udp_server, &rooms_server];
+    let all = [&operator, &countdown, &arena, &udp_server, &rooms_server];
     try_join_all(all.map(|image| cluster.load(image))).await?;
     Ok(Images {
         operator: OperatorImage {
@@ -63,18 +67,33 @@ async fn loaded(cluster: &Cluster) -> Result<Images> {
         udp_server: udp_server.reference(),
         rooms_server: Some(rooms_server.reference()),
         countdown: Some(countdown.reference()),
+        arena: Some(arena.reference()),
     })
 }
 
-/// The operator of this tree and the game server that is made with its SDK, built together: so they share what both need.
-async fn rust_images() -> Result<(Image, Image)> {
-    let build = programs::rust_together([(OPERATOR, OPERATOR), (COUNTDOWN, COUNTDOWN)]);
-    let [operator, countdown] = step("building the operator and a game server", build).await?;
-    let folder = |of: &str| paths::repository().join(of).join("Dockerfile");
-    let operator = image::build_of_files(OPERATOR, &folder("operator"), &[(&operator, OPERATOR)]).await?;
-    let countdown =
-        image::build_of_files(COUNTDOWN, &folder("e2e/countdown"), &[(&countdown, COUNTDOWN)]).await?;
-    Ok((operator, countdown))
+/// The operator of this tree and the game servers that are made with its SDK, built together: so they share what all need.
+async fn rust_images() -> Result<[Image; 3]> {
+    let [operator, countdown, arena] =
+        step("building the operator and game servers", rust_programs()).await?;
+    let image = async |name, folder: &str, program: &Path| {
+        let dockerfile = paths::repository().join(folder).join("Dockerfile");
+        image::build_of_files(name, &dockerfile, &[(program, name)]).await
+    };
+    Ok([
+        image(OPERATOR, "operator", &operator).await?,
+        image(COUNTDOWN, "e2e/countdown", &countdown).await?,
+        image(ARENA, "gameserver/arena", &arena).await?,
+    ])
+}
+
+async fn rust_programs() -> Result<[PathBuf; 3]> {
+    programs::rust_together([(OPERATOR, OPERATOR), (COUNTDOWN, COUNTDOWN), (ARENA, ARENA)]).await
+}
+
+/// The arena's program, whose bots and spectator run on this machine.
+pub async fn arena_program() -> Result<PathBuf> {
+    let [_, _, arena] = step("building the bots", rust_programs()).await?;
+    Ok(arena)
 }
 
 /// The UDP server that knows nothing of Gamekeeper in an image.
@@ -98,6 +117,7 @@ fn named() -> Result<Images> {
         udp_server: name(UDP_SERVER_IMAGE)?,
         rooms_server: env::var(ROOMS_SERVER_IMAGE).ok(),
         countdown: env::var(COUNTDOWN_IMAGE).ok(),
+        arena: env::var(ARENA_IMAGE).ok(),
     })
 }
 
@@ -107,6 +127,7 @@ pub(super) fn how_to_name(server: GameServer) -> String {
         GameServer::Plain => UDP_SERVER_IMAGE,
         GameServer::Go => ROOMS_SERVER_IMAGE,
         GameServer::Rust => COUNTDOWN_IMAGE,
+        GameServer::Arena => ARENA_IMAGE,
     })
 }
 

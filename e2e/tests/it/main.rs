@@ -8,6 +8,7 @@ mod shared {
     mod bad_input;
     mod commands;
     mod matches;
+    mod players;
     mod promises;
     mod rollout;
     mod rooms;

@@ -15,6 +15,8 @@ pub struct RoomState {
     pub players: u32,
     /// The tick of the newest checkpoint that the store has accepted, if there is one.
     pub checkpoint_tick: Option<NonZeroU64>,
+    /// Hashes of the certificates that players may be shown from now on; empty: as before.
+    pub certificate_hashes: Vec<String>,
 }
 
 /// Something went wrong in a room.
@@ -32,24 +34,29 @@ impl TryFrom<proto::RoomState> for RoomState {
     type Error = Malformed;
 
     fn try_from(state: proto::RoomState) -> Result<Self, Malformed> {
-        let proto::RoomState { tenancy, phase, players, checkpoint_tick } = state;
+        let proto::RoomState { tenancy, phase, players, checkpoint_tick, certificate_hashes } = state;
         Ok(Self {
             tenancy: field::required("RoomState.tenancy", tenancy)?.try_into()?,
             phase: phase_from("RoomState.phase", phase)?,
             players,
             checkpoint_tick: NonZeroU64::new(checkpoint_tick),
+            certificate_hashes: field::certificate_hashes(
+                "RoomState.certificate_hashes",
+                certificate_hashes,
+            )?,
         })
     }
 }
 
 impl From<RoomState> for proto::RoomState {
     fn from(state: RoomState) -> Self {
-        let RoomState { tenancy, phase, players, checkpoint_tick } = state;
+        let RoomState { tenancy, phase, players, checkpoint_tick, certificate_hashes } = state;
         Self {
             tenancy: Some(tenancy.into()),
             phase: proto::RoomPhase::from(phase).into(),
             players,
             checkpoint_tick: checkpoint_tick.map_or(0, NonZeroU64::get),
+            certificate_hashes,
         }
     }
 }

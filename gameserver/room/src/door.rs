@@ -21,6 +21,9 @@ pub const INPUT_BYTES_MAX: usize = 1024;
 /// and a server that stood still for half a second loses nothing of a client that sends 60.
 pub const INPUTS_MAX: usize = 32;
 
+/// Inputs whose memory is kept for the next ones: two of every seat of a usual room.
+const SPARE_MAX: usize = 128;
+
 /// Who sits where in one room, and what they sent.
 #[derive(Debug)]
 pub struct Door {
@@ -29,6 +32,8 @@ pub struct Door {
     seats: HashMap<PlayerName, Seat>,
     arrivals: u64,
     is_shut: bool,
+    /// Memory of inputs that were taken, for those to come: nothing is allocated while players play on.
+    spare: Vec<Vec<u8>>,
 }
 
 /// A seat that was given to a player.
@@ -39,7 +44,11 @@ struct Chair {
     arrival: Option<u64>,
     /// What the game was told last.
     is_known: bool,
+    /// The game was told of this player once, and says what becomes of the seat.
+    was_known: bool,
     inputs: VecDeque<Vec<u8>>,
+    /// The highest number of an input, where its transport numbers them.
+    last_number: u64,
 }
 
 /// What a tick takes in, and what it gives back. Kept from tick to tick for its memory.
@@ -96,6 +105,7 @@ impl Door {
             seats: HashMap::new(),
             arrivals: 0,
             is_shut: false,
+            spare: Vec::new(),
         }
     }
 
@@ -113,11 +123,18 @@ impl Door {
             player: player.clone(),
             arrival: None,
             is_known: false,
+            was_known: false,
             inputs: VecDeque::new(),
+            last_number: 0,
         });
         chair.arrival = Some(self.arrivals);
         self.seats.insert(player.clone(), seat);
         Ok(Presence { seat, arrival: self.arrivals })
+    }
+
+    /// Whether a seat is this player's, there or not.
+    pub fn knows(&self, player: &str) -> bool {
+        PlayerName::new(player).is_ok_and(|it| self.seats.contains_key(&it))
     }
 
     /// A player goes. Nothing happens if it has come again meanwhile.
@@ -125,6 +142,21 @@ impl Door {
         if let Some(chair) = self.chair(presence) {
             chair.arrival = None;
         }
+    }
+
+    /// A player sends something that its client has numbered.
+    pub fn numbered_input(&mut self, presence: Presence, number: u64, input: &[u8]) -> Result<(), NotHeard> {
+        self.input(presence, input)?;
+        if let Some(chair) = self.chair(presence) {
+            chair.last_number = chair.last_number.max(number);
+        }
+        Ok(())
+    }
+
+    /// The highest number of what this player has sent, by this connection or one before: its client goes on
+    /// after it. 0: nothing yet.
+    pub fn last_number(&mut self, presence: Presence) -> u64 {
+        self.chair(presence).map_or(0, |it| it.last_number)
     }
 
     /// A player sends something.
@@ -135,11 +167,17 @@ impl Door {
         if INPUT_BYTES_MAX < input.len() {
             return Err(NotHeard::TooLong(input.len()));
         }
-        let chair = self.chair(presence).ok_or(NotHeard::Replaced)?;
+        let mut kept = self.spare.pop().unwrap_or_default();
+        let Some(chair) = self.chair(presence) else {
+            self.spare.push(kept);
+            return Err(NotHeard::Replaced);
+        };
         if chair.inputs.len() == INPUTS_MAX {
             chair.inputs.pop_front();
         }
-        chair.inputs.push_back(input.to_vec());
+        kept.clear();
+        kept.extend_from_slice(input);
+        chair.inputs.push_back(kept);
         Ok(())
     }
 
@@ -162,7 +200,8 @@ impl Door {
         }
         inbound.arrived.clear();
         inbound.left.clear();
-        inbound.inputs.clear();
+        let room = SPARE_MAX.saturating_sub(self.spare.len());
+        self.spare.extend(inbound.inputs.drain(..).map(|it| it.1).take(room));
         for (seat, chair) in &mut self.chairs {
             let is_there = chair.arrival.is_some();
             if is_there && !chair.is_known {
@@ -177,6 +216,12 @@ impl Door {
                 chair.inputs.clear();
             }
             chair.is_known = is_there;
+            chair.was_known |= is_there;
+        }
+        // Who came and went between two ticks would keep a seat of which no game knows, and which none frees.
+        let seats = &mut self.seats;
+        for (_, chair) in self.chairs.extract_if(.., |_, it| it.arrival.is_none() && !it.was_known) {
+            seats.remove(&chair.player);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32};
 
-use crate::{Ending, PlayerName, Seat, shortened};
+use crate::{Ending, Messages, PlayerName, Seat, shortened};
 
 /// One match. It is told who comes and goes, and is asked to take one step after the other.
 ///
@@ -26,9 +26,16 @@ pub trait Game: Send {
     /// Takes one step, and says what is next.
     fn tick(&mut self, turn: &Turn<'_>) -> Next;
 
-    /// Writes what the player on this seat may see now.
-    fn snapshot(&self, seat: Seat, out: &mut Vec<u8>) {
+    /// Writes what the player on this seat may see now; `None`: a spectator. `out` is empty. Nothing written:
+    /// nothing is shown. What stays where it was in the bytes costs next to nothing on the way to the player.
+    fn snapshot(&self, seat: Option<Seat>, out: &mut Vec<u8>) {
         let _ = (seat, out);
+    }
+
+    /// What is to reach players for certain, once: called after every tick. Snapshots may be lost on the way,
+    /// these are not.
+    fn messages(&mut self, out: &mut Messages) {
+        let _ = out;
     }
 
     /// All that [`GameMaker::restore`] needs to go on from here. `None`: this game cannot be saved.

@@ -80,6 +80,7 @@ impl Host {
             Event::Changed(room, state) => self.changed(room, state, now, out),
             Event::Broke { room, message } => self.broke(room, message, out),
             Event::Gone(room) => self.gone(room, out),
+            Event::Restate => self.restate(now, out),
             Event::Stopping => {
                 self.is_stopping = true;
                 self.send(Report::Draining(true), out);
@@ -113,6 +114,16 @@ impl Host {
                 self.is_retired |= self.table.len() == 0;
                 let rooms = self.table.len();
                 self.send(Report::Retired { is_retired: self.is_retired, rooms }, out);
+            }
+        }
+    }
+
+    /// Says of every room how it is, whatever was said before.
+    fn restate(&mut self, now: Duration, out: &mut Vec<Action>) {
+        let Some(stream) = self.stream else { return };
+        for (_, entry) in self.table.iter_mut() {
+            if let State::Live(live) = &mut entry.state {
+                out.push(Action::Send(stream, live.tell(&entry.tenancy, now)));
             }
         }
     }

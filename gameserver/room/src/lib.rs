@@ -10,6 +10,7 @@ pub mod host;
 mod door;
 mod ending;
 mod game;
+mod messages;
 mod pace;
 mod room;
 mod seat;
@@ -20,6 +21,7 @@ pub use door::{Door, INPUT_BYTES_MAX, INPUTS_MAX, Inbound, NotHeard, NotSeated, 
 pub use ending::{Ending, TooLarge};
 pub use game::{Afterwards, Checkpoint, Declined, Game, GameMaker, Next, Schema, Setup, Tick, Turn};
 pub use host::Host;
+pub use messages::{MESSAGE_BYTES_MAX, MESSAGES_MAX, Message, Messages, NotSent};
 pub use pace::{Due, Pace};
 pub use room::{Advance, Phase, Room, RoomNow};
 pub use seat::{BadName, PlayerName, Presence, Seat};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Afterwards, Checkpoint, Ending, Epoch, Game, Inbound, Next, Schema, Seat, Tick, Turn};
+use crate::{Afterwards, Checkpoint, Ending, Epoch, Game, Inbound, Messages, Next, Schema, Seat, Tick, Turn};
 
 /// How far a room is. It never goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,9 +118,16 @@ impl Room {
         progress
     }
 
-    /// Writes what the player on this seat may see now.
-    pub fn snapshot(&self, seat: Seat, out: &mut Vec<u8>) {
+    /// Writes what the player on this seat, or a spectator, may see now; over what `out` had.
+    pub fn snapshot(&self, seat: Option<Seat>, out: &mut Vec<u8>) {
+        out.clear();
         self.game.snapshot(seat, out);
+    }
+
+    /// What the last tick has to tell for certain.
+    pub fn messages(&mut self, out: &mut Messages) {
+        out.clear();
+        self.game.messages(out);
     }
 
     /// Its saved state, if its game can be saved. `schema` is the maker's.

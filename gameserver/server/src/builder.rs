@@ -10,10 +10,19 @@ use std::{
 };
 
 use gamekeeper_control::limits;
+use gamekeeper_player::admission::Admission;
 use gamekeeper_room::GameMaker;
 use tokio::net::TcpListener;
 
-use crate::{clock::Clock, convert::Identity, listener, pulse::Pulse, rooms::Rooms, server::Server};
+use crate::{
+    clock::Clock,
+    convert::Identity,
+    listener,
+    players::{self, Hashes, Host, PlayersError},
+    pulse::Pulse,
+    rooms::Rooms,
+    server::Server,
+};
 
 /// The control port of a fleet that does not say otherwise.
 const CONTROL_PORT: u16 = 9600;
@@ -27,7 +36,7 @@ const THREADS_MAX: usize = 256;
 /// The longest time that Kubernetes is asked to wait for a pod's end in practice; it kills before, if told so.
 const PATIENCE: Duration = Duration::from_hours(24);
 
-/// Where the control port is.
+/// Where a port is.
 #[derive(Clone, Copy, Debug)]
 enum At {
     Port(u16),
@@ -39,6 +48,9 @@ enum At {
 pub struct Builder {
     maker: Arc<dyn GameMaker>,
     control: At,
+    players: Option<At>,
+    admission: Admission,
+    per_address: usize,
     capacity: u32,
     tick_rate: u32,
     threads: usize,
@@ -66,6 +78,15 @@ pub enum BindError {
         #[source]
         source: io::Error,
     },
+    /// Players cannot come in.
+    #[error("cannot let players in at {address}")]
+    Players {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: PlayersError,
+    },
 }
 
 impl Builder {
@@ -73,6 +94,9 @@ impl Builder {
         Self {
             maker: Arc::new(maker),
             control: At::Port(CONTROL_PORT),
+            players: None,
+            admission: Admission::Open,
+            per_address: players::OF_ONE_ADDRESS_MAX,
             capacity: 1,
             tick_rate: 30,
             threads: thread::available_parallelism().map_or(1, |it| it.get().min(THREADS_MAX)),
@@ -90,6 +114,32 @@ impl Builder {
     /// Where the operator comes in, at one address only.
     pub fn control_address(mut self, address: SocketAddr) -> Self {
         self.control = At::Address(address);
+        self
+    }
+
+    /// Where players come in by QUIC, at all addresses: a `containerPort` of the fleet's `spec.ports`, UDP. Without
+    /// it, the server has no transport of ours, and brings its own.
+    pub fn players_port(mut self, port: u16) -> Self {
+        self.players = Some(At::Port(port));
+        self
+    }
+
+    /// Where players come in by QUIC, at one address only.
+    pub fn players_address(mut self, address: SocketAddr) -> Self {
+        self.players = Some(At::Address(address));
+        self
+    }
+
+    /// Whom the players' port lets in: the fleet's `spec.admission`. Without it, everybody.
+    pub fn admission(mut self, admission: Admission) -> Self {
+        self.admission = admission;
+        self
+    }
+
+    /// How many connections one address may have, or 64 bits of IPv6. Without it, 256. More where many players
+    /// come through one proxy; then that is what has to keep floods away.
+    pub fn connections_per_address(mut self, connections: usize) -> Self {
+        self.per_address = connections;
         self
     }
 
@@ -118,9 +168,10 @@ impl Builder {
         self
     }
 
-    /// Checks it all and binds the control port. To be called within a tokio runtime.
+    /// Checks it all and binds the ports. To be called within a tokio runtime.
     pub async fn bind(self) -> Result<Server, BindError> {
-        let Self { maker, control, capacity, tick_rate, threads, patience } = self;
+        let Self { maker, control, players, admission, per_address, capacity, tick_rate, threads, patience } =
+            self;
         if !limits::CAPACITY.contains(&capacity) {
             return Err(BindError::Capacity(capacity));
         }
@@ -132,20 +183,47 @@ impl Builder {
         }
         let (listener, control_address) = listen(control).await?;
         let clock = Clock::start();
+        let (rooms, hashes) = (Rooms::default(), Hashes::default());
+        let host =
+            Host { rooms: rooms.clone(), admission, clock, tick_rate, hashes: hashes.clone(), per_address };
+        let gate = players.map(|at| bind_players(at, host)).transpose()?;
         Ok(Server {
             maker,
             listener,
             control_address,
             // Random, and not from anything that a restart would repeat.
-            identity: Identity { boot_id: format!("{:032x}", rand::random::<u128>()), capacity },
+            identity: Identity { boot_id: format!("{:032x}", rand::random::<u128>()), capacity, hashes },
+            gate,
             tick_rate,
             threads,
             patience,
             clock,
             pulse: Pulse::new(clock, threads),
-            rooms: Rooms::default(),
+            rooms,
         })
     }
+}
+
+fn bind_players(at: At, host: Host) -> Result<players::Gate, BindError> {
+    let (address, bound) = match at {
+        At::Address(address) => (address, players::bind(address, host)),
+        At::Port(port) => {
+            let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+            match players::bind(both, host.clone()) {
+                Err(PlayersError::Socket(error)) if is_without_ipv6(&error) => {
+                    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+                    (address, players::bind(address, host))
+                }
+                bound => (both, bound),
+            }
+        }
+    };
+    bound.map_err(|source| BindError::Players { address, source })
+}
+
+/// Whether it failed for another reason than that the port is not to be had.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
 async fn listen(at: At) -> Result<(TcpListener, SocketAddr), BindError> {
@@ -155,12 +233,7 @@ async fn listen(at: At) -> Result<(TcpListener, SocketAddr), BindError> {
             let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
             match listener::bind(both).await {
                 // There is no IPv6 here.
-                Err(error)
-                    if !matches!(
-                        error.kind(),
-                        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
-                    ) =>
-                {
+                Err(error) if is_without_ipv6(&error) => {
                     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
                     (address, listener::bind(address).await)
                 }

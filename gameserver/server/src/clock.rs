@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// The time of day, by which tickets are good.
+#[allow(clippy::disallowed_methods, reason = "the one place where it is read")]
+pub(crate) fn time_of_day() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 /// The time since the server was made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock(Instant);

@@ -12,6 +12,8 @@ use gamekeeper_room::{
 };
 use tracing::debug;
 
+use crate::players::Hashes;
+
 /// The versions of the protocol that this server speaks.
 pub(crate) const SPOKEN: std::ops::RangeInclusive<u32> = PROTOCOL..=PROTOCOL;
 
@@ -20,6 +22,8 @@ pub(crate) const SPOKEN: std::ops::RangeInclusive<u32> = PROTOCOL..=PROTOCOL;
 pub(crate) struct Identity {
     pub(crate) boot_id: String,
     pub(crate) capacity: u32,
+    /// By which players know it.
+    pub(crate) hashes: Hashes,
 }
 
 /// What a message asks of the host; `None` if there is nothing to do. Hello and `BeatEcho` are not for it.
@@ -77,7 +81,7 @@ pub(crate) fn message(report: Report, identity: &Identity) -> ToOperator {
         Report::Opened(tenancy) => ToOperator::Opened(Opened {
             tenancy: tenancy_to(tenancy),
             ports: Vec::new(),
-            certificate_hashes: Vec::new(),
+            certificate_hashes: identity.hashes.get(),
         }),
         Report::Refused { tenancy, why, current, message } => ToOperator::Refused(Refused {
             tenancy: tenancy_to(tenancy),
@@ -90,6 +94,7 @@ pub(crate) fn message(report: Report, identity: &Identity) -> ToOperator {
             phase: phase_to(phase),
             players,
             checkpoint_tick: None,
+            certificate_hashes: identity.hashes.get(),
         }),
         Report::Finished(tenancy, ending) => {
             ToOperator::Finished { tenancy: tenancy_to(tenancy), result: ending.values().clone() }
@@ -114,11 +119,11 @@ fn welcome_from(welcome: host::Welcome, identity: &Identity) -> Welcome {
         capacity: identity.capacity,
         is_retired,
         is_draining,
-        rooms: rooms.into_iter().map(hosted_from).collect(),
+        rooms: rooms.into_iter().map(|it| hosted_from(it, identity)).collect(),
     }
 }
 
-fn hosted_from(room: Hosted) -> HostedRoom {
+fn hosted_from(room: Hosted, identity: &Identity) -> HostedRoom {
     let Hosted { tenancy, now } = room;
     HostedRoom {
         tenancy: tenancy_to(tenancy),
@@ -126,7 +131,7 @@ fn hosted_from(room: Hosted) -> HostedRoom {
         players: now.players,
         result: now.ending.map(|it| it.values().clone()),
         ports: Vec::new(),
-        certificate_hashes: Vec::new(),
+        certificate_hashes: identity.hashes.get(),
     }
 }
 

@@ -230,7 +230,8 @@ fn tell(report: &Report) {
     }
 }
 
-async fn until(at: Option<Instant>) {
+/// Waits for ever if there is no time to wait for.
+pub(crate) async fn until(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,

@@ -29,6 +29,9 @@
 //! own queue to it. Beats go from the threads that tick straight to the stream, so that nothing but a thread
 //! that ticks can send one.
 
+#[cfg(feature = "count-allocations")]
+mod allocations;
+mod audience;
 mod builder;
 mod clock;
 mod control;
@@ -39,6 +42,7 @@ mod measure;
 mod opener;
 mod outbox;
 mod place;
+mod players;
 mod pulse;
 mod rooms;
 mod server;
@@ -46,10 +50,12 @@ mod signal;
 mod worker;
 
 pub use builder::{BindError, Builder};
+pub use gamekeeper_player::admission::Admission;
 pub use gamekeeper_room::{
-    Afterwards, Checkpoint, Declined, Ending, Epoch, Game, GameMaker, Next, NotHeard, NotSeated, PlayerName,
-    Presence, Schema, Seat, Setup, Tick, Turn,
+    Afterwards, Checkpoint, Declined, Ending, Epoch, Game, GameMaker, Messages, Next, NotHeard, NotSeated,
+    PlayerName, Presence, Schema, Seat, Setup, Tick, Turn,
 };
+pub use players::PlayersError;
 pub use pulse::Contact;
 pub use rooms::{Entrance, Rooms};
 pub use server::{RunError, Server, Stopped};

@@ -1,11 +1,14 @@
 //! What the threads and the transport share of one room.
 
 use std::sync::{
-    Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
 };
 
-use gamekeeper_room::{Door, Epoch, Tenancy, Tick, host::RoomNumber};
+use gamekeeper_player::admission::Guests;
+use gamekeeper_room::{Door, Ending, Epoch, Tenancy, Tick, host::RoomNumber};
+
+use crate::audience::Audience;
 
 /// A room's place in the process. The game itself is only on its thread.
 #[derive(Debug)]
@@ -17,7 +20,10 @@ pub(crate) struct Place {
     epoch: AtomicI64,
     tick: AtomicU64,
     is_closing: AtomicBool,
+    ending: OnceLock<Arc<Ending>>,
     door: Mutex<Door>,
+    guests: Mutex<Guests>,
+    pub(crate) audience: Audience,
 }
 
 impl Place {
@@ -31,7 +37,10 @@ impl Place {
             epoch: AtomicI64::new(epoch.0),
             tick: AtomicU64::new(0),
             is_closing: AtomicBool::new(false),
+            ending: OnceLock::new(),
             door: Mutex::new(door),
+            guests: Mutex::default(),
+            audience: Audience::default(),
         }
     }
 
@@ -58,6 +67,21 @@ impl Place {
 
     pub(crate) fn is_closing(&self) -> bool {
         self.is_closing.load(Ordering::Relaxed)
+    }
+
+    /// How its match ended, if it has: nobody comes in any more.
+    pub(crate) fn ending(&self) -> Option<&Arc<Ending>> {
+        self.ending.get()
+    }
+
+    pub(crate) fn set_over(&self, ending: Arc<Ending>) {
+        // A match ends once.
+        let _ = self.ending.set(ending);
+    }
+
+    /// Who may sit where, by the secrets that they came with. Held for moments only.
+    pub(crate) fn guests(&self) -> MutexGuard<'_, Guests> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Held for moments only, and never while a game's code runs.

@@ -1,13 +1,16 @@
 //! The players' way in, for the transport.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, PoisonError, RwLock},
 };
 
 use gamekeeper_room::{Epoch, NotHeard, NotSeated, PlayerName, Presence, Tick, host::RoomNumber};
 
 use crate::place::Place;
+
+/// Matches whose end is remembered, for players who were not there to be told.
+const OVER_MAX: usize = 256;
 
 /// The rooms of this process that players can enter. A copy is another handle to the same rooms.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +21,8 @@ struct Index {
     places: HashMap<RoomNumber, Arc<Place>>,
     uids: HashMap<String, RoomNumber>,
     names: HashMap<String, Vec<RoomNumber>>,
+    /// Those that are over, the newest last.
+    over: VecDeque<Arc<Place>>,
 }
 
 /// The way into one room. It never waits: not for a tick, and not for another player's packet.
@@ -42,6 +47,13 @@ impl Rooms {
         places.max_by_key(|it| it.epoch()).cloned().map(Entrance)
     }
 
+    /// A room with this uid or name whose match was played to its end here, not long ago.
+    pub(crate) fn over(&self, room: &str) -> Option<Arc<Place>> {
+        let index = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let by_uid = index.over.iter().rev().find(|it| it.uid == room);
+        by_uid.or_else(|| index.over.iter().rev().find(|it| it.name == room)).cloned()
+    }
+
     pub(crate) fn insert(&self, place: Arc<Place>) {
         let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
         index.uids.insert(place.uid.clone(), place.number);
@@ -64,6 +76,12 @@ impl Rooms {
             }
         }
         place.door().shut();
+        if place.ending().is_some() {
+            if index.over.len() == OVER_MAX {
+                index.over.pop_front();
+            }
+            index.over.push_back(place.clone());
+        }
         Some(place)
     }
 
@@ -86,6 +104,10 @@ impl Entrance {
     /// A player sends something: at most 1,024 bytes, and between two ticks the last 32 of them count.
     pub fn input(&self, presence: Presence, input: &[u8]) -> Result<(), NotHeard> {
         self.0.door().input(presence, input)
+    }
+
+    pub(crate) fn place(&self) -> &Arc<Place> {
+        &self.0
     }
 
     /// Of the `GameRoom`.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gamekeeper_room::{GameMaker, Host};
+use gamekeeper_room::{GameMaker, Host, host::Event};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -20,9 +20,10 @@ use crate::{
     clock::Clock,
     control::Service,
     convert::Identity,
-    desk::{Desk, NOTES_MAX},
+    desk::{Desk, NOTES_MAX, Note},
     listener,
     opener::Openers,
+    players::Gate,
     pulse::{Contact, Pulse},
     rooms::Rooms,
     worker::{Frame, Workers},
@@ -53,6 +54,7 @@ pub struct Server {
     pub(crate) clock: Clock,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) rooms: Rooms,
+    pub(crate) gate: Option<Gate>,
 }
 
 /// How a server has ended, as it was asked to.
@@ -93,6 +95,16 @@ impl Server {
         self.control_address
     }
 
+    /// Where players come in, if they do so by our transport: of port 0, the one that was chosen.
+    pub fn players_address(&self) -> Option<SocketAddr> {
+        self.gate.as_ref().and_then(Gate::address)
+    }
+
+    /// The hashes of the certificates that players may meet, as the room's status tells them.
+    pub fn certificate_hashes(&self) -> Vec<String> {
+        self.identity.hashes.get()
+    }
+
     /// The name of this process, new with every one.
     pub fn boot_id(&self) -> &str {
         &self.identity.boot_id
@@ -106,10 +118,12 @@ impl Server {
         let capacity = usize::try_from(self.identity.capacity).unwrap_or(usize::MAX);
         let (control_address, boot_id, threads) =
             (self.control_address, &self.identity.boot_id, self.threads);
-        info!(%control_address, boot_id, capacity, threads, tick_rate, "serving");
+        let players_address = self.players_address().map(tracing::field::display);
+        info!(%control_address, players_address, boot_id, capacity, threads, tick_rate, "serving");
         let (stream_notes, from_streams) = mpsc::channel(NOTES_MAX);
         let (thread_notes, from_threads) = mpsc::channel(NOTES_MAX);
         let (alive, mut ended) = mpsc::channel(1);
+        let desk_notes = thread_notes.clone();
         let frame = Frame { clock, pulse: self.pulse.clone(), notes: thread_notes, tick_rate, alive };
         let openers = Openers::start(&self.maker, capacity, &frame).map_err(RunError::Threads)?;
         let workers = Workers::start(threads, capacity, &frame).map_err(RunError::Threads)?;
@@ -126,6 +140,11 @@ impl Server {
             streams: AtomicU64::new(1),
         };
         let served = serve(self.listener, service, &tasks, &hang_up);
+        if let Some(gate) = self.gate {
+            // A desk that is so busy has told every room meanwhile, or will be asked by the next Hello.
+            let renewed = move || drop(desk_notes.try_send(Note::Room(Event::Restate)));
+            tasks.spawn(gate.run(hang_up.clone(), renewed));
+        }
         let desk = Desk {
             host: Host::new(capacity),
             identity: self.identity,

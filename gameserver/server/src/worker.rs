@@ -17,7 +17,7 @@ use gamekeeper_room::{Pace, Room};
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
-use crate::{clock::Clock, desk::Note, measure::Measure, place::Place, pulse::Pulse};
+use crate::{audience::Screen, clock::Clock, desk::Note, measure::Measure, place::Place, pulse::Pulse};
 use seated::{Seated, Visit};
 
 /// How long a thread without rooms sleeps when no beat is due: it is woken for everything else.
@@ -111,6 +111,9 @@ struct Worker {
     rooms: Vec<Seated>,
     pace: Pace,
     measure: Measure,
+    screen: Screen,
+    #[cfg(feature = "count-allocations")]
+    told: Duration,
 }
 
 impl Worker {
@@ -122,7 +125,18 @@ impl Worker {
     ) -> Self {
         let now = frame.clock.now();
         let pace = Pace::new(frame.tick_rate, now);
-        Self { number, tasks, is_knocked, frame, rooms: Vec::new(), pace, measure: Measure::new(now) }
+        Self {
+            number,
+            tasks,
+            is_knocked,
+            frame,
+            rooms: Vec::new(),
+            pace,
+            measure: Measure::new(now),
+            screen: Screen::default(),
+            #[cfg(feature = "count-allocations")]
+            told: now,
+        }
     }
 
     /// Until the desk has gone.
@@ -156,6 +170,8 @@ impl Worker {
     fn tick_or_wait(&mut self) -> Result<Option<Task>, std_mpsc::RecvError> {
         let now = self.frame.clock.now();
         if let Some(figures) = self.measure.figures(now) {
+            #[cfg(feature = "count-allocations")]
+            crate::allocations::tell(now, &mut self.told);
             self.frame.pulse.publish(self.number, figures);
             if 0 < figures.skipped {
                 warn!(
@@ -192,13 +208,18 @@ impl Worker {
     }
 
     fn visit_all(&mut self, visit: Visit, now: Duration) {
-        let Self { number, frame, rooms, measure, .. } = self;
+        let Self { number, frame, rooms, measure, screen, .. } = self;
         let mut before = now;
         rooms.retain_mut(|seated| {
-            let visited = seated.visit(visit);
+            #[cfg(feature = "count-allocations")]
+            let visited = crate::allocations::counted(|| seated.visit(visit, screen));
+            #[cfg(not(feature = "count-allocations"))]
+            let visited = seated.visit(visit, screen);
             let after = frame.clock.now();
             if visited.ticked {
                 measure.room(after.saturating_sub(before));
+                #[cfg(feature = "count-allocations")]
+                crate::allocations::ticked();
             }
             before = after;
             let is_gone = !seated.tell(&frame.notes);

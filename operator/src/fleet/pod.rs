@@ -4,7 +4,7 @@
 
 use gamekeeper_crds::{
     GameFleet,
-    fleet::{PlacementStrategy, Port},
+    fleet::{PlacementStrategy, Port, SecretKeyRef},
     labels,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -12,6 +12,12 @@ use serde_json::{Map, Value, json};
 
 /// How strongly servers of a fleet are drawn together or apart; 1 to 100.
 const AFFINITY_WEIGHT: i32 = 100;
+
+/// Tells the game server who may join: `Open` or `Ticket`.
+pub const ADMISSION: &str = "GAMEKEEPER_ADMISSION";
+
+/// With `Ticket`: the public key that tickets are checked with, as PASERK text.
+pub const TICKET_KEY: &str = "GAMEKEEPER_TICKET_KEY";
 
 /// What one pod has of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +84,10 @@ fn spec(mut spec: Map<String, Value>, fleet: &GameFleet, host_ports: &[Option<u1
     let affinity = entry(entry(&mut spec, "affinity"), kind);
     list(affinity, "preferredDuringSchedulingIgnoredDuringExecution").push(term);
     if let Some(Value::Array(containers)) = spec.get_mut("containers") {
+        if let Some(Value::Object(server)) = containers.first_mut() {
+            // In front, so that the template's own variables may refer to them by `$(NAME)`.
+            list(server, "env").splice(0..0, environment(fleet));
+        }
         for (port, host_port) in fleet.spec.ports.iter().zip(host_ports) {
             if let Some(host_port) = host_port {
                 expose(containers, port, *host_port);
@@ -85,6 +95,18 @@ fn spec(mut spec: Map<String, Value>, fleet: &GameFleet, host_ports: &[Option<u1
         }
     }
     spec
+}
+
+/// What the game server is told when it starts.
+fn environment(fleet: &GameFleet) -> Vec<Value> {
+    let mut environment = vec![json!({ "name": ADMISSION, "value": fleet.spec.admission.as_str() })];
+    if let Some(SecretKeyRef { name, key }) = fleet.spec.ticket_key() {
+        // The kubelet reads it, so that we need no right to read Secrets. Not optional: a server without the key
+        // could let nobody in, and it is better seen not to start.
+        let source = json!({ "secretKeyRef": { "name": name, "key": key } });
+        environment.push(json!({ "name": TICKET_KEY, "valueFrom": source }));
+    }
+    environment
 }
 
 /// Sets the host port where the template lists the port, or lists it with the first container.
@@ -130,9 +152,9 @@ fn list<'a>(map: &'a mut Map<String, Value>, key: &str) -> &'a mut Vec<Value> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_pod_is_its_template_and_what_the_operator_owns() {
-        let fleet: GameFleet = serde_json::from_value(json!({
+    #[allow(clippy::needless_pass_by_value, reason = "reads better without an ampersand at every case")]
+    fn pod(change: Value) -> Value {
+        let mut fleet = json!({
             "apiVersion": "gamekeeper.dev/v1alpha1", "kind": "GameFleet",
             "metadata": { "name": "arena", "namespace": "games", "uid": "u1" },
             "spec": {
@@ -153,10 +175,28 @@ mod tests {
                     },
                 },
             },
-        }))
-        .unwrap();
+        });
+        json_patch::merge(&mut fleet, &change);
+        let fleet: GameFleet = serde_json::from_value(fleet).unwrap();
         let owner = OwnerReference { name: "arena".into(), uid: "u1".into(), ..OwnerReference::default() };
         let particulars = Particulars { host_ports: vec![Some(7003), Some(7009), None], failures: 2 };
-        insta::assert_yaml_snapshot!(build(&fleet, &owner, "abcd1234", &particulars));
+        build(&fleet, &owner, "abcd1234", &particulars)
+    }
+
+    #[test]
+    fn a_pod_is_its_template_and_what_the_operator_owns() {
+        insta::assert_yaml_snapshot!(pod(json!({})));
+    }
+
+    #[test]
+    fn p8_the_key_for_tickets_comes_from_the_kubelet_and_stands_in_front() {
+        let tickets = json!({ "publicKeySecretKeyRef": { "name": "arena-tickets" } });
+        let own = json!([{ "name": "MODE", "value": "for $(GAMEKEEPER_ADMISSION)" }]);
+        let containers = json!([{ "name": "server", "image": "arena:1", "env": own }, { "name": "voice", "image": "voice:1" }]);
+        let pod = pod(json!({ "spec": {
+            "admission": "Ticket", "control": { "port": 9600 }, "tickets": tickets,
+            "template": { "spec": { "containers": containers } },
+        } }));
+        insta::assert_yaml_snapshot!(pod["spec"]["containers"]);
     }
 }

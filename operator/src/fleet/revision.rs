@@ -23,6 +23,12 @@ fn content(fleet: &GameFleet) -> Value {
     if let Some(control) = &fleet.spec.control {
         content["controlPort"] = json!(control.port);
     }
+    // `Open` is left out: servers of earlier releases, which were not told, are open too, and an upgrade must
+    // not replace them. Another Secret or key in it makes a new revision, since a server reads its environment
+    // only once; what is in the Secret is not known here.
+    if let Some(key) = fleet.spec.ticket_key() {
+        content["ticketKey"] = json!(key);
+    }
     content
 }
 
@@ -57,6 +63,10 @@ pub fn build(fleet: &GameFleet, owner: OwnerReference, hash: &str, number: i64) 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use gamekeeper_crds::fleet::{Admission, SecretKeyRef, Tickets};
+
     use super::*;
 
     fn fleet(image: &str, replicas: i32, port: i32) -> GameFleet {
@@ -77,6 +87,24 @@ mod tests {
         assert_eq!(base, hash(&fleet("arena:1", 40, 7777)));
         assert_ne!(base, hash(&fleet("arena:2", 4, 7777)));
         assert_ne!(base, hash(&fleet("arena:1", 4, 7778)));
+    }
+
+    #[test]
+    fn p8_servers_are_replaced_when_a_fleet_asks_for_tickets_and_when_the_key_is_another_one() {
+        let with_key = |name: &str, key: &str| {
+            let mut fleet = fleet("arena:1", 4, 7777);
+            fleet.spec.admission = Admission::Ticket;
+            let key = SecretKeyRef { name: name.to_owned(), key: key.to_owned() };
+            fleet.spec.tickets = Some(Tickets { public_key_secret_key_ref: key });
+            hash(&fleet)
+        };
+        let hashes = [
+            hash(&fleet("arena:1", 4, 7777)),
+            with_key("one", "public"),
+            with_key("two", "public"),
+            with_key("one", "next"),
+        ];
+        assert_eq!(BTreeSet::from(hashes).len(), 4);
     }
 
     #[test]

@@ -6,13 +6,16 @@ use std::{num::TryFromIntError, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use gamekeeper_crds::{
-    GROUP, GameFleet, GoDuration, PodTemplate,
+    GROUP, GameFleet, GameFleetSpec, GoDuration, PodTemplate,
     duration::NotADuration,
-    fleet::{self, AddressType, PlacementStrategy, Port, Protocol},
+    fleet::{self, AddressType, Admission, PlacementStrategy, Port, Protocol},
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::ports::Ranges;
+use super::{
+    pod::{ADMISSION, TICKET_KEY},
+    ports::Ranges,
+};
 use crate::server::probe::{Probe, Question};
 
 /// A fleet's spec, ready to be carried out.
@@ -105,6 +108,10 @@ pub enum Invalid {
         "spec.health.hangTimeout: {hang_timeout:?} is shorter than two beats of spec.control.heartbeat ({heartbeat:?}); a single late beat would be a hang"
     )]
     HangTimeout { hang_timeout: Duration, heartbeat: Duration },
+    #[error("spec.{0} is missing: it must be there with admission Ticket")]
+    NoTickets(&'static str),
+    #[error("spec.template.spec.containers: the variable {name} is the operator's; remove it from env")]
+    ReservedVariable { name: &'static str },
     #[error("spec.template.metadata: {key:?} is the operator's; choose a key without {GROUP}")]
     ReservedKey { key: String },
     #[error(
@@ -122,6 +129,7 @@ impl Valid {
         let surge = share("maxSurge", &rolling.max_surge, desired, true)?;
         let unavailable = share("maxUnavailable", &rolling.max_unavailable, desired, false)?;
         check_ranges(&spec.ports, ranges)?;
+        check_admission(spec)?;
         check_template(&spec.template, &spec.ports)?;
         Ok(Self {
             desired,
@@ -251,11 +259,28 @@ fn check_ranges(ports: &[Port], ranges: &Ranges) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// CEL takes a null for a value where a field may be null.
+fn check_admission(spec: &GameFleetSpec) -> Result<(), Invalid> {
+    match spec.admission {
+        Admission::Ticket if spec.tickets.is_none() => Err(Invalid::NoTickets("tickets")),
+        Admission::Ticket if spec.control.is_none() => Err(Invalid::NoTickets("control")),
+        Admission::Ticket | Admission::Open => Ok(()),
+    }
+}
+
 fn check_template(template: &PodTemplate, ports: &[Port]) -> Result<(), Invalid> {
     let metadata = template.0.get("metadata");
     let keys = ["labels", "annotations"].into_iter().filter_map(|it| metadata?[it].as_object());
     if let Some(key) = keys.flat_map(|it| it.keys()).find(|it| is_reserved(it)) {
         return Err(Invalid::ReservedKey { key: key.clone() });
+    }
+    // Of the game server only: other containers are not told anything.
+    let server = template.containers().first();
+    let mut variables = server.and_then(|it| it["env"].as_array()).into_iter().flatten();
+    let reserved =
+        |it: &serde_json::Value| [ADMISSION, TICKET_KEY].into_iter().find(|name| it["name"] == **name);
+    if let Some(name) = variables.find_map(reserved) {
+        return Err(Invalid::ReservedVariable { name });
     }
     let assigned = |it: &serde_json::Value| {
         let protocol = it["protocol"].as_str().unwrap_or(Protocol::TCP.as_str());
@@ -319,8 +344,17 @@ mod tests {
         assert_eq!(probe.question, Question::Udp { send: b"probe".into(), expect: b"ok".into() });
     }
 
+    /// A template in which the container of this name sets a variable.
+    fn variable(container: &str, variable: &str) -> serde_json::Value {
+        let env =
+            |of: &str| if of == container { json!([{ "name": variable, "value": "" }]) } else { json!([]) };
+        let containers = ["server", "voice"].map(|it| json!({ "name": it, "env": env(it) }));
+        json!({ "template": { "spec": { "containers": containers } } })
+    }
+
     #[test]
     fn what_cannot_be_carried_out_says_what_to_change() {
+        let tickets = json!({ "publicKeySecretKeyRef": { "name": "arena-tickets" } });
         let container = |ports: serde_json::Value| json!({ "template": { "spec": { "containers": [{ "name": "server", "ports": ports }] } } });
         for (change, message) in [
             (json!({ "health": { "startTimeout": "1 parsec" } }), "spec.health.startTimeout"),
@@ -345,10 +379,19 @@ mod tests {
                 container(json!([{ "containerPort": 7777, "protocol": "UDP", "hostPort": 9 }])),
                 "the operator assigns it",
             ),
+            (json!({ "admission": "Ticket", "control": {}, "tickets": null }), "spec.tickets is missing"),
+            (
+                json!({ "admission": "Ticket", "control": null, "tickets": tickets }),
+                "spec.control is missing",
+            ),
+            (variable("server", "GAMEKEEPER_ADMISSION"), "GAMEKEEPER_ADMISSION is the operator's"),
+            (variable("server", "GAMEKEEPER_TICKET_KEY"), "GAMEKEEPER_TICKET_KEY is the operator's"),
         ] {
             let error = check(change.clone()).unwrap_err().to_string();
             assert!(error.contains(message), "{change}: {error}");
         }
+        assert!(check(variable("voice", "GAMEKEEPER_TICKET_KEY")).is_ok(), "the first container's only");
+        assert!(check(json!({ "admission": "Ticket", "control": {}, "tickets": tickets })).is_ok());
         // The same number over TCP is another port, and the template's business.
         assert!(check(container(json!([{ "containerPort": 7777, "hostPort": 9 }]))).is_ok());
     }

@@ -12,7 +12,7 @@ mod waiting;
 
 use std::sync::Arc;
 
-use gamekeeper_control::{CloseWhy, Tenancy};
+use gamekeeper_control::{CloseWhy, HostedRoom, Tenancy};
 use gamekeeper_crds::{
     GameRoom, GameRoomStatus,
     conditions::{self, FINISHED, reason},
@@ -260,7 +260,7 @@ impl Ledger {
             Step::Write(status) => {
                 self.tables.busy(uid);
                 let before = room.status.as_ref();
-                // A number of players may wait; a place, a loss or a result may not.
+                // A number of players or another certificate may wait; a place, a loss or a result may not.
                 let is_urgent = before.is_none_or(|it| it.epoch != status.epoch || it.phase != status.phase);
                 commands.push(Command::WriteStatus { room, status: Box::new(status), is_urgent });
             }
@@ -292,23 +292,27 @@ impl Ledger {
             tenancies: self.tables.tenancies_of(&entry.uid).collect(),
             published,
             is_unclaimed: waits_since.zip(timeout).is_some_and(|(since, it)| since + it <= now.instant),
-            may_count: self.tables.count_at(&entry.uid, now.instant).is_ok(),
+            may_refresh: self.tables.refresh_at(&entry.uid, now.instant).is_ok(),
             refusal: entry.refusal.as_deref(),
         }
     }
 
-    /// Looks at the room again when it has waited too long for players, or when they may be counted again.
+    /// Looks at the room again when it has waited too long for players, or when its status may be refreshed.
     fn watch_clocks(&mut self, uid: &str, now: Now) {
         let Some(entry) = self.tables.room(uid) else { return };
         let timeout = self.tables.fleet(&entry.fleet).map(|it| it.claim_timeout);
         let claim_by = self.tables.unclaimed_since(uid).zip(timeout).map(|(since, it)| since + it);
-        let players = entry.room.status.as_ref().map_or(0, |it| i64::from(it.players));
-        let miscounts = |it: &super::tenancy::Tenancy<'_>| {
-            it.hosted.is_some_and(|(room, _)| i64::from(room.players) != players)
+        let status = entry.room.status.as_ref().filter(|it| it.phase == Phase::Running);
+        let is_stale = |status: &GameRoomStatus| {
+            let differs = |room: &HostedRoom| {
+                i64::from(room.players) != i64::from(status.players)
+                    || room.certificate_hashes != status.certificate_hashes
+            };
+            self.tables.tenancies_of(uid).any(|it| it.hosted.is_some_and(|(room, _)| differs(room)))
         };
-        let is_miscounted = is_running(&entry.room) && self.tables.tenancies_of(uid).any(|it| miscounts(&it));
-        let count_at = self.tables.count_at(uid, now.instant).err().filter(|_| is_miscounted);
-        for at in [claim_by.filter(|it| now.instant < *it), count_at].into_iter().flatten() {
+        let refresh_at =
+            self.tables.refresh_at(uid, now.instant).err().filter(|_| status.is_some_and(is_stale));
+        for at in [claim_by.filter(|it| now.instant < *it), refresh_at].into_iter().flatten() {
             self.tables.wake(uid, at);
         }
     }

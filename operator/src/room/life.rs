@@ -24,8 +24,8 @@ pub struct Known<'a> {
     pub published: Published<'a>,
     /// Where it is published, no player has come for as long as the fleet waits.
     pub is_unclaimed: bool,
-    /// The number of players may be written again.
-    pub may_count: bool,
+    /// What changes at a server's whim may be written again: the number of players, the certificates.
+    pub may_refresh: bool,
     /// Why a server's game will not have this room.
     pub refusal: Option<&'a str>,
 }
@@ -137,7 +137,7 @@ fn played(known: &Known<'_>, here: Tenancy<'_>, now: Now) -> Step {
         Fate::Played => Step::Write(status::finished(known.room, &here, now.wall)),
         Fate::Lives if known.is_unclaimed => Step::Write(status::unclaimed(known.room, now.wall)),
         Fate::Lives | Fate::Idle | Fate::Lost(_) => {
-            let wanted = status::running(known.room, &here, known.may_count, now.wall);
+            let wanted = status::running(known.room, &here, known.may_refresh, now.wall);
             if known.room.status.as_ref() == Some(&wanted) { Step::Rest } else { Step::Write(wanted) }
         }
     }

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use super::{placement::Waiting, tenancy::Tenancy};
 use crate::server::pod::Exit;
 
-/// The room lives here. The number of players is brought up to date if it `may_count`.
-pub fn running(room: &GameRoom, here: &Tenancy<'_>, may_count: bool, now: Timestamp) -> GameRoomStatus {
+/// The room lives here. What may wait, the number of players and other certificates of the same server, is brought
+/// up to date if it `may_refresh`.
+pub fn running(room: &GameRoom, here: &Tenancy<'_>, may_refresh: bool, now: Timestamp) -> GameRoomStatus {
     let Tenancy { server, epoch, is_reachable: _, hosted } = *here;
     let before = room.status.clone().unwrap_or_default();
     // Whoever was placed before and is placed under another epoch has lost a server.
@@ -37,9 +38,9 @@ pub fn running(room: &GameRoom, here: &Tenancy<'_>, may_count: bool, now: Timest
     GameRoomStatus {
         phase: Phase::Running,
         endpoints: endpoints(here, &before),
-        certificate_hashes: hosted.map(|(room, _)| room.certificate_hashes.clone()).unwrap_or_default(),
+        certificate_hashes: certificate_hashes(here, &before, may_refresh),
         players: match hosted {
-            Some((room, _)) if may_count => i32::try_from(room.players).unwrap_or(i32::MAX),
+            Some((room, _)) if may_refresh => i32::try_from(room.players).unwrap_or(i32::MAX),
             _ => before.players,
         },
         server: Some(server_ref(here)),
@@ -56,7 +57,7 @@ pub fn waiting(room: &GameRoom, waiting: &Waiting, now: Timestamp) -> GameRoomSt
     // A room that ever had a server is recovering, not new.
     let phase = if before.epoch == 0 { Phase::Pending } else { Phase::Recovering };
     let verdict = Verdict::new(PLACED, false, waiting.reason, waiting.message.clone());
-    GameRoomStatus { phase, endpoints: Vec::new(), players: 0, ..with(room, before, &[verdict], now) }
+    GameRoomStatus { phase, ..nowhere(with(room, before, &[verdict], now)) }
 }
 
 /// The match was played to its end here.
@@ -96,7 +97,12 @@ fn over(room: &GameRoom, phase: Phase, why: &'static str, message: String, now: 
         Verdict::new(PLACED, false, reason::OVER, "the match is over"),
         Verdict::new(FINISHED, true, why, message),
     ];
-    GameRoomStatus { phase, endpoints: Vec::new(), players: 0, ..with(room, before, &verdicts, now) }
+    GameRoomStatus { phase, ..nowhere(with(room, before, &verdicts, now)) }
+}
+
+/// Without what players would need to get in.
+fn nowhere(status: GameRoomStatus) -> GameRoomStatus {
+    GameRoomStatus { endpoints: Vec::new(), certificate_hashes: Vec::new(), players: 0, ..status }
 }
 
 fn server_ref(here: &Tenancy<'_>) -> ServerRef {
@@ -121,6 +127,19 @@ fn endpoints(here: &Tenancy<'_>, before: &GameRoomStatus) -> Vec<Endpoint> {
         }
     }
     endpoints
+}
+
+/// What players may be shown: what the server says; but where it takes another's place in what was published of the
+/// same server, it waits its turn. The next certificate is told of before it is used.
+fn certificate_hashes(here: &Tenancy<'_>, before: &GameRoomStatus, may_refresh: bool) -> Vec<String> {
+    let is_new = before.phase != Phase::Running
+        || before.epoch != here.epoch.0
+        || before.server.as_ref() != Some(&server_ref(here));
+    match here.hosted {
+        Some((room, _)) if is_new || may_refresh => room.certificate_hashes.clone(),
+        Some(_) => before.certificate_hashes.clone(),
+        None => Vec::new(),
+    }
 }
 
 fn with(room: &GameRoom, before: GameRoomStatus, verdicts: &[Verdict], now: Timestamp) -> GameRoomStatus {

@@ -1845,8 +1845,8 @@ func (x *Refused) GetMessage() string {
 	return ""
 }
 
-// A room has changed. Sent when the phase does, and when the number of players does, then at most once a second
-// for a room. That a match is over is said by Finished.
+// A room has changed. Sent when the phase does, and when the number of players or the certificates do, then at most
+// once a second for a room. That a match is over is said by Finished.
 type RoomState struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Tenancy *Tenancy               `protobuf:"bytes,1,opt,name=tenancy,proto3" json:"tenancy,omitempty"`
@@ -1854,8 +1854,10 @@ type RoomState struct {
 	Players uint32                 `protobuf:"varint,3,opt,name=players,proto3" json:"players,omitempty"`
 	// The tick of the newest checkpoint that the store has accepted; 0 if there is none.
 	CheckpointTick uint64 `protobuf:"varint,4,opt,name=checkpoint_tick,json=checkpointTick,proto3" json:"checkpoint_tick,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// As in Opened, all of them, when they have changed; they may be repeated. Empty: they are as they were.
+	CertificateHashes []string `protobuf:"bytes,5,rep,name=certificate_hashes,json=certificateHashes,proto3" json:"certificate_hashes,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *RoomState) Reset() {
@@ -1914,6 +1916,13 @@ func (x *RoomState) GetCheckpointTick() uint64 {
 		return x.CheckpointTick
 	}
 	return 0
+}
+
+func (x *RoomState) GetCertificateHashes() []string {
+	if x != nil {
+		return x.CertificateHashes
+	}
+	return nil
 }
 
 // The match is over. Repeated every second, and in Welcome, until Close. Nothing changes the result any more.
@@ -3347,12 +3356,13 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\x10WHY_UNKNOWN_ROOM\x10\a\x12\x12\n" +
 	"\x0eWHY_CHECKPOINT\x10\b\x12\x0e\n" +
 	"\n" +
-	"WHY_FENCED\x10\t\"\xc0\x01\n" +
+	"WHY_FENCED\x10\t\"\xef\x01\n" +
 	"\tRoomState\x128\n" +
 	"\atenancy\x18\x01 \x01(\v2\x1e.gamekeeper.control.v1.TenancyR\atenancy\x126\n" +
 	"\x05phase\x18\x02 \x01(\x0e2 .gamekeeper.control.v1.RoomPhaseR\x05phase\x12\x18\n" +
 	"\aplayers\x18\x03 \x01(\rR\aplayers\x12'\n" +
-	"\x0fcheckpoint_tick\x18\x04 \x01(\x04R\x0echeckpointTick\"{\n" +
+	"\x0fcheckpoint_tick\x18\x04 \x01(\x04R\x0echeckpointTick\x12-\n" +
+	"\x12certificate_hashes\x18\x05 \x03(\tR\x11certificateHashes\"{\n" +
 	"\bFinished\x128\n" +
 	"\atenancy\x18\x01 \x01(\v2\x1e.gamekeeper.control.v1.TenancyR\atenancy\x125\n" +
 	"\x06result\x18\x02 \x01(\v2\x1d.gamekeeper.control.v1.ResultR\x06result\"\x86\x01\n" +

@@ -58,10 +58,16 @@ pub(super) fn to_operator() -> Vec<BoxedStrategy<ToOperator>> {
             })
             .boxed(),
         refused().prop_map(ToOperator::Refused).boxed(),
-        (tenancy(), phase(), any::<u32>(), any::<u64>())
-            .prop_map(|(tenancy, phase, players, tick)| {
+        (tenancy(), phase(), any::<u32>(), any::<u64>(), hashes())
+            .prop_map(|(tenancy, phase, players, tick, certificate_hashes)| {
                 let checkpoint_tick = NonZeroU64::new(tick);
-                ToOperator::RoomState(RoomState { tenancy, phase, players, checkpoint_tick })
+                ToOperator::RoomState(RoomState {
+                    tenancy,
+                    phase,
+                    players,
+                    checkpoint_tick,
+                    certificate_hashes,
+                })
             })
             .boxed(),
         (tenancy(), values()).prop_map(|(tenancy, result)| ToOperator::Finished { tenancy, result }).boxed(),

@@ -152,8 +152,9 @@ fn about_rooms() -> Vec<(ToOperator, &'static str)> {
                 phase: RoomPhase::Playing,
                 players: 2,
                 checkpoint_tick: NonZeroU64::new(9),
+                certificate_hashes: vec![hash()],
             }),
-            "3220 TENANCY 1005 1802 2009",
+            "3269 TENANCY 1005 1802 2009 2a47 HASH",
         ),
         (
             ToOperator::Finished { tenancy: tenancy(), result: values() },

@@ -177,6 +177,15 @@ fn a_list_has_a_length() {
     check("HostedRoom.certificate_hashes", 4, &|it| {
         hosted(proto::HostedRoom { certificate_hashes: vec![hash(); it], ..room(0) })
     });
+    check("RoomState.certificate_hashes", 4, &|it| {
+        let certificate_hashes = vec![hash(); it];
+        told(News::RoomState(proto::RoomState {
+            tenancy: at(),
+            phase: 4,
+            certificate_hashes,
+            ..Default::default()
+        }))
+    });
     check("MoveTo.endpoints", 16, &|it| {
         commanded(Command::MoveTo(proto::MoveTo { endpoints: vec![endpoint(); it], ..move_to() }))
     });

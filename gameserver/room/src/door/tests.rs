@@ -78,6 +78,21 @@ fn coming_and_going_between_two_ticks_is_seen_once_or_not_at_all() {
 }
 
 #[test]
+fn whoever_comes_and_goes_between_two_ticks_keeps_no_seat() {
+    let (mut door, mut inbound) = (door(2), Inbound::default());
+    for name in ["ann", "ben"] {
+        let presence = door.join(&player(name)).unwrap();
+        door.leave(presence);
+    }
+    assert_eq!(door.join(&player("cid")), Err(NotSeated::Full));
+    assert_eq!(tick(&mut door, &mut inbound), "");
+    assert!(!door.knows("ann"));
+    door.join(&player("cid")).unwrap();
+    assert!(door.knows("cid"));
+    assert_eq!(tick(&mut door, &mut inbound), "+0cid");
+}
+
+#[test]
 fn the_newer_arrival_of_a_player_counts() {
     let (mut door, mut inbound) = (door(4), Inbound::default());
     let old = door.join(&player("ann")).unwrap();
@@ -140,4 +155,17 @@ fn a_room_has_at_most_1024_seats() {
         }
         assert_eq!(door.join(&player("one more")), Err(NotSeated::Full));
     }
+}
+
+#[test]
+fn a_player_who_comes_again_goes_on_after_what_was_heard_and_the_old_connection_adds_nothing() {
+    let mut door = Door::new(None);
+    let ann = PlayerName::new("ann").unwrap();
+    let old = door.join(&ann).unwrap();
+    door.numbered_input(old, 7, b"left").unwrap();
+    let new = door.join(&ann).unwrap();
+    assert_eq!(door.numbered_input(old, 8, b"right"), Err(NotHeard::Replaced));
+    assert_eq!(door.last_number(new), 7);
+    door.numbered_input(new, 8, b"right").unwrap();
+    assert_eq!(door.last_number(new), 8);
 }

@@ -50,6 +50,8 @@ pub enum Event {
     },
     /// The answer to [`Action::Drop`].
     Gone(RoomNumber),
+    /// What is told with every room has changed, such as the certificate by which players know this server.
+    Restate,
     /// The process was told to stop: it takes no new rooms.
     Stopping,
     /// It is as late as [`next_due`](super::Host::next_due) said.

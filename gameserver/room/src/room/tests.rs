@@ -38,8 +38,8 @@ impl Game for Sum {
         }
     }
 
-    fn snapshot(&self, seat: Seat, out: &mut Vec<u8>) {
-        out.extend(format!("{} for {}", self.total, seat.0).bytes());
+    fn snapshot(&self, seat: Option<Seat>, out: &mut Vec<u8>) {
+        out.extend(format!("{} for {}", self.total, seat.map_or(0, |it| it.0)).bytes());
     }
 
     fn save(&self) -> Option<Vec<u8>> {
@@ -222,7 +222,7 @@ proptest! {
         }
         prop_assert_eq!(end(&one), end(&two));
         let mut seen = Vec::new();
-        one.snapshot(Seat(1), &mut seen);
+        one.snapshot(Some(Seat(1)), &mut seen);
         prop_assert!(seen.ends_with(b" for 1"));
     }
 }

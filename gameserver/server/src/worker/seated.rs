@@ -13,7 +13,7 @@ use gamekeeper_room::{
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::{desk::Note, opener::text_of, place::Place};
+use crate::{audience::Screen, desk::Note, opener::text_of, place::Place};
 
 /// A room that is given to a thread.
 pub(super) struct Seated {
@@ -46,7 +46,7 @@ impl Seated {
     }
 
     /// Lets the room do what is due. Whatever it does, this returns, unless it never ends.
-    pub(super) fn visit(&mut self, visit: Visit) -> Advance {
+    pub(super) fn visit(&mut self, visit: Visit, screen: &mut Screen) -> Advance {
         const NOTHING: Advance = Advance { ticked: false, progress: 0 };
         let State::Live { room, inbound, .. } = &mut self.state else { return NOTHING };
         let number = self.place.number;
@@ -59,7 +59,11 @@ impl Seated {
             Visit::Tick => {
                 room.adopt(place.epoch());
                 place.door().take(inbound);
-                room.advance(inbound)
+                let advance = room.advance(inbound);
+                if advance.ticked {
+                    place.audience.show(room, screen);
+                }
+                advance
             }
             Visit::Look => Advance { ticked: false, progress: room.look() },
         }));
@@ -68,6 +72,10 @@ impl Seated {
                 place.ticked(room.tick());
                 if room.now().phase == Phase::Finished {
                     let now = room.now().clone();
+                    if let Some(ending) = &now.ending {
+                        place.set_over(ending.clone());
+                        place.audience.end(ending);
+                    }
                     self.end(Event::Changed(number, now));
                 }
                 advance
@@ -108,6 +116,7 @@ impl Seated {
     }
 
     fn end(&mut self, last: Event) {
+        self.place.audience.go();
         let before = std::mem::replace(&mut self.state, State::Over(last));
         drop_safely(before);
     }
@@ -160,7 +169,7 @@ mod tests {
         let (place, mut seated) = seated(100);
         place.adopt(Epoch(9));
         place.adopt(Epoch(8));
-        seated.visit(Visit::Tick);
+        seated.visit(Visit::Tick, &mut Screen::default());
         let State::Live { room, .. } = &seated.state else { panic!("it is over") };
         assert_eq!((room.epoch(), room.tick(), place.tick()), (Epoch(9), room.tick(), room.tick()));
     }
@@ -170,9 +179,9 @@ mod tests {
         let (_, mut seated) = seated(1);
         let (notes, mut desk) = mpsc::channel(1);
         notes.try_send(Note::Room(Event::Gone(RoomNumber(7)))).unwrap();
-        seated.visit(Visit::Tick);
+        seated.visit(Visit::Tick, &mut Screen::default());
         assert!(seated.tell(&notes), "the queue is full: later");
-        seated.visit(Visit::Tick);
+        seated.visit(Visit::Tick, &mut Screen::default());
         assert!(desk.try_recv().is_ok());
         assert!(!seated.tell(&notes));
         assert!(!seated.tell(&notes));
@@ -184,9 +193,9 @@ mod tests {
     #[test]
     fn a_room_that_is_closed_takes_no_more_ticks() {
         let (place, mut seated) = seated(100);
-        seated.visit(Visit::Tick);
+        seated.visit(Visit::Tick, &mut Screen::default());
         place.close();
-        seated.visit(Visit::Tick);
+        seated.visit(Visit::Tick, &mut Screen::default());
         assert_eq!(place.tick().0, 1);
         let (notes, mut desk) = mpsc::channel(1);
         assert!(!seated.tell(&notes));

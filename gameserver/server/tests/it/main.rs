@@ -7,5 +7,6 @@ mod greeting;
 mod life;
 mod limits;
 mod players;
+mod quic;
 mod stop;
 mod support;

@@ -31,6 +31,9 @@ pub(crate) struct TestServer {
     pub(crate) boot_id: String,
     pub(crate) games: Games,
     pub(crate) stop: CancellationToken,
+    /// Where players come in by QUIC, and what they know the server by.
+    pub(crate) players: Option<SocketAddr>,
+    pub(crate) hashes: Vec<String>,
     task: JoinHandle<Result<Stopped, RunError>>,
 }
 
@@ -47,6 +50,8 @@ impl TestServer {
             contact: server.contact(),
             boot_id: server.boot_id().to_owned(),
             games,
+            players: server.players_address(),
+            hashes: server.certificate_hashes(),
             stop: stop.clone(),
             task: tokio::spawn(server.run(stop)),
         }

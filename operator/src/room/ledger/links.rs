@@ -97,7 +97,7 @@ impl Ledger {
                     None => commands.push(Command::Greet { server_uid: uid.to_owned() }),
                 }
             }
-            LinkNews::State(state) => self.note_state(uid, &state, now, commands),
+            LinkNews::State(state) => self.note_state(uid, state, now, commands),
             LinkNews::Closed(tenancy) => self.tables.unhosted(uid, &tenancy),
             LinkNews::Refused(refused) => self.note_refusal(uid, refused, now, commands),
             LinkNews::Draining(is_draining) => self.tables.draining(uid, is_draining),
@@ -107,12 +107,15 @@ impl Ledger {
         }
     }
 
-    fn note_state(&mut self, uid: &str, state: &RoomState, now: Now, commands: &mut Vec<Command>) {
+    fn note_state(&mut self, uid: &str, state: RoomState, now: Now, commands: &mut Vec<Command>) {
         match self.guest(uid, &state.tenancy.uid).filter(|it| it.tenancy.epoch == state.tenancy.epoch) {
             // The end comes with its result.
             Some(_) if state.phase == RoomPhase::Finished => (),
             Some(known) => {
-                let hosted = HostedRoom { phase: state.phase, players: state.players, ..known.clone() };
+                let mut hosted = HostedRoom { phase: state.phase, players: state.players, ..known.clone() };
+                if !state.certificate_hashes.is_empty() {
+                    hosted.certificate_hashes = state.certificate_hashes;
+                }
                 self.tables.hosted(uid, hosted, now.instant);
             }
             // A room that it never told of: ask it for all.

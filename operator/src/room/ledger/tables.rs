@@ -23,9 +23,9 @@ use crate::{
     room::{FleetView, status::Loss, tenancy::Tenancy},
 };
 
-/// The number of players in a status is brought up to date at most this often: a write for every
-/// player who comes or goes would cost more than all else.
-const COUNT_EVERY: Duration = Duration::from_secs(30);
+/// What changes in a status at its server's whim, players and certificates, is brought up to date at most this
+/// often: a write for every player who comes or goes would cost more than all else.
+const REFRESH_EVERY: Duration = Duration::from_secs(30);
 
 /// A room, and what is under way for it.
 #[derive(Debug)]
@@ -263,10 +263,10 @@ impl Tables {
         self.due.insert(uid.to_owned());
     }
 
-    /// Whether the number of players in the room's status may be written again, or else when.
-    pub(super) fn count_at(&self, uid: &str, now: Instant) -> Result<(), Instant> {
+    /// Whether what may wait in the room's status may be written again, or else when.
+    pub(super) fn refresh_at(&self, uid: &str, now: Instant) -> Result<(), Instant> {
         let written_at = self.rooms.get(uid).and_then(|it| it.written_at);
-        match written_at.map(|it| it + COUNT_EVERY).filter(|it| now < *it) {
+        match written_at.map(|it| it + REFRESH_EVERY).filter(|it| now < *it) {
             Some(at) => Err(at),
             None => Ok(()),
         }

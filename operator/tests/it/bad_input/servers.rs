@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::{
     neighbour::Neighbour,
-    support::{Running, Stage},
+    support::{NAMESPACE, Running, Stage, name},
 };
 
 fn image(image: &str) -> Value {
@@ -206,4 +206,47 @@ async fn full_nodes_are_said_to_be_and_a_new_node_mends_it() {
     until_mended(&stage, 9).await;
     neighbour.plays("bout").await;
     assert_eq!(stage.phase("duel"), Some(Phase::Running));
+}
+
+/// A kubelet could not make the containers of these pods.
+fn cannot_configure(stage: &Stage, message: &str) {
+    for pod in stage.pods_of("arena") {
+        let waiting = json!({ "reason": "CreateContainerConfigError", "message": message });
+        let edited = stage.api.edit("", "pods", NAMESPACE, name(&pod), |it| {
+            it["status"]["containerStatuses"][0]["state"] = json!({ "waiting": waiting });
+        });
+        assert!(edited);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p8_a_key_for_tickets_that_is_missing_is_named_and_servers_start_when_it_is_there() {
+    // The kubelet takes up the pods after a minute, and tries for another.
+    let start = Duration::from_mins(1)..Duration::from_mins(1);
+    let (stage, _operator) =
+        small_stage(108, ClusterOptions { start, ..ClusterOptions::default() }, "default=7000-7099");
+    let tickets = json!({ "publicKeySecretKeyRef": { "name": "arena-tickets" } });
+    let spec = json!({ "replicas": 2, "admission": "Ticket", "tickets": tickets, "control": {}, "health": { "startTimeout": "10m" } });
+    stage.create_fleet("arena", json!({ "spec": spec })).await;
+    let is_tried = |it: &Value| it["status"]["containerStatuses"][0]["state"]["waiting"].is_object();
+    let are_tried = |it: &Stage| it.pods_of("arena").iter().filter(|it| is_tried(it)).count() == 2;
+    stage.eventually("the kubelet tries", are_tried).await;
+    for pod in stage.pods_of("arena") {
+        let key = &pod["spec"]["containers"][0]["env"][1];
+        assert_eq!(key["name"], "GAMEKEEPER_TICKET_KEY");
+        assert_eq!(key["valueFrom"]["secretKeyRef"], json!({ "name": "arena-tickets", "key": "public" }));
+    }
+    for said in
+        ["secret \"arena-tickets\" not found", "couldn't find key public in Secret games/arena-tickets"]
+    {
+        cannot_configure(&stage, said);
+        let wanted = format!("2 servers cannot start: CreateContainerConfigError: {said}");
+        let is_said = |it: &Stage| it.fleet_condition("arena", DEGRADED).2 == wanted;
+        stage.eventually("the kubelet's words are told", is_said).await;
+        assert_eq!(until_degraded(&stage, reason::CANNOT_START).await, wanted);
+        assert_eq!(stage.fleet_condition("arena", AVAILABLE).1, reason::TOO_FEW_READY);
+    }
+    let mark = stage.api.mark();
+    until_mended(&stage, 2).await;
+    assert!(creations(&stage, mark).is_empty(), "the kubelet has started them");
 }

@@ -45,6 +45,8 @@ pub(crate) struct Quirks {
     /// Refuses to open any room, for this reason.
     pub(crate) refuses: Option<RefusedWhy>,
     pub(crate) capacity: Option<usize>,
+    /// The hashes of its certificates.
+    pub(crate) certificates: Vec<String>,
 }
 
 /// All processes, by the addresses of their pods.
@@ -116,6 +118,19 @@ impl Servers {
     /// So many players are in a room.
     pub(crate) fn join(&self, room: &str, players: u32) {
         self.change(room, RoomNow { phase: Phase::Playing, players, ending: None });
+    }
+
+    /// Servers show players these certificates from now on, and the one with this room says so.
+    pub(crate) fn certify(&self, room: &str, players: u32, certificates: &[String]) {
+        let certificate_hashes = certificates.to_vec();
+        self.quirks.lock().unwrap().certificates.clone_from(&certificate_hashes);
+        let processes = self.lock();
+        let hosting =
+            processes.values().find_map(|it| Some((it, it.rooms.values().find(|it| it.name == room)?)));
+        let (process, tenancy) = hosting.expect("the room is on a server");
+        let (tenancy, phase) = (tenancy.clone(), RoomPhase::Playing);
+        let state = RoomState { tenancy, phase, players, checkpoint_tick: None, certificate_hashes };
+        process.say(process.beating.expect("it was greeted"), ToOperator::RoomState(state).into());
     }
 
     /// The match of a room is over.
@@ -318,7 +333,7 @@ impl Process {
                     self.say(stream, ToOperator::Welcome(welcome).into());
                     quirks.then.iter().for_each(|it| self.say(stream, it.clone()));
                 }
-                Action::Send(stream, report) => self.say(stream, said(report).into()),
+                Action::Send(stream, report) => self.say(stream, said(report, quirks).into()),
                 Action::End(stream) | Action::Replace(stream) => drop(self.streams.remove(&stream)),
                 Action::Make(room, _) => self.tell(Event::Made { room, outcome: Ok(()) }, now, quirks),
                 Action::Run(room, tenancy) => drop(self.rooms.insert(room, ours(tenancy))),
@@ -344,7 +359,7 @@ impl Process {
             players: it.now.players,
             result: it.now.ending.map(|it| it.values().clone()),
             ports: Vec::new(),
-            certificate_hashes: Vec::new(),
+            certificate_hashes: quirks.certificates.clone(),
         });
         Welcome {
             boot_id: self.boot_id.clone(),
@@ -358,7 +373,7 @@ impl Process {
     }
 }
 
-fn said(report: Report) -> ToOperator {
+fn said(report: Report, quirks: &Quirks) -> ToOperator {
     match report {
         Report::Welcome(_) => unreachable!("said elsewhere"),
         Report::HelloRefused { why, highest_term } => ToOperator::HelloRefused(HelloRefused {
@@ -373,7 +388,7 @@ fn said(report: Report) -> ToOperator {
         Report::Opened(tenancy) => ToOperator::Opened(Opened {
             tenancy: ours(tenancy),
             ports: Vec::new(),
-            certificate_hashes: Vec::new(),
+            certificate_hashes: quirks.certificates.clone(),
         }),
         Report::Refused { tenancy, why, current, message } => ToOperator::Refused(Refused {
             tenancy: ours(tenancy),
@@ -394,6 +409,7 @@ fn said(report: Report) -> ToOperator {
             phase: phase(it),
             players,
             checkpoint_tick: None,
+            certificate_hashes: Vec::new(),
         }),
         Report::Finished(tenancy, ending) => {
             ToOperator::Finished { tenancy: ours(tenancy), result: ending.values().clone() }

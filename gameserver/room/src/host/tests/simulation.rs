@@ -70,7 +70,8 @@ impl Simulation {
             350..450 => self.finish_make(),
             450..650 => self.play(),
             650..900 => self.deliver(),
-            900..999 => self.pass(),
+            900..990 => self.pass(),
+            990..999 => self.on(Event::Restate),
             // Late in most histories: it is final.
             _ if self.rng.random_bool(0.3) => self.on(Event::Stopping),
             _ => (),

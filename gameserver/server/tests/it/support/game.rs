@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex};
 
-use gamekeeper_server::{Declined, Ending, Game, GameMaker, Next, Setup, Turn};
+use gamekeeper_server::{Declined, Ending, Game, GameMaker, Messages, Next, Seat, Setup, Turn};
 
 /// Opens games. A room's parameter `open` says how: `decline`, `panic`, or `slowly`, when they are released.
 #[derive(Clone, Default)]
@@ -46,7 +46,12 @@ impl GameMaker for Games {
             Some("slowly") => self.wait(),
             _ => (),
         }
-        Ok(Box::new(TestGame { games: self.clone(), breaks_when_dropped: false }))
+        Ok(Box::new(TestGame {
+            games: self.clone(),
+            breaks_when_dropped: false,
+            heard: Vec::new(),
+            is_told: false,
+        }))
     }
 }
 
@@ -54,6 +59,9 @@ impl GameMaker for Games {
 struct TestGame {
     games: Games,
     breaks_when_dropped: bool,
+    /// All inputs, in order.
+    heard: Vec<String>,
+    is_told: bool,
 }
 
 /// What players say.
@@ -70,12 +78,18 @@ pub(crate) mod say {
     pub(crate) const WAIT: &str = "wait";
     /// The game panics when it is dropped.
     pub(crate) const BREAK_LATER: &str = "break later";
+    /// All are told [`TOLD`].
+    pub(crate) const TELL: &str = "tell";
+    /// A message of the game.
+    pub(crate) const TOLD: &[u8] = b"told";
 }
 
 impl Game for TestGame {
     fn tick(&mut self, turn: &Turn<'_>) -> Next {
         let mut next = Next::Tick;
+        self.is_told = false;
         for (seat, input) in turn.inputs() {
+            self.heard.push(format!("{}:{}", seat.0, String::from_utf8_lossy(input)));
             match std::str::from_utf8(input) {
                 Ok(say::END) => {
                     next = Next::End(Ending::new([("ended by", seat.0.to_string())]).unwrap());
@@ -83,11 +97,25 @@ impl Game for TestGame {
                 Ok(say::PANIC) => panic!("as asked"),
                 Ok(say::HANG) => self.games.wait(),
                 Ok(say::WAIT) => next = Next::Wait,
+                Ok(say::TELL) => self.is_told = true,
                 Ok(say::BREAK_LATER) => self.breaks_when_dropped = true,
                 _ => (),
             }
         }
         next
+    }
+
+    /// Who watches, and the last inputs of all.
+    fn snapshot(&self, seat: Option<Seat>, out: &mut Vec<u8>) {
+        let last = self.heard.iter().rev().take(8).rev().cloned().collect::<Vec<_>>().join(" ");
+        let seat = seat.map_or_else(|| "watcher".to_owned(), |it| it.0.to_string());
+        out.extend(format!("{seat} {} {last}", self.heard.len()).bytes());
+    }
+
+    fn messages(&mut self, out: &mut Messages) {
+        if self.is_told {
+            out.push(None, say::TOLD).unwrap();
+        }
     }
 }
 

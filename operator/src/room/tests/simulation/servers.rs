@@ -425,6 +425,7 @@ fn told_report(report: Report, boot_id: &str) -> LinkNews {
             phase: told_phase(phase),
             players,
             checkpoint_tick: None,
+            certificate_hashes: vec![],
         }),
         Report::Finished(tenancy, ending) => LinkNews::Finished(told(tenancy), ending.values().clone()),
         Report::Closed(tenancy) | Report::Fault(tenancy, _) => LinkNews::Closed(told(tenancy)),

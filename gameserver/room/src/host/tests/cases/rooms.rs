@@ -113,6 +113,16 @@ fn a_draining_server_takes_no_new_rooms_and_keeps_its_own() {
 }
 
 #[test]
+fn what_is_told_with_every_room_is_told_anew_when_it_has_changed() {
+    let mut case = Case::greeted(3);
+    case.opened("duel", 5);
+    case.opened("final", 6);
+    let told = case.on(Event::Restate);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|it| it.starts_with("1: RoomState")), "{told:?}");
+}
+
+#[test]
 fn a_stopping_server_drains_whatever_the_operator_says() {
     let mut case = Case::greeted(3);
     assert_eq!(case.on(Event::Stopping), ["1: Draining true"]);

@@ -90,6 +90,11 @@ impl Referee {
             Event::Asked(..) => self.see("a stream that does not count asked"),
             Event::Gone(_) => self.see("a room was dropped"),
             Event::Stopping => self.see("the process was told to stop"),
+            Event::Restate => {
+                // Whatever was told a moment ago.
+                self.players_told.clear();
+                self.see("all rooms were to be told anew");
+            }
             _ => (),
         }
     }

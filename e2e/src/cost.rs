@@ -5,15 +5,13 @@ use std::fs;
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
 
-use super::statistics::rounded;
-
 /// Ticks in a second: what Linux tells programs, whatever the kernel's own clock is.
 const TICKS: f64 = 100.0;
 
 const KIB_PER_MIB: f64 = 1024.0;
 
 /// The process, in whatever namespace, that has this entry in its environment.
-pub(super) fn process_with(entry: &str) -> Result<u32> {
+pub(crate) fn process_with(entry: &str) -> Result<u32> {
     let pids = fs::read_dir("/proc").context("list processes")?;
     let mut pids = pids.filter_map(|it| it.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let has_it = |pid: &u32| {
@@ -24,7 +22,7 @@ pub(super) fn process_with(entry: &str) -> Result<u32> {
 }
 
 /// Seconds of CPU that a process has used.
-pub(super) fn cpu_s(pid: u32) -> Result<f64> {
+pub(crate) fn cpu_s(pid: u32) -> Result<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))
         .with_context(|| format!("process {pid} has ended"))?;
     // The second field, a name in brackets, may contain spaces; user and system time are the 14th and 15th.
@@ -34,7 +32,7 @@ pub(super) fn cpu_s(pid: u32) -> Result<f64> {
 }
 
 /// Memory that a process has at hand.
-pub(super) fn rss_mib(pid: u32) -> Result<f64> {
+pub(crate) fn rss_mib(pid: u32) -> Result<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status"))
         .with_context(|| format!("process {pid} has ended"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
@@ -42,20 +40,25 @@ pub(super) fn rss_mib(pid: u32) -> Result<f64> {
     Ok(kib / KIB_PER_MIB)
 }
 
+/// What is beyond three digits is noise.
+fn three_digits(figure: f64) -> f64 {
+    (figure * 1_000.0).round() / 1_000.0
+}
+
 /// CPU of several processes from here on.
-pub(super) struct Meter(Vec<(String, u32, f64)>);
+pub(crate) struct Meter(Vec<(String, u32, f64)>);
 
 impl Meter {
-    pub(super) fn start(processes: Vec<(String, u32)>) -> Result<Self> {
+    pub(crate) fn start(processes: Vec<(String, u32)>) -> Result<Self> {
         let begun = |(name, pid): (String, u32)| Ok((name, pid, cpu_s(pid)?));
         processes.into_iter().map(begun).collect::<Result<_>>().map(Self)
     }
 
     /// Seconds by name since the start.
-    pub(super) fn read(&self) -> Result<Value> {
+    pub(crate) fn read(&self) -> Result<Value> {
         let mut used = Map::new();
         for (name, pid, before) in &self.0 {
-            used.insert(name.clone(), json!(rounded(cpu_s(*pid)? - before)));
+            used.insert(name.clone(), json!(three_digits(cpu_s(*pid)? - before)));
         }
         Ok(Value::Object(used))
     }

@@ -1,0 +1,195 @@
+//! The arena's server on a core of its own, and the bench as its operator.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use gamekeeper_control::proto::control_client::ControlClient;
+use gamekeeper_control::{Beat, Hello, PROTOCOL, ToOperator, ToServer, limits, proto};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::Child;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use tonic::transport::Endpoint;
+
+use super::load::on_core;
+use crate::bots::Table;
+use crate::wait::eventually;
+
+/// As the operator asks for.
+const HEARTBEAT: Duration = Duration::from_millis(100);
+
+/// A server is there within a moment, and so are its rooms.
+const SOON: Duration = Duration::from_secs(30);
+
+/// As long as a match may last: longer than any window.
+const MATCH_SECONDS: &str = "3600";
+
+/// What the server says of its allocations, in a build that counts them.
+const COUNTED: &str = "allocations_per_tick=";
+
+/// A server that runs.
+pub(super) struct Server {
+    child: Child,
+    game_port: u16,
+    requests: mpsc::Sender<proto::OperatorMessage>,
+    answers: Option<Streaming<proto::ServerMessage>>,
+    heard: Arc<Mutex<Heard>>,
+    tasks: JoinSet<()>,
+}
+
+/// What the server has said.
+#[derive(Default)]
+struct Heard {
+    /// Of each room that was opened.
+    hashes: Vec<String>,
+    beats: Vec<Beat>,
+    allocations_per_tick: Option<f64>,
+}
+
+impl Server {
+    /// Starts one that can host so many rooms, with one thread that ticks.
+    pub(super) async fn start(arena: &Path, rooms: usize) -> Result<Self> {
+        let (control_port, game_port) = (free_port().await?, free_port().await?);
+        let mut command = on_core(0, arena);
+        command.args(["server", "--threads", "1", "--grace", "0", "--capacity", &rooms.to_string()]);
+        // All bots have one address.
+        command.args(["--per-address", "16384"]);
+        command.args(["--control-port", &control_port.to_string(), "--game-port", &game_port.to_string()]);
+        let mut child =
+            command.env("NO_COLOR", "1").stderr(Stdio::piped()).spawn().context("start the arena")?;
+        let heard = Arc::<Mutex<Heard>>::default();
+        let mut tasks = JoinSet::new();
+        let log = BufReader::new(child.stderr.take().context("the arena has no stderr")?);
+        tasks.spawn(read_log(log, heard.clone()));
+        let address = format!("http://127.0.0.1:{control_port}");
+        let channel = eventually("the arena to listen", SOON, async || {
+            Ok(Endpoint::from_shared(address.clone())?.connect().await?)
+        })
+        .await?;
+        let mut client = ControlClient::new(channel).max_decoding_message_size(limits::MESSAGE_BYTES_MAX);
+        let (requests, outgoing) = mpsc::channel(2 * rooms + 16);
+        let hello = Hello {
+            term: 1,
+            identity: "bench".to_owned(),
+            protocol: PROTOCOL..=PROTOCOL,
+            heartbeat: HEARTBEAT,
+        };
+        requests.send(ToServer::Hello(hello).into()).await?;
+        let answers = client.attach(ReceiverStream::new(outgoing)).await?.into_inner();
+        Ok(Self { child, game_port, requests, answers: Some(answers), heard, tasks })
+    }
+
+    pub(super) fn pid(&self) -> Result<u32> {
+        self.child.id().context("the arena has ended")
+    }
+
+    /// Opens rooms 0 to `count`, and goes on to listen.
+    pub(super) async fn open(&mut self, count: usize) -> Result<()> {
+        for room in 0..count {
+            let open = proto::Open {
+                tenancy: Some(proto::Tenancy {
+                    namespace: "bench".to_owned(),
+                    name: name(room),
+                    uid: format!("uid-of-{}", name(room)),
+                    epoch: i64::try_from(room)? + 1,
+                }),
+                seats: 16,
+                parameters: [("map", "harbour"), ("seconds", MATCH_SECONDS)]
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .into(),
+                restore: None,
+                reason: "bench".to_owned(),
+            };
+            self.requests.send(ToServer::Open(open.try_into()?).into()).await?;
+        }
+        let mut answers = self.answers.take().context("rooms are opened once")?;
+        let opened = async {
+            let mut opened = 0;
+            while opened < count {
+                let message = answers.message().await?.context("the arena has ended")?;
+                match ToOperator::parse(message)? {
+                    Some(ToOperator::Opened(it)) => {
+                        opened += 1;
+                        lock(&self.heard).hashes = it.certificate_hashes;
+                    }
+                    Some(ToOperator::Refused(it)) => bail!("a room is not opened: {}", it.message),
+                    _ => (),
+                }
+            }
+            Ok(())
+        };
+        timeout(SOON, opened)
+            .await
+            .with_context(|| format!("{count} rooms are not opened within {SOON:?}"))??;
+        self.tasks.spawn(listen(answers, self.heard.clone()));
+        Ok(())
+    }
+
+    /// Where a room is.
+    pub(super) fn table(&self, room: usize) -> Table {
+        Table {
+            room: name(room),
+            endpoints: vec![format!("127.0.0.1:{}", self.game_port)],
+            certificate_hashes: lock(&self.heard).hashes.clone(),
+            players: 0,
+            tickets: Vec::new(),
+        }
+    }
+
+    /// Of what was said from here on, the longest p99 counts.
+    pub(super) fn forget_beats(&self) {
+        lock(&self.heard).beats.clear();
+    }
+
+    pub(super) fn tick_p99_ms(&self) -> f64 {
+        let longest = lock(&self.heard).beats.iter().map(|it| it.tick_p99).max();
+        longest.unwrap_or_default().as_secs_f64() * 1000.0
+    }
+
+    pub(super) fn allocations_per_tick(&self) -> Option<f64> {
+        lock(&self.heard).allocations_per_tick
+    }
+
+    /// Ends it at once: nobody waits for its matches.
+    pub(super) async fn end(mut self) -> Result<()> {
+        self.child.kill().await.context("end the arena")
+    }
+}
+
+fn name(room: usize) -> String {
+    format!("room-{room}")
+}
+
+fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A port that is free now, for TCP; for UDP it is as likely.
+async fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port())
+}
+
+async fn listen(mut answers: Streaming<proto::ServerMessage>, heard: Arc<Mutex<Heard>>) {
+    while let Ok(Some(message)) = answers.message().await {
+        if let Ok(Some(ToOperator::Beat(beat))) = ToOperator::parse(message) {
+            lock(&heard).beats.push(beat);
+        }
+    }
+}
+
+async fn read_log(log: BufReader<tokio::process::ChildStderr>, heard: Arc<Mutex<Heard>>) {
+    let mut lines = log.lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if let Some((_, counted)) = line.split_once(COUNTED) {
+            let number = counted.split_whitespace().next().and_then(|it| it.parse().ok());
+            lock(&heard).allocations_per_tick = number;
+        }
+    }
+}

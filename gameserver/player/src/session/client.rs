@@ -1,0 +1,257 @@
+//! A stay in a room, seen by the client.
+
+mod approach;
+mod clock;
+mod link;
+mod reliable;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use approach::Approach;
+
+use crate::{
+    frame::{Credentials, Endpoint, Join, Joined, Place, Redirect, Refused, Role, Secret},
+    inputs, limits,
+    session::PROTOCOL,
+    snapshots::{Received, Shown},
+};
+
+/// A player's or spectator's stay in a room, over as many connections as it takes.
+///
+/// Whoever owns it makes connections when [`Happening::Connect`] says so and tells what becomes of them by
+/// [`connected`](Self::connected) and [`lost`](Self::lost); moves the bytes of each; sends what
+/// [`datagram`](Self::datagram) returns, after each input and each timeout; calls [`poll`](Self::poll) until
+/// nothing has happened, and [`on_timeout`](Self::on_timeout) when [`next_timeout`](Self::next_timeout) says.
+#[derive(Debug)]
+pub struct Session {
+    identity: Identity,
+    /// The way to the room: the connection in use, or the attempts to get one.
+    main: Approach,
+    /// The way to where the room moves, until we are there.
+    ahead: Option<Ahead>,
+    inputs: inputs::Sender,
+    /// The highest epoch that was heard of.
+    epoch: u64,
+    /// Since when there is no room, if there is none.
+    lost_since: Option<Duration>,
+    has_joined: bool,
+    is_leaving: bool,
+    is_over: bool,
+    links: u32,
+    happenings: VecDeque<Happening>,
+}
+
+/// Where the room will be.
+#[derive(Debug)]
+struct Ahead {
+    approach: Approach,
+    epoch: u64,
+    until: Duration,
+}
+
+/// Who we are, and where we want to play.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The uid of the room, or its name.
+    pub room: String,
+    /// To play, or to watch.
+    pub role: Role,
+    /// Who we are.
+    pub credentials: Credentials,
+    /// 32 random bytes. Whoever starts the program anew and wants the same seat keeps them.
+    pub secret: Secret,
+}
+
+/// One connection of a session, or an attempt at one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u32);
+
+/// What happened, and what is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// Connect to this endpoint.
+    Connect {
+        /// How to speak of this connection.
+        link: LinkId,
+        /// Where to.
+        endpoint: Endpoint,
+        /// SHA-256 of the certificates that it may show; none: the usual rules of the web hold.
+        certificate_hashes: Vec<[u8; limits::CERTIFICATE_HASH_BYTES]>,
+    },
+    /// Close this connection. It is not spoken of any more, and messages that are under way on it may be lost.
+    Close {
+        /// Which.
+        link: LinkId,
+    },
+    /// In the room, for the first time or again: maybe by another server, and at an earlier tick than before.
+    Joined(Joined),
+    /// From the game.
+    Message(Vec<u8>),
+    /// The room moves. To be shown, if at all: the session does what is to be done.
+    Redirected(Redirect),
+    /// The connection was lost. The session tries to come back.
+    Lost,
+    /// Not let in. The session is over.
+    Refused(Refused),
+    /// The match is over, and so is the session.
+    Ended(BTreeMap<String, String>),
+    /// The room is not to be found. The session is over.
+    GaveUp,
+    /// Gone, as was wanted. The session is over.
+    Left,
+}
+
+/// Where a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// A connection is being made.
+    Connecting,
+    /// It is there; the server has not answered.
+    Joining,
+    /// In the room.
+    Playing,
+    /// Between two attempts to connect.
+    Lost,
+    /// For good.
+    Over,
+}
+
+/// Why something is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotSent {
+    /// More than 1,024 bytes.
+    #[error("{0} bytes are too long")]
+    TooLong(usize),
+    /// Spectators only watch.
+    #[error("spectators only watch")]
+    Spectator,
+    /// There is no room to send it to.
+    #[error("not in a room")]
+    NotPlaying,
+    /// The server does not read what was sent before.
+    #[error("too much waits to be sent")]
+    Full,
+}
+
+impl Session {
+    /// A stay that begins with a connection to `place`.
+    pub fn new(identity: Identity, place: Place, now: Duration) -> Self {
+        let mut session = Self {
+            identity,
+            main: Approach::new(place, Place::default(), now),
+            ahead: None,
+            inputs: inputs::Sender::default(),
+            epoch: 0,
+            lost_since: Some(now),
+            has_joined: false,
+            is_leaving: false,
+            is_over: false,
+            links: 0,
+            happenings: VecDeque::new(),
+        };
+        session.on_timeout(now);
+        session
+    }
+
+    /// What happened.
+    pub fn poll(&mut self) -> Option<Happening> {
+        self.happenings.pop_front()
+    }
+
+    /// Where the session is.
+    pub fn state(&self) -> State {
+        match (&self.main.link, self.is_over) {
+            (_, true) => State::Over,
+            (None, _) => State::Lost,
+            (Some(link), _) => link.state(),
+        }
+    }
+
+    /// The connection over which the room is played, or is to be.
+    pub fn main(&self) -> Option<LinkId> {
+        self.main.link.as_ref().map(|it| it.id)
+    }
+
+    /// A connection was made.
+    pub fn connected(&mut self, link: LinkId, now: Duration) {
+        let Identity { room, role, credentials, secret } = self.identity.clone();
+        let first_input = self.inputs.first();
+        let join = Join { protocol: PROTOCOL, features: 0, room, role, credentials, secret, first_input };
+        if let Some(approach) = self.approach(link)
+            && let Some(link) = &mut approach.link
+        {
+            link.connected(join, now);
+        }
+    }
+
+    /// A connection was lost, or was not made.
+    pub fn lost(&mut self, link: LinkId, now: Duration) {
+        if self.main.is(link) {
+            self.main_failed(now);
+        } else if let Some(ahead) = self.ahead.as_mut().filter(|it| it.approach.is(link)) {
+            ahead.approach.failed(now);
+        }
+    }
+
+    /// A datagram came. Returns a snapshot that is to be shown.
+    pub fn on_datagram(&mut self, link: LinkId, datagram: &[u8], now: Duration) -> Option<Shown<'_>> {
+        // Where the room will be, it is not yet.
+        let current = self.main.link.as_mut().filter(|it| it.id == link && it.state() == State::Playing)?;
+        let is_shown = current.on_datagram(datagram, now);
+        self.inputs.acknowledge(current.snapshots.input_ack());
+        match is_shown {
+            Ok(true) => self.main.link.as_ref()?.snapshots.newest(),
+            Ok(false) => None,
+            Err(_) => {
+                self.close_main(now);
+                None
+            }
+        }
+    }
+
+    /// The player does something. Returns the number of this input. [`datagram`](Self::datagram) sends it.
+    pub fn input(&mut self, input: &[u8]) -> Result<u64, NotSent> {
+        match self.identity.role {
+            Role::Spectator => return Err(NotSent::Spectator),
+            Role::Player => {}
+        }
+        if self.is_over || !self.has_joined {
+            return Err(NotSent::NotPlaying);
+        }
+        let number = self.inputs.push(input).map_err(|it| NotSent::TooLong(it.0))?;
+        if let Some(link) = &mut self.main.link {
+            link.is_due = true;
+        }
+        Ok(number)
+    }
+
+    /// Puts the next datagram, of at most `budget` bytes, into `out`, if one is due, and says where to send it.
+    pub fn datagram(&mut self, budget: usize, now: Duration, out: &mut Vec<u8>) -> Option<LinkId> {
+        let is_waiting = !self.inputs.is_empty();
+        let link = self.main.link.as_mut()?;
+        if link.datagram_at(is_waiting).is_none_or(|it| now < it) {
+            return None;
+        }
+        self.inputs.encode(link.snapshots.ack(), budget, out);
+        link.sent(now);
+        Some(link.id)
+    }
+
+    /// What became of snapshots on the connection in use.
+    pub fn snapshots(&self) -> Received {
+        self.main.link.as_ref().map(|it| it.snapshots.counts()).unwrap_or_default()
+    }
+
+    /// Inputs that were not acknowledged in time to be kept: nobody knows whether they arrived.
+    pub fn inputs_given_up(&self) -> u64 {
+        self.inputs.lost()
+    }
+
+    fn approach(&mut self, link: LinkId) -> Option<&mut Approach> {
+        let ahead = self.ahead.as_mut().map(|it| &mut it.approach);
+        [Some(&mut self.main), ahead].into_iter().flatten().find(|it| it.is(link))
+    }
+}

@@ -1,0 +1,75 @@
+//! The way to a room: where to try, and when.
+
+use std::time::Duration;
+
+use super::{LinkId, link::Link};
+use crate::{
+    frame::{Endpoint, Place},
+    limits,
+};
+
+/// Attempts at the endpoints of a room, one at a time.
+#[derive(Debug)]
+pub(super) struct Approach {
+    /// Where the room was, or was said to be.
+    pub(super) home: Place,
+    /// Where it may be if it is not there.
+    pub(super) others: Place,
+    pub(super) link: Option<Link>,
+    attempts: u32,
+    /// When to try next, if there is no link.
+    retry_at: Duration,
+}
+
+impl Approach {
+    pub(super) fn new(home: Place, others: Place, now: Duration) -> Self {
+        Self { home, others, link: None, attempts: 0, retry_at: now }
+    }
+
+    pub(super) fn is(&self, link: LinkId) -> bool {
+        self.link.as_ref().is_some_and(|it| it.id == link)
+    }
+
+    /// The room was found.
+    pub(super) fn found(&mut self, others: Place) {
+        self.others = others;
+        self.attempts = 0;
+    }
+
+    /// The link is no more. Whoever played is back at once, everybody else waits.
+    pub(super) fn failed(&mut self, now: Duration) {
+        self.link = None;
+        let doubled = limits::RECONNECT_MIN.saturating_mul(1 << self.attempts.min(16));
+        self.retry_at = now.saturating_add(doubled.min(limits::RECONNECT_MAX));
+    }
+
+    /// Begins the next attempt, if it is time.
+    pub(super) fn attempt(&mut self, id: LinkId, now: Duration) -> Option<(Endpoint, &Place)> {
+        if self.link.is_some() || now < self.retry_at {
+            return None;
+        }
+        let attempt = usize::try_from(self.attempts).unwrap_or(usize::MAX);
+        let patience = limits::CONNECT_WITHIN_MIN.saturating_mul(1 << self.attempts.min(16));
+        let connect_by = now.saturating_add(patience.min(limits::CONNECT_WITHIN_MAX));
+        self.attempts = self.attempts.saturating_add(1);
+        let (home, others) = (self.home.endpoints.len(), self.others.endpoints.len());
+        let at_first = home.max(limits::ATTEMPTS_AT_FIRST as usize);
+        let (place, index) = match attempt.checked_sub(at_first) {
+            None => (&self.home, attempt.checked_rem(home)),
+            Some(later) => match later.checked_rem(home + others) {
+                Some(index) if index < others => (&self.others, Some(index)),
+                index => (&self.home, index.map(|it| it - others)),
+            },
+        };
+        // Without a place to go there is nothing to try, until the session gives up.
+        self.retry_at = now.saturating_add(limits::RECONNECT_MAX);
+        let endpoint = place.endpoints.get(index?)?.clone();
+        self.link = Some(Link::new(id, connect_by, now));
+        Some((endpoint, place))
+    }
+
+    /// When something is to be done.
+    pub(super) fn next_timeout(&self) -> Duration {
+        self.link.as_ref().map_or(self.retry_at, Link::answer_by)
+    }
+}

@@ -1,0 +1,300 @@
+//! A world of one client and some servers, with a network between them that loses, delays, doubles and mixes.
+//! All of it follows from a seed.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+
+use super::{sessions, snapshots::state};
+use crate::{
+    admission::{Admission, Guests},
+    frame::{Endpoint, Place, RefusedWhy},
+    session::{
+        client::{self, LinkId},
+        server::{self, Admitted},
+    },
+};
+
+/// The uid of the room.
+pub(super) const ROOM: &str = "u-1";
+
+const STEP: Duration = Duration::from_millis(1);
+
+/// What the network does to datagrams. Streams are only delayed.
+#[derive(Clone, Debug)]
+pub(super) struct Weather {
+    pub(super) loss: f64,
+    pub(super) doubled: f64,
+    pub(super) delay_ms: Range<u64>,
+}
+
+#[derive(Debug)]
+enum Parcel {
+    Connected,
+    Stream(Vec<u8>),
+    Datagram(Vec<u8>),
+}
+
+/// One server process: its connections, and the room if it has it.
+pub(super) struct Server {
+    pub(super) guests: Guests,
+    links: HashMap<LinkId, server::Session>,
+    /// The connection that has the seat, and how far its inputs got.
+    seat: Option<LinkId>,
+    pub(super) input_ack: u64,
+    pub(super) epoch: u64,
+    pub(super) is_up: bool,
+}
+
+pub(super) struct World {
+    pub(super) now: Duration,
+    pub(super) client: client::Session,
+    pub(super) servers: Vec<Server>,
+    /// Which server ticks the room.
+    pub(super) owner: usize,
+    pub(super) tick: u64,
+    /// Numbers of the inputs that came to the game.
+    pub(super) played: Vec<u64>,
+    pub(super) inputs: u64,
+    pub(super) shown: Vec<u64>,
+    pub(super) happened: Vec<client::Happening>,
+    pub(super) bytes_down: usize,
+    pub(super) lost_inputs: u64,
+    /// Whether the client plays.
+    pub(super) has_hands: bool,
+    weather: Weather,
+    rng: StdRng,
+    routes: HashMap<LinkId, usize>,
+    /// By time and number.
+    under_way: BTreeMap<(Duration, u64), (LinkId, bool, Parcel)>,
+    parcels: u64,
+    /// When the last bytes of a stream arrive, by connection and direction.
+    streams: HashMap<(LinkId, bool), Duration>,
+}
+
+pub(super) fn endpoint(server: usize) -> Place {
+    let port = 7000 + u16::try_from(server).unwrap();
+    Place { endpoints: vec![Endpoint { address: "server".into(), port }], certificate_hashes: vec![] }
+}
+
+impl World {
+    pub(super) fn new(seed: u64, servers: usize, weather: Weather) -> Self {
+        let now = Duration::from_secs(1);
+        let server = |index: usize| Server {
+            guests: Guests::default(),
+            links: HashMap::new(),
+            seat: None,
+            input_ack: 0,
+            epoch: 5 + index as u64,
+            is_up: true,
+        };
+        Self {
+            now,
+            client: client::Session::new(sessions::identity(), endpoint(0), now),
+            servers: (0..servers).map(server).collect(),
+            owner: 0,
+            tick: 100,
+            played: Vec::new(),
+            inputs: 0,
+            shown: Vec::new(),
+            happened: Vec::new(),
+            bytes_down: 0,
+            lost_inputs: 0,
+            has_hands: true,
+            weather,
+            rng: StdRng::seed_from_u64(seed),
+            routes: HashMap::new(),
+            under_way: BTreeMap::new(),
+            parcels: 0,
+            streams: HashMap::new(),
+        }
+    }
+
+    pub(super) fn run(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.now < until {
+            self.now += STEP;
+            self.deliver();
+            let millis = self.now.as_millis();
+            if millis.is_multiple_of(33) {
+                self.tick();
+            }
+            if self.has_hands && millis.is_multiple_of(16) && self.client.input(&[]).is_ok() {
+                self.inputs += 1;
+            }
+            self.client_turn();
+            self.servers_turn();
+        }
+    }
+
+    /// The connection in use breaks, and both ends hear of it.
+    pub(super) fn cut(&mut self) {
+        for link in self.routes.drain().map(|(link, _)| link).collect::<Vec<_>>() {
+            self.client.lost(link, self.now);
+        }
+        self.under_way.clear();
+    }
+
+    /// Says something to the player at the server that has the room.
+    pub(super) fn at_owner(&mut self, say: impl FnOnce(&mut server::Session, Duration)) {
+        let server = &mut self.servers[self.owner];
+        if let Some(session) = server.seat.and_then(|it| server.links.get_mut(&it)) {
+            say(session, self.now);
+        }
+    }
+
+    /// The room goes on elsewhere.
+    pub(super) fn move_to(&mut self, server: usize) {
+        let input_ack = self.servers[self.owner].input_ack;
+        self.owner = server;
+        self.servers[server].input_ack = input_ack;
+    }
+
+    fn post(&mut self, link: LinkId, is_up: bool, parcel: Parcel) {
+        let delay = Duration::from_millis(self.rng.random_range(self.weather.delay_ms.clone()));
+        let mut at = self.now + delay;
+        if !matches!(parcel, Parcel::Datagram(_)) {
+            let last = self.streams.entry((link, is_up)).or_default();
+            at = at.max(*last);
+            *last = at;
+        }
+        self.parcels += 1;
+        self.under_way.insert((at, self.parcels), (link, is_up, parcel));
+    }
+
+    fn post_datagram(&mut self, link: LinkId, is_up: bool, datagram: &[u8]) {
+        if self.rng.random_bool(self.weather.loss) {
+            return;
+        }
+        let copies = 1 + usize::from(self.rng.random_bool(self.weather.doubled));
+        (0..copies).for_each(|_| self.post(link, is_up, Parcel::Datagram(datagram.to_vec())));
+    }
+
+    fn deliver(&mut self) {
+        while let Some(entry) = self.under_way.first_entry().filter(|it| it.key().0 <= self.now) {
+            let (link, is_up, parcel) = entry.remove();
+            let Some(server) = self.routes.get(&link).copied().filter(|it| self.servers[*it].is_up) else {
+                continue;
+            };
+            match is_up {
+                true => self.up(server, link, &parcel),
+                false => self.down(link, &parcel),
+            }
+        }
+    }
+
+    fn up(&mut self, index: usize, link: LinkId, parcel: &Parcel) {
+        let is_owner = index == self.owner;
+        let server = &mut self.servers[index];
+        let session = server.links.entry(link).or_insert_with(|| server::Session::new(self.now));
+        match parcel {
+            Parcel::Connected => {}
+            Parcel::Stream(bytes) => session.on_stream(bytes, self.now).unwrap(),
+            // A server without the room, and a connection without the seat, play nothing.
+            Parcel::Datagram(_) if !is_owner || server.seat != Some(link) => {}
+            Parcel::Datagram(bytes) => {
+                let played = &mut self.played;
+                let before = session.counts().inputs.lost;
+                session.on_datagram(bytes, self.now, |number, _| played.push(number)).unwrap();
+                self.lost_inputs += session.counts().inputs.lost - before;
+                server.input_ack = session.input_ack();
+            }
+        }
+    }
+
+    fn down(&mut self, link: LinkId, parcel: &Parcel) {
+        match parcel {
+            Parcel::Connected => self.client.connected(link, self.now),
+            Parcel::Stream(bytes) => self.client.on_stream(link, bytes, self.now),
+            Parcel::Datagram(bytes) => {
+                if let Some(shown) = self.client.on_datagram(link, bytes, self.now) {
+                    assert_eq!(shown.state, state(shown.tick, 1500), "tick {}", shown.tick);
+                    self.shown.push(shown.tick);
+                }
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let server = &mut self.servers[self.owner];
+        if !server.is_up {
+            return;
+        }
+        self.tick += 1;
+        let (tick, now) = (self.tick, self.now);
+        let Some(link) = server.seat else { return };
+        let Some(session) = server.links.get_mut(&link) else { return };
+        let mut datagrams = Vec::new();
+        session.snapshot(tick, &state(tick, 1500), 1200, now, |it| datagrams.push(it.to_vec())).unwrap();
+        for datagram in datagrams {
+            self.bytes_down += datagram.len();
+            self.post_datagram(link, false, &datagram);
+        }
+    }
+
+    fn client_turn(&mut self) {
+        let mut datagram = Vec::new();
+        while let Some(link) = self.client.datagram(1200, self.now, &mut datagram) {
+            self.post_datagram(link, true, &datagram);
+        }
+        if self.client.next_timeout().is_some_and(|it| it <= self.now) {
+            self.client.on_timeout(self.now);
+        }
+        for link in self.routes.keys().copied().collect::<Vec<_>>() {
+            let bytes = self.client.stream_output(link).to_vec();
+            self.client.consumed(link, bytes.len());
+            if !bytes.is_empty() {
+                self.post(link, true, Parcel::Stream(bytes));
+            }
+        }
+        while let Some(happening) = self.client.poll() {
+            if let client::Happening::Connect { link, endpoint, .. } = &happening {
+                let server = usize::from(endpoint.port - 7000);
+                self.routes.insert(*link, server);
+                // A connection takes a round trip, which this one has shortened to half.
+                self.post(*link, true, Parcel::Connected);
+                self.post(*link, false, Parcel::Connected);
+            }
+            if let client::Happening::Close { link } = &happening {
+                self.routes.remove(link);
+            }
+            self.happened.push(happening);
+        }
+    }
+
+    fn servers_turn(&mut self) {
+        let mut posts = Vec::new();
+        for (index, server) in self.servers.iter_mut().enumerate().filter(|(_, it)| it.is_up) {
+            let is_owner = index == self.owner;
+            let mut newest = None;
+            for (link, session) in &mut server.links {
+                while let Some(happening) = session.poll(self.now).unwrap() {
+                    let server::Happening::Join(join) = happening else { continue };
+                    let admission = Admission::Open;
+                    match server.guests.admit(&admission, &join, ROOM, Timestamp::UNIX_EPOCH) {
+                        Ok(_) if is_owner => {
+                            let (input_ack, epoch, tick) = (server.input_ack, server.epoch, self.tick);
+                            let admitted = Admitted { epoch, tick, input_ack, ..sessions::admitted() };
+                            session.admit(admitted, self.now).unwrap();
+                            newest = newest.max(Some(*link));
+                        }
+                        Ok(_) => session.refuse(RefusedWhy::NoSuchRoom, "", self.now),
+                        Err(why) => session.refuse(why, "", self.now),
+                    }
+                }
+                let bytes = session.stream_output().to_vec();
+                session.consumed(bytes.len());
+                posts.extend((!bytes.is_empty()).then_some((*link, bytes)));
+            }
+            server.seat = newest.or(server.seat);
+        }
+        for (link, bytes) in posts {
+            self.post(link, false, Parcel::Stream(bytes));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What a client does by itself when it comes back, or follows its room.
+
+use super::{
+    examples,
+    sessions::{Pair, admitted},
+};
+use crate::{
+    datagram::Input,
+    frame::Redirect,
+    session::{
+        client::{Happening, LinkId, State},
+        server::{self, Admitted},
+    },
+};
+
+/// The connections that are to be made now, with their ports.
+fn attempts(pair: &mut Pair) -> Vec<(LinkId, u16)> {
+    let happened = std::iter::from_fn(|| pair.client.poll());
+    let attempt = |it| match it {
+        Happening::Connect { link, endpoint, .. } => Some((link, endpoint.port)),
+        _ => None,
+    };
+    happened.filter_map(attempt).collect()
+}
+
+fn redirected(pair: &mut Pair, epoch: u64) {
+    let mut redirect = Redirect { epoch, ..examples::redirect() };
+    redirect.place.endpoints[0].port = 8888;
+    pair.server.redirect(redirect, pair.now).unwrap();
+    pair.carry_down();
+}
+
+fn wait(pair: &mut Pair) {
+    // What is due is sent first, or there would be nothing else to wait for.
+    pair.client.datagram(1200, pair.now, &mut Vec::new());
+    pair.now = pair.client.next_timeout().unwrap();
+    pair.client.on_timeout(pair.now);
+}
+
+#[test]
+fn what_the_server_knows_is_not_sent_again() {
+    let mut pair = Pair::playing();
+    (1..=5).for_each(|it| assert_eq!(pair.client.input(&[it]), Ok(it.into())));
+    pair.client.lost(pair.link, pair.now);
+    wait(&mut pair);
+    pair.link = attempts(&mut pair)[0].0;
+    pair.client.connected(pair.link, pair.now);
+    pair.server = server::Session::new(pair.now);
+    pair.carry_up().unwrap();
+    let Ok(Some(server::Happening::Join(join))) = pair.server.poll(pair.now) else { panic!("no Join") };
+    assert_eq!(join.first_input, 1);
+    pair.server.admit(Admitted { input_ack: 3, ..admitted() }, pair.now).unwrap();
+    pair.carry_down();
+    let mut datagram = Vec::new();
+    assert_eq!(pair.client.datagram(1200, pair.now, &mut datagram), Some(pair.link));
+    let input = Input::parse(&datagram).unwrap().unwrap();
+    assert_eq!((input.first, input.inputs.collect::<Vec<_>>()), (4, vec![[4].as_slice(), &[5]]));
+}
+
+#[test]
+fn an_old_redirect_is_not_followed() {
+    let mut pair = Pair::playing();
+    let known = admitted().epoch;
+    for (epoch, expected) in [(known - 1, 0), (known, 0), (known + 2, 1), (known + 2, 0), (known + 1, 0)] {
+        redirected(&mut pair, epoch);
+        assert_eq!(attempts(&mut pair).len(), expected, "{epoch}");
+    }
+    redirected(&mut pair, known + 3);
+    assert_eq!(attempts(&mut pair).len(), 1, "a newer move takes the place of an older one");
+    assert_eq!(pair.client.state(), State::Playing);
+}
+
+#[test]
+fn a_connection_to_where_the_room_goes_is_tried_until_the_deadline() {
+    let mut pair = Pair::playing();
+    redirected(&mut pair, admitted().epoch + 1);
+    let (deadline, mut tried) = (pair.now + examples::redirect().deadline, 0);
+    while pair.now < deadline {
+        for (link, port) in attempts(&mut pair) {
+            assert_eq!(port, 8888);
+            pair.client.lost(link, pair.now);
+            tried += 1;
+        }
+        wait(&mut pair);
+    }
+    assert_eq!((pair.now, pair.client.next_timeout()), (deadline, None));
+    // At once, after 100 ms, and 200 ms after that.
+    assert_eq!((tried, pair.client.state()), (3, State::Playing));
+}
+
+#[test]
+fn when_the_old_server_is_lost_in_a_move_the_new_one_is_home() {
+    let mut pair = Pair::playing();
+    redirected(&mut pair, admitted().epoch + 1);
+    let (ahead, _) = attempts(&mut pair)[0];
+    pair.client.connected(ahead, pair.now);
+    pair.client.lost(pair.link, pair.now);
+    // The attempt that was under way goes on, and is now the one that counts.
+    assert_eq!(pair.client.state(), State::Joining);
+    pair.client.lost(ahead, pair.now);
+    let mut ports = Vec::new();
+    while ports.len() < 4 {
+        wait(&mut pair);
+        for (link, port) in attempts(&mut pair) {
+            ports.push(port);
+            pair.client.lost(link, pair.now);
+        }
+    }
+    assert_eq!(ports, [8888, 7777, 8888, 7777]);
+}

@@ -1,0 +1,172 @@
+//! Players who come by our own transport: over QUIC on loopback, with the client that bots use.
+
+use gamekeeper_client::{Credentials, Event, Player, RefusedWhy, Stay, endpoint, place};
+use gamekeeper_control::ToOperator;
+use gamekeeper_server::Builder;
+
+use crate::support::{Operator, TestServer, close, loopback, open, say, soon};
+
+/// With players, and room for some.
+async fn server() -> (TestServer, Operator) {
+    server_with(|it| it).await
+}
+
+async fn server_with(change: impl FnOnce(Builder) -> Builder) -> (TestServer, Operator) {
+    let server = TestServer::start(|it| change(it.capacity(4).players_address(loopback()))).await;
+    let (mut operator, _) = Operator::greet(server.address, 1).await;
+    operator.open("duel", 5).await;
+    (server, operator)
+}
+
+fn stay(name: &str) -> Stay {
+    Stay::new("duel", Credentials::Open(name.to_owned()))
+}
+
+fn come(server: &TestServer, stay: &Stay) -> Player {
+    let place = place(&[server.players.unwrap()], &server.hashes).unwrap();
+    Player::join(endpoint().unwrap(), stay.clone(), place)
+}
+
+/// The next event for which `pick` finds something.
+async fn until<T>(player: &mut Player, what: &str, mut pick: impl FnMut(&Event, &[u8]) -> Option<T>) -> T {
+    let found = async {
+        loop {
+            let event = player.next().await;
+            if let Some(found) = pick(&event, player.shown()) {
+                return found;
+            }
+        }
+    };
+    soon(what, found).await
+}
+
+async fn seat(player: &mut Player) -> u32 {
+    until(player, "a seat", |event, _| match event {
+        Event::Joined(joined) => Some(joined.seat),
+        Event::Refused(refused) => panic!("{refused:?}"),
+        _ => None,
+    })
+    .await
+}
+
+/// What is shown once it has so many inputs.
+async fn shown(player: &mut Player, inputs: usize) -> String {
+    until(player, &format!("{inputs} inputs"), |event, shown| {
+        let text = String::from_utf8_lossy(shown).into_owned();
+        let has_all = text.split(' ').nth(1) == Some(inputs.to_string().as_str());
+        (matches!(event, Event::Shown { .. }) && has_all).then_some(text)
+    })
+    .await
+}
+
+async fn refused(player: &mut Player) -> RefusedWhy {
+    until(player, "a refusal", |event, _| match event {
+        Event::Refused(refused) => Some(refused.why),
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn players_sit_down_are_heard_in_order_and_see_it() {
+    let (server, _operator) = server().await;
+    let (mut ann, mut ben) = (come(&server, &stay("ann")), come(&server, &stay("ben")));
+    assert_eq!((seat(&mut ann).await, seat(&mut ben).await), (0, 1));
+    for word in ["up", "down", "fire"] {
+        ann.input(word.as_bytes()).unwrap();
+    }
+    assert_eq!(shown(&mut ann, 3).await, "0 3 0:up 0:down 0:fire");
+    assert_eq!(shown(&mut ben, 3).await, "1 3 0:up 0:down 0:fire");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_is_told_by_which_certificate_players_know_the_server() {
+    let (server, mut operator) = server().await;
+    let ToOperator::Opened(opened) = operator.ask(open("final", 6)).await else { panic!("not opened") };
+    assert_eq!(opened.certificate_hashes, server.hashes);
+    let (_, welcome) = Operator::greet(server.address, 2).await;
+    assert!(welcome.rooms.iter().all(|it| it.certificate_hashes == server.hashes));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_again_with_its_secret_has_its_seat_and_loses_no_input() {
+    let (server, _operator) = server().await;
+    let stay_of_ann = stay("ann");
+    let mut ann = come(&server, &stay_of_ann);
+    assert_eq!(seat(&mut ann).await, 0);
+    ann.input(b"one").unwrap();
+    shown(&mut ann, 1).await;
+    let mut again = come(&server, &stay_of_ann);
+    assert_eq!(seat(&mut again).await, 0);
+    again.input(b"two").unwrap();
+    assert_eq!(shown(&mut again, 2).await, "0 2 0:one 0:two");
+    let mut thief = come(&server, &stay("ann"));
+    assert_eq!(refused(&mut thief).await, RefusedWhy::NameTaken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_game_tells_its_players_and_spectators_for_certain() {
+    let (server, _operator) = server().await;
+    let (mut ann, mut watcher) = (come(&server, &stay("ann")), come(&server, &stay("eve").as_spectator()));
+    seat(&mut ann).await;
+    seat(&mut watcher).await;
+    assert!(watcher.input(b"up").is_err());
+    ann.input(say::TELL.as_bytes()).unwrap();
+    for player in [&mut ann, &mut watcher] {
+        let told = until(player, "a message", |event, _| match event {
+            Event::Message(message) => Some(message.clone()),
+            _ => None,
+        });
+        assert_eq!(told.await, say::TOLD);
+    }
+    assert!(shown(&mut watcher, 1).await.starts_with("watcher 1 "));
+    assert_eq!(server.room("duel").tick().0, server.room("duel").tick().0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn players_are_told_how_the_match_ended_also_later_and_nobody_else_comes_after_it() {
+    let (server, mut operator) = server().await;
+    let stays = ["ann", "ben"].map(stay);
+    let mut ann = come(&server, &stays[0]);
+    seat(&mut ann).await;
+    seat(&mut come(&server, &stays[1])).await;
+    ann.input(say::END.as_bytes()).unwrap();
+    assert_eq!(ended_by(&mut ann).await, "0");
+    operator.until("the result", |it| matches!(it, ToOperator::Finished { .. }).then_some(())).await;
+    // Ben was away when it ended, and comes back when the operator has closed the room, too.
+    assert_eq!(ended_by(&mut come(&server, &stays[1])).await, "0");
+    operator.say(close("duel", 5)).await;
+    operator.until("the end of the room", |it| matches!(it, ToOperator::Closed(..)).then_some(())).await;
+    assert_eq!(ended_by(&mut come(&server, &stays[1])).await, "0");
+    assert_eq!(refused(&mut come(&server, &stay("cid"))).await, RefusedWhy::Over);
+}
+
+async fn ended_by(player: &mut Player) -> String {
+    until(player, "the end", |event, _| match event {
+        Event::Ended(result) => result.get("ended by").cloned(),
+        Event::Refused(refused) => panic!("{refused:?}"),
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_room_and_one_that_is_not_here_say_so() {
+    let (server, _operator) = server().await;
+    let mut players: Vec<_> = ["ann", "ben", "cid"].map(|it| come(&server, &stay(it))).into();
+    for player in &mut players {
+        seat(player).await;
+    }
+    assert_eq!(refused(&mut come(&server, &stay("dan"))).await, RefusedWhy::Full);
+    let elsewhere = Stay::new("final", Credentials::Open("dan".to_owned()));
+    assert_eq!(refused(&mut come(&server, &elsewhere)).await, RefusedWhy::NoSuchRoom);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_another_certificate_is_not_played_on() {
+    let (server, _operator) = server().await;
+    let place = place(&[server.players.unwrap()], &[format!("sha256:{}", "0".repeat(64))]).unwrap();
+    let mut ann = Player::join(endpoint().unwrap(), stay("ann"), place);
+    let nothing = tokio::time::timeout(std::time::Duration::from_secs(1), seat(&mut ann)).await;
+    assert!(nothing.is_err(), "it was let in by {nothing:?}");
+}
