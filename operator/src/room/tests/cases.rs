@@ -1,6 +1,9 @@
 //! The ledger, step by step.
 
+use gamekeeper_control::{HostedRoom, RoomPhase, Tenancy, Welcome};
+
 use super::*;
+use crate::room::ledger::LinkNews;
 
 #[test]
 fn i9_a_plain_server_is_claimed_first_and_published_second() {
@@ -361,4 +364,70 @@ fn a_call_that_failed_is_tried_again_after_a_pause() {
     let failed = Event::RoomAnswer { uid: "uid-duel".into(), outcome: Outcome::Failed };
     assert_eq!(desk.on(failed), []);
     assert!(matches!(&desk.after(Duration::from_millis(250))[..], [Command::Claim { .. }]));
+}
+
+/// A controlled server that was greeted and has these rooms, each with the epoch under which it has it.
+fn greeted(desk: &mut Desk, name: &str, rooms: &[(&GameRoom, i64)]) -> Vec<Command> {
+    desk.on(Event::Server(ServerView { is_controlled: true, ..server(name, "node-1") }));
+    let hosted = |(room, epoch): &(&GameRoom, i64)| HostedRoom {
+        tenancy: tenancy(room, *epoch),
+        phase: RoomPhase::Playing,
+        players: 0,
+        result: None,
+        ports: Vec::new(),
+        certificate_hashes: Vec::new(),
+    };
+    let welcome = Welcome {
+        boot_id: format!("boot-{name}"),
+        protocol: 1,
+        features: [].into(),
+        capacity: 4,
+        is_retired: false,
+        is_draining: false,
+        rooms: rooms.iter().map(hosted).collect(),
+    };
+    link(desk, name, LinkNews::Welcome(welcome))
+}
+
+fn link(desk: &mut Desk, name: &str, news: LinkNews) -> Vec<Command> {
+    desk.on(Event::Link { server_uid: format!("uid-{name}"), news })
+}
+
+fn tenancy(room: &GameRoom, epoch: i64) -> Tenancy {
+    Tenancy {
+        namespace: "games".to_owned(),
+        name: room.metadata.name.clone().unwrap(),
+        uid: room.metadata.uid.clone().unwrap(),
+        epoch,
+    }
+}
+
+#[test]
+fn i3_a_late_closed_of_a_lower_epoch_does_not_take_the_room_that_is_back() {
+    let mut desk = Desk::open();
+    let room = room("duel", json!({}));
+    let (before, now) = (Epoch::new(3, 7).0, Epoch::new(3, 9).0);
+    greeted(&mut desk, "a", &[(&room, now)]);
+    let mut running = room.clone();
+    running.status = Some(written(&desk.room(&room)).clone());
+    desk.room(&running);
+    desk.done(&room);
+    assert_eq!(link(&mut desk, "a", LinkNews::Closed(tenancy(&room, before))), []);
+    assert!(desk.ledger.is_busy("uid-a"));
+    let lost = link(&mut desk, "a", LinkNews::Closed(tenancy(&room, now)));
+    assert!(!lost.is_empty(), "of its own epoch it is gone");
+}
+
+#[test]
+fn a_server_is_told_once_to_let_go_of_a_room() {
+    let mut desk = Desk::open();
+    let room = room("duel", json!({ "status": { "phase": "Finished" } }));
+    desk.room(&room);
+    let told = greeted(&mut desk, "a", &[(&room, Epoch::new(3, 7).0)]);
+    assert!(matches!(&told[..], [Command::Close { .. }]), "{told:?}");
+    assert_eq!(desk.room(&room), []);
+    assert_eq!(desk.after(Duration::from_secs(1)), []);
+    // When it is greeted anew, it may never have heard it.
+    let told = greeted(&mut desk, "a", &[(&room, Epoch::new(3, 7).0)]);
+    assert!(told.iter().any(|it| matches!(it, Command::Close { .. })), "{told:?}");
 }
