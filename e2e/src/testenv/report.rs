@@ -34,6 +34,9 @@ pub(super) async fn report(namespace: &Namespace) {
     for (what, arguments) in sections {
         print(&format!("{name}: {what}"), namespace.kubectl(arguments).await, |_| true);
     }
+    // What other scenarios left behind may be why.
+    let all = ["get", "nodes,pods,gamerooms", "--all-namespaces", "--output=wide"];
+    print(&format!("{name}: everywhere"), namespace.env().kubectl().run(&all).await, |_| true);
     let selector = format!("--selector=app.kubernetes.io/instance={}", chart::RELEASE);
     let logs = ["logs", &selector, "--all-containers", "--prefix", LOG_TAIL];
     let logs = namespace.env().kubectl().in_namespace(chart::NAMESPACE).run(&logs).await;

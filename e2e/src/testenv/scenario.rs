@@ -20,6 +20,10 @@ pub async fn scenario(name: &str, play: impl AsyncFnOnce(Namespace) -> Result<()
     if !matches!(outcome, Ok(Ok(()))) {
         report::report(&namespace).await;
     }
+    if let Ok(Err(error)) = &outcome {
+        // After all the rest, where it is found.
+        say(&format!("──── {} FAILED: {error:#}", namespace.name()));
+    }
     if std::env::var_os(KEEP).is_some_and(|value| value == "1") {
         say(&format!("{} stays, as {KEEP}=1", namespace.name()));
     } else {
