@@ -16,7 +16,7 @@ async fn bots_play_matches_to_their_end_and_every_checkpoint_is_right() -> Resul
         rooms(arena, &names, LASTS).await?;
         let tables = names.iter().map(|it| table(arena, it)).collect::<Result<Vec<_>>>()?;
         let seen = Bots::play(&arena_program().await?, &tables).await?.done().await?;
-        all_is_well(arena, &names, &seen).await?;
+        all_is_well(arena, &names, &seen, 0).await?;
         let checkpoints: u64 = seen.iter().map(|it| it.checkpoints_verified).sum();
         ensure!(
             checkpoints > 16 * (LASTS.as_secs() - 4),

@@ -91,7 +91,7 @@ async fn p8_only_who_has_a_ticket_for_this_room_gets_in() -> Result<()> {
         sleep(LASTS / 2).await;
         // Somebody has copied them, and not the secrets of those who came first.
         refused(arena, tickets, "TicketUsed").await?;
-        all_is_well(arena, &names, &bots.done().await?).await
+        all_is_well(arena, &names, &bots.done().await?, 0).await
     })
     .await
 }
