@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Namespace as Object, ServiceAccount};
 use kube::api::{ObjectMeta, PostParams};
@@ -82,11 +82,17 @@ impl Namespace {
         self.kubectl.apply(manifest).await
     }
 
-    /// Deletes it without waiting. Its pods go at once: a match that plays on would keep a port for the next test.
+    /// Deletes it, and waits for its pods only. They go at once: a match that plays on would keep a port, and count where
+    /// rooms are placed, in the next test.
     pub async fn delete(&self) -> Result<()> {
         self.kubectl(&["delete", "namespace", &self.name, "--wait=false"]).await?;
-        // After the namespace, in which nothing new can be made any more.
-        self.kubectl(&["delete", "pods", "--all", "--grace-period=0", "--force", "--wait=false"]).await?;
-        Ok(())
+        // More than once: for a moment, new pods are still let in.
+        eventually(&format!("{} to be empty", self.name), DEADLINE, async || {
+            self.kubectl(&["delete", "pods", "--all", "--grace-period=0", "--force", "--wait=false"]).await?;
+            let left = self.kubectl(&["get", "pods", "--output=name"]).await?;
+            ensure!(left.is_empty(), "there are {left}");
+            Ok(())
+        })
+        .await
     }
 }

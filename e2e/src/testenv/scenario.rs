@@ -30,6 +30,8 @@ pub async fn scenario(name: &str, play: impl AsyncFnOnce(Namespace) -> Result<()
         let deleted = namespace.delete().await;
         if matches!(outcome, Ok(Ok(()))) {
             deleted?;
+        } else if let Err(error) = deleted {
+            say(&format!("{} cannot be deleted: {error:#}", namespace.name()));
         }
     }
     match outcome {
