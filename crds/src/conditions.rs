@@ -86,6 +86,14 @@ pub mod reason {
 
     /// Checkpointed: the fleet has no store.
     pub const NO_STATE_STORE: &str = "NoStateStore";
+    /// Checkpointed: the server does not restore matches.
+    pub const NOT_OFFERED: &str = "NotOffered";
+    /// Checkpointed: the first checkpoint is not there yet.
+    pub const NO_CHECKPOINT_YET: &str = "NoCheckpointYet";
+    /// Checkpointed: the store has a checkpoint, and takes more.
+    pub const CHECKPOINTED: &str = "Checkpointed";
+    /// Checkpointed: the store does not take checkpoints.
+    pub const STORE_FAILING: &str = "StoreFailing";
 
     /// Finished: the match is being played, or has not begun.
     pub const NOT_FINISHED: &str = "NotFinished";

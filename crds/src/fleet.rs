@@ -8,6 +8,7 @@ pub mod control;
 pub mod ports;
 pub mod probe;
 pub mod rollout;
+pub mod state;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
@@ -20,6 +21,7 @@ pub use control::{Control, Rooms};
 pub use ports::{AddressType, Exposure, ExposureType, Port, Protocol};
 pub use probe::{GrpcProbe, HttpProbe, Probe, ProbeType, TcpProbe, UdpProbe};
 pub use rollout::{RollingUpdate, Rollout, RolloutType};
+pub use state::{Redis, State, UrlKeyRef};
 
 /// A set of interchangeable game servers, each in a pod of its own.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +62,7 @@ pub use rollout::{RollingUpdate, Rollout, RolloutType};
     validation = ("!has(self.control) || self.ports.all(p, p.protocol != 'TCP' || p.containerPort != self.control.port)", "control.port must not be one of spec.ports: players have no business there"),
     validation = ("has(self.tickets) == (self.admission == 'Ticket')", "tickets must be there with admission Ticket, and only then"),
     validation = ("self.admission != 'Ticket' || has(self.control)", "admission Ticket needs control: a ticket is for one room, and a plain server learns too late which room it has"),
+    validation = ("!has(self.state) || has(self.control)", "state needs control: a plain server is told neither which room it has nor that it is to be restored"),
     validation = ("has(self.template.spec) && size(self.template.spec.containers) > 0", "template.spec.containers must have at least one container; the first is the game server"),
     validation = ("!has(self.template.spec) || !has(self.template.spec.restartPolicy) || self.template.spec.restartPolicy == 'Never'", "template.spec.restartPolicy must be Never or absent: the end of a server is the end of its match, and the fleet replaces the pod"),
     validation = ("!has(self.template.spec) || !has(self.template.spec.hostNetwork) || !self.template.spec.hostNetwork || self.ports.all(p, p.exposure.type != 'HostPort')", "template.spec.hostNetwork and the exposure HostPort exclude each other; use exposure PodIP"),
@@ -94,6 +97,9 @@ pub struct GameFleetSpec {
     /// When a server counts as ready, and when as lost.
     #[serde(default)]
     pub health: Health,
+    /// Where the state of rooms is kept. Absent: a match whose server is lost begins afresh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
     /// How a changed template reaches the servers.
     #[serde(default)]
     pub rollout: Rollout,

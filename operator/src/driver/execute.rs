@@ -63,7 +63,7 @@ pub(super) async fn execute(hands: Hands, command: Command) -> Vec<Event> {
         }
         Command::Release { server_uid, pod, epoch } => hands.release(server_uid, &pod, epoch).await,
         Command::DeleteRoom { room } => hands.delete_room(&room).await,
-        Command::TellLoss { room, loss } => hands.tell_loss(&room, &loss).await,
+        Command::TellLoss { room, loss, is_restored } => hands.tell_loss(&room, &loss, is_restored).await,
         // The main loop ends before it gets here, and what is for links went there at once.
         Command::StepDown
         | Command::Open { .. }
@@ -270,9 +270,10 @@ impl Hands {
         events
     }
 
-    async fn tell_loss(&self, room: &GameRoom, loss: &Loss) -> Vec<Event> {
+    async fn tell_loss(&self, room: &GameRoom, loss: &Loss, is_restored: bool) -> Vec<Event> {
         self.metrics.room_lost();
-        let note = format!("{loss}; the match begins afresh on another server");
+        let next = if is_restored { "goes on from its last checkpoint" } else { "begins afresh" };
+        let note = format!("{loss}; the match {next} on another server");
         self.events.room(room, &Notice { is_warning: true, reason: reason::SERVER_LOST, note }).await;
         Vec::new()
     }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use gamekeeper_control::{Close, Open, Tenancy, ToServer};
+use gamekeeper_control::{Close, Open, Restore, Tenancy, ToServer};
 use gamekeeper_crds::GameRoom;
 use tracing::debug;
 
@@ -29,8 +29,8 @@ impl Driver {
     /// added to `events`.
     pub(super) fn order(&mut self, command: Command, events: &mut VecDeque<Event>) -> Option<Command> {
         let (server_uid, sent) = match command {
-            Command::Open { room, server, epoch } => {
-                let sent = self.links.send(&server.uid, ToServer::Open(open(&room, epoch)));
+            Command::Open { room, server, epoch, restore } => {
+                let sent = self.links.send(&server.uid, ToServer::Open(open(&room, epoch, restore)));
                 self.count_order(RoomAction::Open, sent.is_ok());
                 (server.uid, sent)
             }
@@ -139,7 +139,7 @@ impl Driver {
     }
 }
 
-fn open(room: &GameRoom, epoch: Epoch) -> Open {
+fn open(room: &GameRoom, epoch: Epoch, restore: Option<Restore>) -> Open {
     let key = room.key();
     Open {
         tenancy: Tenancy {
@@ -150,7 +150,7 @@ fn open(room: &GameRoom, epoch: Epoch) -> Open {
         },
         seats: room.spec.seats.and_then(|it| u32::try_from(it).ok()).unwrap_or_default(),
         parameters: room.spec.parameters.clone(),
-        restore: None,
+        restore,
         reason: String::new(),
     }
 }

@@ -4,7 +4,7 @@
 
 use gamekeeper_crds::{
     GameFleet,
-    fleet::{PlacementStrategy, Port, SecretKeyRef},
+    fleet::{PlacementStrategy, Port, SecretKeyRef, State, UrlKeyRef},
     labels,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -18,6 +18,14 @@ pub const ADMISSION: &str = "GAMEKEEPER_ADMISSION";
 
 /// With `Ticket`: the public key that tickets are checked with, as PASERK text.
 pub const TICKET_KEY: &str = "GAMEKEEPER_TICKET_KEY";
+
+/// With `spec.state`: the store's address, and how its clients are to behave, in milliseconds.
+pub const STATE_URL: &str = "GAMEKEEPER_STATE_URL";
+pub const CHECKPOINT_INTERVAL: &str = "GAMEKEEPER_CHECKPOINT_INTERVAL_MS";
+pub const FENCE_AFTER: &str = "GAMEKEEPER_FENCE_AFTER_MS";
+
+/// Variables that the template must not set.
+pub const VARIABLES: [&str; 5] = [ADMISSION, TICKET_KEY, STATE_URL, CHECKPOINT_INTERVAL, FENCE_AFTER];
 
 /// What one pod has of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,11 +110,23 @@ fn environment(fleet: &GameFleet) -> Vec<Value> {
     let mut environment = vec![json!({ "name": ADMISSION, "value": fleet.spec.admission.as_str() })];
     if let Some(SecretKeyRef { name, key }) = fleet.spec.ticket_key() {
         // The kubelet reads it, so that we need no right to read Secrets. Not optional: a server without the key
-        // could let nobody in, and it is better seen not to start.
-        let source = json!({ "secretKeyRef": { "name": name, "key": key } });
-        environment.push(json!({ "name": TICKET_KEY, "valueFrom": source }));
+        // could let nobody in, and it is better seen not to start. So for the store's address.
+        environment.push(json!({ "name": TICKET_KEY, "valueFrom": of_secret(name, key) }));
+    }
+    if let Some(State { redis, checkpoint_interval, fence_after }) = &fleet.spec.state {
+        let UrlKeyRef { name, key } = &redis.url_secret_key_ref;
+        environment.push(json!({ "name": STATE_URL, "valueFrom": of_secret(name, key) }));
+        for (variable, duration) in [(CHECKPOINT_INTERVAL, checkpoint_interval), (FENCE_AFTER, fence_after)] {
+            // Checked before; CEL has checked it even earlier.
+            let milliseconds = duration.parse().unwrap_or_default().as_millis();
+            environment.push(json!({ "name": variable, "value": milliseconds.to_string() }));
+        }
     }
     environment
+}
+
+fn of_secret(name: &str, key: &str) -> Value {
+    json!({ "secretKeyRef": { "name": name, "key": key } })
 }
 
 /// Sets the host port where the template lists the port, or lists it with the first container.
@@ -198,5 +218,24 @@ mod tests {
             "template": { "spec": { "containers": containers } },
         } }));
         insta::assert_yaml_snapshot!(pod["spec"]["containers"]);
+    }
+
+    #[test]
+    fn the_stores_address_comes_from_the_kubelet() {
+        let state = json!({ "redis": { "urlSecretKeyRef": { "name": "redis" } }, "fenceAfter": "1.5s" });
+        let pod = pod(json!({ "spec": { "control": { "port": 9600 }, "state": state } }));
+        insta::assert_yaml_snapshot!(pod["spec"]["containers"][0]["env"], @r#"
+        - name: GAMEKEEPER_ADMISSION
+          value: Open
+        - name: GAMEKEEPER_STATE_URL
+          valueFrom:
+            secretKeyRef:
+              key: url
+              name: redis
+        - name: GAMEKEEPER_CHECKPOINT_INTERVAL_MS
+          value: "100"
+        - name: GAMEKEEPER_FENCE_AFTER_MS
+          value: "1500"
+        "#);
     }
 }

@@ -29,6 +29,9 @@ fn content(fleet: &GameFleet) -> Value {
     if let Some(key) = fleet.spec.ticket_key() {
         content["ticketKey"] = json!(key);
     }
+    if let Some(state) = &fleet.spec.state {
+        content["state"] = json!(state);
+    }
     content
 }
 

@@ -12,10 +12,7 @@ use gamekeeper_crds::{
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{
-    pod::{ADMISSION, TICKET_KEY},
-    ports::Ranges,
-};
+use super::{pod::VARIABLES, ports::Ranges};
 use crate::server::probe::{Probe, Question};
 
 /// A fleet's spec, ready to be carried out.
@@ -110,6 +107,10 @@ pub enum Invalid {
     HangTimeout { hang_timeout: Duration, heartbeat: Duration },
     #[error("spec.{0} is missing: it must be there with admission Ticket")]
     NoTickets(&'static str),
+    #[error("spec.control is missing: it must be there with spec.state")]
+    StateWithoutControl,
+    #[error("spec.state.fenceAfter must be at least twice spec.state.checkpointInterval")]
+    FenceAfter,
     #[error("spec.template.spec.containers: the variable {name} is the operator's; remove it from env")]
     ReservedVariable { name: &'static str },
     #[error("spec.template.metadata: {key:?} is the operator's; choose a key without {GROUP}")]
@@ -130,6 +131,7 @@ impl Valid {
         let unavailable = share("maxUnavailable", &rolling.max_unavailable, desired, false)?;
         check_ranges(&spec.ports, ranges)?;
         check_admission(spec)?;
+        check_state(spec)?;
         check_template(&spec.template, &spec.ports)?;
         Ok(Self {
             desired,
@@ -268,6 +270,17 @@ fn check_admission(spec: &GameFleetSpec) -> Result<(), Invalid> {
     }
 }
 
+fn check_state(spec: &GameFleetSpec) -> Result<(), Invalid> {
+    let Some(state) = &spec.state else { return Ok(()) };
+    let interval = duration("state.checkpointInterval", &state.checkpoint_interval)?;
+    let fence_after = duration("state.fenceAfter", &state.fence_after)?;
+    match spec.control {
+        None => Err(Invalid::StateWithoutControl),
+        Some(_) if fence_after < interval.saturating_mul(2) => Err(Invalid::FenceAfter),
+        Some(_) => Ok(()),
+    }
+}
+
 fn check_template(template: &PodTemplate, ports: &[Port]) -> Result<(), Invalid> {
     let metadata = template.0.get("metadata");
     let keys = ["labels", "annotations"].into_iter().filter_map(|it| metadata?[it].as_object());
@@ -277,8 +290,7 @@ fn check_template(template: &PodTemplate, ports: &[Port]) -> Result<(), Invalid>
     // Of the game server only: other containers are not told anything.
     let server = template.containers().first();
     let mut variables = server.and_then(|it| it["env"].as_array()).into_iter().flatten();
-    let reserved =
-        |it: &serde_json::Value| [ADMISSION, TICKET_KEY].into_iter().find(|name| it["name"] == **name);
+    let reserved = |it: &serde_json::Value| VARIABLES.into_iter().find(|name| it["name"] == **name);
     if let Some(name) = variables.find_map(reserved) {
         return Err(Invalid::ReservedVariable { name });
     }
@@ -355,6 +367,7 @@ mod tests {
     #[test]
     fn what_cannot_be_carried_out_says_what_to_change() {
         let tickets = json!({ "publicKeySecretKeyRef": { "name": "arena-tickets" } });
+        let redis = json!({ "urlSecretKeyRef": { "name": "redis" } });
         let container = |ports: serde_json::Value| json!({ "template": { "spec": { "containers": [{ "name": "server", "ports": ports }] } } });
         for (change, message) in [
             (json!({ "health": { "startTimeout": "1 parsec" } }), "spec.health.startTimeout"),
@@ -386,12 +399,20 @@ mod tests {
             ),
             (variable("server", "GAMEKEEPER_ADMISSION"), "GAMEKEEPER_ADMISSION is the operator's"),
             (variable("server", "GAMEKEEPER_TICKET_KEY"), "GAMEKEEPER_TICKET_KEY is the operator's"),
+            (variable("server", "GAMEKEEPER_STATE_URL"), "GAMEKEEPER_STATE_URL is the operator's"),
+            (json!({ "control": null, "state": { "redis": redis } }), "spec.control is missing"),
+            (
+                json!({ "control": {}, "state": { "redis": redis, "checkpointInterval": "soon" } }),
+                "spec.state.checkpointInterval",
+            ),
+            (json!({ "control": {}, "state": { "redis": redis, "fenceAfter": "199ms" } }), "at least twice"),
         ] {
             let error = check(change.clone()).unwrap_err().to_string();
             assert!(error.contains(message), "{change}: {error}");
         }
         assert!(check(variable("voice", "GAMEKEEPER_TICKET_KEY")).is_ok(), "the first container's only");
         assert!(check(json!({ "admission": "Ticket", "control": {}, "tickets": tickets })).is_ok());
+        assert!(check(json!({ "control": {}, "state": { "redis": redis, "fenceAfter": "200ms" } })).is_ok());
         // The same number over TCP is another port, and the template's business.
         assert!(check(container(json!([{ "containerPort": 7777, "hostPort": 9 }]))).is_ok());
     }

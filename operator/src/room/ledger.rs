@@ -12,7 +12,7 @@ mod waiting;
 
 use std::sync::Arc;
 
-use gamekeeper_control::{CloseWhy, HostedRoom, Tenancy};
+use gamekeeper_control::{CloseWhy, HostedRoom, Restore, Tenancy};
 use gamekeeper_crds::{
     GameRoom, GameRoomStatus,
     conditions::{self, FINISHED, reason},
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use super::{
     FleetView, ServerState, ServerView,
     life::{self, Known, Published, Step},
-    status::Loss,
+    status::{self, Loss},
 };
 use crate::{
     backoff::Backoff,
@@ -93,8 +93,9 @@ pub enum Command {
     /// Deletes the pod of a server whose room is gone, over or elsewhere, if its claim is still of
     /// this epoch. The fleet replaces it.
     Release { server_uid: String, pod: ObjectName, epoch: Epoch },
-    /// Opens the room on a controlled server. Answered by what comes over its link.
-    Open { room: Arc<GameRoom>, server: ServerView, epoch: Epoch },
+    /// Opens the room on a controlled server, from its checkpoint if it is to be restored. Answered by what comes
+    /// over the server's link.
+    Open { room: Arc<GameRoom>, server: ServerView, epoch: Epoch, restore: Option<Restore> },
     /// Makes a controlled server let go of a room.
     Close { server_uid: String, tenancy: Tenancy, why: CloseWhy },
     /// Tells a controlled server to take no rooms, or to take rooms again.
@@ -105,8 +106,8 @@ pub enum Command {
     Greet { server_uid: String },
     /// Deletes a room whose time is over.
     DeleteRoom { room: Arc<GameRoom> },
-    /// Tells the user that a room lost its server.
-    TellLoss { room: Arc<GameRoom>, loss: Loss },
+    /// Tells the user that a room lost its server, and whether it goes on from a checkpoint.
+    TellLoss { room: Arc<GameRoom>, loss: Loss, is_restored: bool },
     /// Somebody has acted under a later term: stop, and stand for election again.
     StepDown,
 }
@@ -308,7 +309,9 @@ impl Ledger {
                 i64::from(room.players) != i64::from(status.players)
                     || room.certificate_hashes != status.certificate_hashes
             };
-            self.tables.tenancies_of(uid).any(|it| it.hosted.is_some_and(|(room, _)| differs(room)))
+            self.tables.tenancies_of(uid).any(|it| {
+                it.hosted.is_some_and(|(room, _)| differs(room)) || status::is_checkpoint_news(status, &it)
+            })
         };
         let refresh_at =
             self.tables.refresh_at(uid, now.instant).err().filter(|_| status.is_some_and(is_stale));

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use gamekeeper_control::RoomPhase;
+use gamekeeper_control::{Restore, RoomPhase};
 use gamekeeper_crds::{
     GameRoom, GameRoomStatus,
     room::{Phase, Recovery},
@@ -176,7 +176,16 @@ fn unplaced(known: &Known<'_>, status: &GameRoomStatus, dead: Option<Tenancy<'_>
 fn after_loss(room: &GameRoom, loss: Loss, now: Now) -> Step {
     match room.spec.recovery {
         Recovery::Fail => Step::Write(status::failed(room, &loss, now.wall)),
-        // Without a store, `Restore` is `Restart`.
         Recovery::Restart | Recovery::Restore => Step::Place(Some(loss)),
+    }
+}
+
+/// How a server is to begin a room: from its checkpoint, if it had a server before and is to be restored. Only losses
+/// that are proven bring a room here: nobody writes the lost owner's checkpoints any more, so no fence is waited for.
+pub fn restore(room: &GameRoom) -> Option<Restore> {
+    let lost_epoch = room.status.as_ref().map(|it| it.epoch).filter(|it| 0 < *it)?;
+    match room.spec.recovery {
+        Recovery::Restore => Some(Restore { lost_epoch, fence: false }),
+        Recovery::Restart | Recovery::Fail => None,
     }
 }

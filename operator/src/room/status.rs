@@ -7,13 +7,16 @@ use gamekeeper_crds::{
 };
 use jiff::Timestamp;
 
-use super::{placement::Waiting, tenancy::Tenancy};
+use super::{
+    placement::Waiting,
+    tenancy::{Keeping, Tenancy},
+};
 use crate::server::pod::Exit;
 
 /// The room lives here. What may wait, the number of players and other certificates of the same server, is brought
 /// up to date if it `may_refresh`.
 pub fn running(room: &GameRoom, here: &Tenancy<'_>, may_refresh: bool, now: Timestamp) -> GameRoomStatus {
-    let Tenancy { server, epoch, is_reachable: _, hosted } = *here;
+    let Tenancy { server, epoch, is_reachable: _, hosted, keeping: _ } = *here;
     let before = room.status.clone().unwrap_or_default();
     // Whoever was placed before and is placed under another epoch has lost a server.
     let is_recovery = before.epoch != 0 && before.epoch != epoch.0;
@@ -27,12 +30,12 @@ pub fn running(room: &GameRoom, here: &Tenancy<'_>, may_refresh: bool, now: Time
         _ => Verdict::new(PLACED, true, reason::PLACED, format!("on server {}", server.pod_name)),
     }];
     if room.spec.recovery == Recovery::Restore {
-        verdicts.push(Verdict::new(
-            CHECKPOINTED,
-            false,
-            reason::NO_STATE_STORE,
-            "the fleet has no state store: if the server is lost, the match begins afresh",
-        ));
+        // Not heard since we lead: what was said of the same tenancy holds. May wait: another time, too.
+        let is_here = !is_new(here, &before);
+        let may_wait = is_here && (!may_refresh || here.keeping == Keeping::Unheard);
+        if !(may_wait && conditions::find(&before.conditions, CHECKPOINTED).is_some()) {
+            verdicts.push(checkpointed(here.keeping));
+        }
     }
     verdicts.push(Verdict::new(FINISHED, false, reason::NOT_FINISHED, ""));
     GameRoomStatus {
@@ -51,6 +54,43 @@ pub fn running(room: &GameRoom, here: &Tenancy<'_>, may_refresh: bool, now: Time
     }
 }
 
+/// Whether the room's state outlives its server.
+fn checkpointed(keeping: Keeping<'_>) -> Verdict {
+    let (status, reason, message) = match keeping {
+        Keeping::NoStore => (
+            Some(false),
+            reason::NO_STATE_STORE,
+            "the fleet has no state store: if the server is lost, the match begins afresh".to_owned(),
+        ),
+        Keeping::NotOffered => (
+            Some(false),
+            reason::NOT_OFFERED,
+            "the server does not restore matches: if it is lost, the match begins afresh".to_owned(),
+        ),
+        Keeping::Unheard => (None, reason::NO_CHECKPOINT_YET, "no checkpoint is in the store yet".to_owned()),
+        Keeping::Saved => (Some(true), reason::CHECKPOINTED, String::new()),
+        Keeping::Failing(why) => {
+            (Some(false), reason::STORE_FAILING, format!("the store does not take checkpoints: {why}"))
+        }
+    };
+    Verdict { type_: CHECKPOINTED, status, reason, message }
+}
+
+/// Whether the store has a checkpoint of the room, as far as its status knows.
+pub fn has_checkpoint(room: &GameRoom) -> bool {
+    let conditions = room.status.as_ref().map(|it| it.conditions.as_slice()).unwrap_or_default();
+    let told = conditions::find(conditions, CHECKPOINTED);
+    told.is_some_and(|it| it.reason == reason::CHECKPOINTED || it.reason == reason::STORE_FAILING)
+}
+
+/// Whether what the server says of the room's checkpoints is another thing than the status says.
+pub fn is_checkpoint_news(status: &GameRoomStatus, here: &Tenancy<'_>) -> bool {
+    let wanted = checkpointed(here.keeping);
+    let told = conditions::find(&status.conditions, CHECKPOINTED);
+    here.keeping != Keeping::Unheard
+        && told.is_some_and(|it| it.reason != wanted.reason || it.message != wanted.message)
+}
+
 /// The room has no server and waits.
 pub fn waiting(room: &GameRoom, waiting: &Waiting, now: Timestamp) -> GameRoomStatus {
     let before = room.status.clone().unwrap_or_default();
@@ -62,7 +102,7 @@ pub fn waiting(room: &GameRoom, waiting: &Waiting, now: Timestamp) -> GameRoomSt
 
 /// The match was played to its end here.
 pub fn finished(room: &GameRoom, here: &Tenancy<'_>, now: Timestamp) -> GameRoomStatus {
-    let Tenancy { server, epoch, is_reachable: _, hosted } = *here;
+    let Tenancy { server, epoch, is_reachable: _, hosted, keeping: _ } = *here;
     let message = format!("server {} ended the match", server.pod_name);
     let over = over(room, Phase::Finished, reason::COMPLETED, message, now);
     GameRoomStatus {
@@ -132,14 +172,18 @@ fn endpoints(here: &Tenancy<'_>, before: &GameRoomStatus) -> Vec<Endpoint> {
 /// What players may be shown: what the server says; but where it takes another's place in what was published of the
 /// same server, it waits its turn. The next certificate is told of before it is used.
 fn certificate_hashes(here: &Tenancy<'_>, before: &GameRoomStatus, may_refresh: bool) -> Vec<String> {
-    let is_new = before.phase != Phase::Running
-        || before.epoch != here.epoch.0
-        || before.server.as_ref() != Some(&server_ref(here));
     match here.hosted {
-        Some((room, _)) if is_new || may_refresh => room.certificate_hashes.clone(),
+        Some((room, _)) if is_new(here, before) || may_refresh => room.certificate_hashes.clone(),
         Some(_) => before.certificate_hashes.clone(),
         None => Vec::new(),
     }
+}
+
+/// Whether the status tells of another tenancy.
+fn is_new(here: &Tenancy<'_>, before: &GameRoomStatus) -> bool {
+    before.phase != Phase::Running
+        || before.epoch != here.epoch.0
+        || before.server.as_ref() != Some(&server_ref(here))
 }
 
 fn with(room: &GameRoom, before: GameRoomStatus, verdicts: &[Verdict], now: Timestamp) -> GameRoomStatus {

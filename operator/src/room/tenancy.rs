@@ -14,6 +14,23 @@ pub struct Tenancy<'a> {
     pub is_reachable: bool,
     /// What a controlled server says of the room, and which process of it.
     pub hosted: Option<(&'a HostedRoom, &'a str)>,
+    /// Whether its state outlives the server.
+    pub keeping: Keeping<'a>,
+}
+
+/// Whether the state of a room outlives its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping<'a> {
+    /// The fleet has no store.
+    NoStore,
+    /// The server does not restore rooms.
+    NotOffered,
+    /// It does, and has not told us yet of a checkpoint of this one.
+    Unheard,
+    /// The store has a checkpoint.
+    Saved,
+    /// The store does not take checkpoints, for this reason.
+    Failing(&'a str),
 }
 
 /// What became of a room on a server.

@@ -10,7 +10,7 @@ use gamekeeper_crds::{
     GameRoom,
     conditions::{self, CHECKPOINTED, FINISHED, PLACED, reason},
     fleet::PlacementStrategy,
-    room::{Endpoint, Phase},
+    room::{Endpoint, Phase, Recovery},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -36,6 +36,7 @@ fn fleet() -> FleetView {
         newest_revision: Some("r2".into()),
         max_rooms: 4096,
         claim_timeout: Duration::from_secs(30),
+        has_store: false,
     }
 }
 

@@ -23,6 +23,8 @@ pub struct FleetView {
     pub max_rooms: usize,
     /// How long a room waits for its first player.
     pub claim_timeout: Duration,
+    /// It has a store for the state of rooms.
+    pub has_store: bool,
 }
 
 /// A server.

@@ -413,9 +413,9 @@ impl Talk {
                 LinkNews::Retired(retired)
             }
             ToOperator::Welcome(_) | ToOperator::HelloRefused(_) => return Err(Broken::Rude),
+            ToOperator::CheckpointFailed { tenancy, message } => LinkNews::CheckpointFailed(tenancy, message),
             // Of features that we do not use yet.
             ToOperator::ProbeResult(_)
-            | ToOperator::CheckpointFailed { .. }
             | ToOperator::PlayersReady { .. }
             | ToOperator::Released { .. }
             | ToOperator::Loaded { .. }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gamekeeper_control::{HostedRoom, Opened, Refused, RefusedWhy, RoomPhase, RoomState, Tenancy, Welcome};
 
-use super::{Command, Ledger, Outcome};
+use super::{Command, Ledger, Outcome, servers::Saved};
 use crate::{clock::Now, terms::Epoch};
 
 /// News over a link.
@@ -20,6 +20,8 @@ pub enum LinkNews {
     Finished(Tenancy, BTreeMap<String, String>),
     /// A room that it has has changed.
     State(RoomState),
+    /// The store does not take a room's checkpoints, for this reason; none: it takes them again.
+    CheckpointFailed(Tenancy, String),
     /// It does not have a room any more.
     Closed(Tenancy),
     /// It does not carry out a command.
@@ -48,7 +50,7 @@ impl LinkNews {
                 welcome.rooms.iter().map(|it| of(it.tenancy.epoch)).max().unwrap_or_default()
             }
             Self::Opened(opened) => of(opened.tenancy.epoch),
-            Self::Finished(tenancy, _) => of(tenancy.epoch),
+            Self::Finished(tenancy, _) | Self::CheckpointFailed(tenancy, _) => of(tenancy.epoch),
             Self::State(state) => of(state.tenancy.epoch),
             Self::Refused(refused) => of(refused.current_epoch),
             Self::Succeeded(term) => *term,
@@ -98,6 +100,10 @@ impl Ledger {
                 }
             }
             LinkNews::State(state) => self.note_state(uid, state, now, commands),
+            LinkNews::CheckpointFailed(tenancy, why) => {
+                let saved = if why.is_empty() { Saved::Yes } else { Saved::Failing(why) };
+                self.tables.saved(uid, &tenancy, saved);
+            }
             LinkNews::Closed(tenancy) => self.tables.unhosted(uid, &tenancy),
             LinkNews::Refused(refused) => self.note_refusal(uid, refused, now, commands),
             LinkNews::Draining(is_draining) => self.tables.draining(uid, is_draining),
@@ -117,6 +123,9 @@ impl Ledger {
                     hosted.certificate_hashes = state.certificate_hashes;
                 }
                 self.tables.hosted(uid, hosted, now.instant);
+                if state.checkpoint_tick.is_some() {
+                    self.tables.saved(uid, &state.tenancy, Saved::Yes);
+                }
             }
             // A room that it never told of: ask it for all.
             None => commands.push(Command::Greet { server_uid: uid.to_owned() }),

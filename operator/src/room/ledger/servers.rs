@@ -5,12 +5,15 @@ use std::{
     time::Duration,
 };
 
-use gamekeeper_control::{CloseWhy, HostedRoom, RoomPhase, Welcome};
+use gamekeeper_control::{CloseWhy, Feature, HostedRoom, RoomPhase, Welcome};
 use tokio::time::Instant;
 
 use super::{Command, Outcome, RETRY, tables::Tables};
 use crate::{
-    room::{FleetView, ServerState, ServerView, tenancy::Tenancy},
+    room::{
+        FleetView, ServerState, ServerView,
+        tenancy::{Keeping, Tenancy},
+    },
     terms::Epoch,
 };
 
@@ -42,6 +45,7 @@ pub(super) struct ServerEntry {
 pub(super) struct Link {
     pub(super) boot_id: String,
     capacity: usize,
+    features: BTreeSet<Feature>,
     pub(super) is_retired: bool,
     pub(super) is_draining: bool,
     /// It can be talked to now.
@@ -59,6 +63,25 @@ pub(super) struct Guest {
     pub(super) waiting_since: Option<Instant>,
     /// It was told to close.
     is_closing: bool,
+    /// What it says of the room's checkpoints.
+    saved: Saved,
+}
+
+/// What a server says of the checkpoints of a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Saved {
+    #[default]
+    Unheard,
+    Yes,
+    /// The store does not take them, for this reason.
+    Failing(String),
+}
+
+impl Link {
+    /// Whether it opens rooms from their checkpoints.
+    pub(super) fn restores(&self) -> bool {
+        self.features.contains(&Feature::Restore)
+    }
 }
 
 impl ServerEntry {
@@ -93,10 +116,17 @@ impl ServerEntry {
             let guest = link.guests.get(room_uid).filter(|it| !it.is_closing)?;
             let epoch = Epoch(guest.hosted.tenancy.epoch);
             let hosted = Some((&guest.hosted, link.boot_id.as_str()));
-            return Some(Tenancy { server: &self.view, epoch, is_reachable: link.is_up, hosted });
+            let keeping = match &guest.saved {
+                _ if !link.restores() => Keeping::NotOffered,
+                Saved::Unheard => Keeping::Unheard,
+                Saved::Yes => Keeping::Saved,
+                Saved::Failing(why) => Keeping::Failing(why),
+            };
+            return Some(Tenancy { server: &self.view, epoch, is_reachable: link.is_up, hosted, keeping });
         }
         let claim = self.view.claim.as_ref().filter(|it| it.room_uid == room_uid && !self.is_releasing)?;
-        Some(Tenancy { server: &self.view, epoch: claim.epoch, is_reachable: true, hosted: None })
+        let keeping = Keeping::NotOffered;
+        Some(Tenancy { server: &self.view, epoch: claim.epoch, is_reachable: true, hosted: None, keeping })
     }
 
     /// Whether it is about to let go of the room.
@@ -148,12 +178,13 @@ impl Tables {
         self.due.extend(entry.rooms().cloned());
         let mut before = entry.link.take().map(|it| it.guests).unwrap_or_default();
         let guests = welcome.rooms.into_iter().map(|hosted| {
-            let since = before.remove(&hosted.tenancy.uid).and_then(|it| it.waiting_since);
-            (hosted.tenancy.uid.clone(), Guest::new(hosted, since, now))
+            let before = before.remove(&hosted.tenancy.uid);
+            (hosted.tenancy.uid.clone(), Guest::new(hosted, before, now))
         });
         entry.link = Some(Link {
             boot_id: welcome.boot_id,
             capacity: usize::try_from(welcome.capacity).unwrap_or(usize::MAX),
+            features: welcome.features,
             is_retired: welcome.is_retired,
             is_draining: welcome.is_draining,
             is_up: true,
@@ -186,17 +217,28 @@ impl Tables {
         let Some(entry) = self.servers.get_mut(uid) else { return };
         let Some(link) = &mut entry.link else { return };
         let room_uid = hosted.tenancy.uid.clone();
-        let Some(guest) = link.guests.get_mut(&room_uid) else {
+        let Some(before) = link.guests.remove(&room_uid) else {
             link.guests.insert(room_uid.clone(), Guest::new(hosted, None, now));
             return self.guest_came(uid, &room_uid);
         };
-        let is_same = guest.hosted.tenancy.epoch == hosted.tenancy.epoch;
-        if is_same && guest.hosted.phase != hosted.phase {
+        let is_same = before.hosted.tenancy.epoch == hosted.tenancy.epoch;
+        if is_same && before.hosted.phase != hosted.phase {
             self.changed.insert(entry.view.fleet.clone());
         }
-        let is_closing = is_same && guest.is_closing;
-        *guest = Guest { is_closing, ..Guest::new(hosted, guest.waiting_since, now) };
+        let is_closing = is_same && before.is_closing;
+        let guest = Guest { is_closing, ..Guest::new(hosted, Some(before), now) };
+        link.guests.insert(room_uid.clone(), guest);
         self.due.insert(room_uid);
+    }
+
+    /// Takes in what a server says of the checkpoints of one of its rooms.
+    pub(super) fn saved(&mut self, uid: &str, tenancy: &gamekeeper_control::Tenancy, saved: Saved) {
+        let link = self.servers.get_mut(uid).and_then(|it| it.link.as_mut());
+        let Some(guest) = link.and_then(|it| it.guests.get_mut(&tenancy.uid)) else { return };
+        if guest.hosted.tenancy.epoch == tenancy.epoch && guest.saved != saved {
+            guest.saved = saved;
+            self.due.insert(tenancy.uid.clone());
+        }
     }
 
     /// Takes in that a server does not have a room any more.
@@ -395,9 +437,11 @@ impl Tables {
 }
 
 impl Guest {
-    fn new(hosted: HostedRoom, waiting_since: Option<Instant>, now: Instant) -> Self {
+    /// A room of which `before` was known.
+    fn new(hosted: HostedRoom, before: Option<Self>, now: Instant) -> Self {
         let is_waiting = hosted.phase == RoomPhase::Waiting;
+        let (waiting_since, saved) = before.map(|it| (it.waiting_since, it.saved)).unwrap_or_default();
         let waiting_since = if is_waiting { waiting_since.or(Some(now)) } else { None };
-        Self { hosted, waiting_since, is_closing: false }
+        Self { hosted, waiting_since, is_closing: false, saved }
     }
 }

@@ -20,7 +20,11 @@ use super::{Command, Outcome, RETRY, is_over, servers::ServerEntry, waiting::Pla
 use crate::{
     clock::Now,
     name::ObjectName,
-    room::{FleetView, status::Loss, tenancy::Tenancy},
+    room::{
+        FleetView, life,
+        status::{self, Loss},
+        tenancy::{Keeping, Tenancy},
+    },
 };
 
 /// What changes in a status at its server's whim, players and certificates, is brought up to date at most this
@@ -101,7 +105,12 @@ impl Tables {
     /// Servers that a room may still count on: not those that are letting go of it.
     pub(super) fn tenancies_of(&self, room_uid: &str) -> impl Iterator<Item = Tenancy<'_>> {
         let servers = self.tenancies.get(room_uid).into_iter().flatten();
-        servers.filter_map(|it| self.servers.get(it)?.tenancy(room_uid))
+        servers.filter_map(|it| {
+            let server = self.servers.get(it)?;
+            let has_store = self.fleet(&server.view.fleet).is_some_and(|it| it.has_store);
+            let tenancy = server.tenancy(room_uid)?;
+            Some(if has_store { tenancy } else { Tenancy { keeping: Keeping::NoStore, ..tenancy } })
+        })
     }
 
     /// Whether the server is about to let go of the room.
@@ -285,7 +294,8 @@ impl Tables {
         let entry = self.rooms.get_mut(uid)?;
         let is_new = entry.told.as_ref() != Some(&loss.server);
         entry.told = Some(loss.server.clone());
-        is_new.then(|| Command::TellLoss { room: entry.room.clone(), loss })
+        let is_restored = life::restore(&entry.room).is_some() && status::has_checkpoint(&entry.room);
+        is_new.then(|| Command::TellLoss { room: entry.room.clone(), loss, is_restored })
     }
 
     pub(super) fn counts(&self, fleet: &ObjectName, now: Instant) -> RoomCounts {

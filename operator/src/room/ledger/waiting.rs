@@ -6,11 +6,16 @@ use gamekeeper_crds::conditions::{self, PLACED, reason};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Command, Ledger, servers::ServerEntry, tables::RoomEntry};
+use super::{
+    Command, Ledger,
+    servers::{Link, ServerEntry},
+    tables::RoomEntry,
+};
 use crate::{
     clock::Now,
     name::ObjectName,
     room::{
+        life,
         placement::{self, Candidate, Opening, Waiting},
         status,
     },
@@ -134,12 +139,16 @@ impl Ledger {
         let server = self.tables.server_entry_mut(server_uid)?;
         server.promised.insert(room_uid.to_owned());
         let view = server.view.clone();
+        let restores = server.link.as_ref().is_some_and(Link::restores);
         let entry = self.tables.room_mut(room_uid)?;
         entry.is_busy = true;
         entry.promised = Some(server_uid.to_owned());
         let room = entry.room.clone();
         Some(match view.is_controlled {
-            true => Command::Open { room, server: view, epoch },
+            true => {
+                let restore = life::restore(&room).filter(|_| restores);
+                Command::Open { room, server: view, epoch, restore }
+            }
             false => Command::Claim { room, server: view, epoch },
         })
     }

@@ -1,6 +1,8 @@
 //! The ledger, step by step.
 
-use gamekeeper_control::{HostedRoom, RoomPhase, Tenancy, Welcome};
+use std::num::NonZeroU64;
+
+use gamekeeper_control::{Feature, HostedRoom, Opened, Restore, RoomPhase, RoomState, Tenancy, Welcome};
 
 use super::*;
 use crate::room::ledger::LinkNews;
@@ -368,6 +370,15 @@ fn a_call_that_failed_is_tried_again_after_a_pause() {
 
 /// A controlled server that was greeted and has these rooms, each with the epoch under which it has it.
 fn greeted(desk: &mut Desk, name: &str, rooms: &[(&GameRoom, i64)]) -> Vec<Command> {
+    greeted_with(desk, name, rooms, &[])
+}
+
+fn greeted_with(
+    desk: &mut Desk,
+    name: &str,
+    rooms: &[(&GameRoom, i64)],
+    features: &[Feature],
+) -> Vec<Command> {
     desk.on(Event::Server(ServerView { is_controlled: true, ..server(name, "node-1") }));
     let hosted = |(room, epoch): &(&GameRoom, i64)| HostedRoom {
         tenancy: tenancy(room, *epoch),
@@ -380,7 +391,7 @@ fn greeted(desk: &mut Desk, name: &str, rooms: &[(&GameRoom, i64)]) -> Vec<Comma
     let welcome = Welcome {
         boot_id: format!("boot-{name}"),
         protocol: 1,
-        features: [].into(),
+        features: features.iter().copied().collect(),
         capacity: 4,
         is_retired: false,
         is_draining: false,
@@ -430,4 +441,118 @@ fn a_server_is_told_once_to_let_go_of_a_room() {
     // When it is greeted anew, it may never have heard it.
     let told = greeted(&mut desk, "a", &[(&room, Epoch::new(3, 7).0)]);
     assert!(told.iter().any(|it| matches!(it, Command::Close { .. })), "{told:?}");
+}
+
+/// A room that runs on the controlled server "a", in a fleet with a store.
+fn stored(desk: &mut Desk, change: Value, features: &[Feature]) -> GameRoom {
+    desk.on(Event::Fleet(fleet_name(), FleetView { has_store: true, ..fleet() }));
+    greeted_with(desk, "a", &[], features);
+    let mut room = room("duel", change);
+    let commands = desk.room(&room);
+    let [Command::Open { epoch, restore: None, .. }] = &commands[..] else { panic!("{commands:?}") };
+    let tenancy = tenancy(&room, epoch.0);
+    let opened = Opened { tenancy, ports: vec![], certificate_hashes: vec![] };
+    let commands = link(desk, "a", LinkNews::Opened(opened));
+    take_down(desk, &mut room, &commands);
+    room
+}
+
+/// The status is as the ledger wants it.
+fn take_down(desk: &mut Desk, room: &mut GameRoom, commands: &[Command]) {
+    room.status = Some(written(commands).clone());
+    desk.room(room);
+    assert_eq!(desk.done(room), []);
+}
+
+/// Server "a" has crashed, and "b" is there.
+fn crashed(desk: &mut Desk, features: &[Feature]) -> Vec<Command> {
+    greeted_with(desk, "b", &[], features);
+    let exit = ServerState::Ended(Exit { code: 1 });
+    desk.on(Event::Server(ServerView { is_controlled: true, state: exit, ..server("a", "node-1") }))
+}
+
+#[test]
+fn p4_a_lost_room_goes_on_from_its_checkpoint_where_the_server_offers_that() {
+    for (change, features, expected) in [
+        (json!({}), &[Feature::Restore][..], true),
+        (json!({}), &[][..], false),
+        (json!({ "spec": { "recovery": "Restart" } }), &[Feature::Restore][..], false),
+    ] {
+        let mut desk = Desk::open();
+        let room = stored(&mut desk, change.clone(), &[Feature::Restore]);
+        let lost_epoch = room.status.as_ref().unwrap().epoch;
+        let commands = crashed(&mut desk, features);
+        let [Command::TellLoss { is_restored: false, .. }, Command::Open { server, epoch, restore, .. }] =
+            &commands[..]
+        else {
+            panic!("{commands:?}")
+        };
+        assert_eq!(server.pod_name, "b");
+        assert!(lost_epoch < epoch.0);
+        assert_eq!(*restore, expected.then_some(Restore { lost_epoch, fence: false }), "{change}");
+    }
+}
+
+#[test]
+fn whoever_loses_a_server_is_told_whether_there_is_a_checkpoint() {
+    let mut desk = Desk::open();
+    let mut room = stored(&mut desk, json!({}), &[Feature::Restore]);
+    let status = room.status.as_mut().unwrap();
+    let checkpointed = status.conditions.iter_mut().find(|it| it.type_ == CHECKPOINTED).unwrap();
+    (checkpointed.status, checkpointed.reason) = ("True".to_owned(), reason::CHECKPOINTED.to_owned());
+    desk.room(&room);
+    let commands = crashed(&mut desk, &[Feature::Restore]);
+    assert!(matches!(&commands[..], [Command::TellLoss { is_restored: true, .. }, ..]), "{commands:?}");
+}
+
+#[test]
+fn p1_i8_checkpoints_are_told_of_once_and_cost_a_write_in_thirty_seconds_at_most() {
+    let mut desk = Desk::open();
+    let mut room = stored(&mut desk, json!({}), &[Feature::Restore]);
+    let told = |room: &GameRoom| {
+        let status = room.status.clone().unwrap();
+        let (status, reason, message) = condition(&status, CHECKPOINTED);
+        (status.to_owned(), reason.to_owned(), message.to_owned())
+    };
+    assert_eq!(
+        told(&room),
+        ("Unknown".into(), reason::NO_CHECKPOINT_YET.into(), "no checkpoint is in the store yet".into())
+    );
+    let tenancy = tenancy(&room, room.status.as_ref().unwrap().epoch);
+    let state = |tick| RoomState {
+        tenancy: tenancy.clone(),
+        phase: RoomPhase::Playing,
+        players: 0,
+        checkpoint_tick: NonZeroU64::new(tick),
+        certificate_hashes: vec![],
+    };
+    // Right after its status was written, it waits; then one write tells of it, and later ticks are no news.
+    assert_eq!(link(&mut desk, "a", LinkNews::State(state(30))), []);
+    let commands = desk.after(Duration::from_secs(31));
+    take_down(&mut desk, &mut room, &commands);
+    assert_eq!(told(&room), ("True".into(), reason::CHECKPOINTED.into(), String::new()));
+    for tick in 31..99 {
+        assert_eq!(link(&mut desk, "a", LinkNews::State(state(tick))), []);
+    }
+    assert_eq!(desk.after(Duration::from_mins(10)), []);
+    // The store is gone: the match goes on, and its status says so.
+    let failed = |why: &str| LinkNews::CheckpointFailed(tenancy.clone(), why.to_owned());
+    let commands = link(&mut desk, "a", failed("timed out"));
+    take_down(&mut desk, &mut room, &commands);
+    let message = "the store does not take checkpoints: timed out";
+    assert_eq!(told(&room), ("False".into(), reason::STORE_FAILING.into(), message.into()));
+    // It comes back; a new stream, of which nothing is known, changes nothing.
+    assert_eq!(link(&mut desk, "a", failed("")), []);
+    let commands = desk.after(Duration::from_secs(31));
+    take_down(&mut desk, &mut room, &commands);
+    assert_eq!(told(&room).0, "True");
+    assert_eq!(greeted_with(&mut desk, "a", &[(&room, tenancy.epoch)], &[Feature::Restore]), []);
+    assert_eq!(desk.after(Duration::from_mins(10)), []);
+}
+
+#[test]
+fn servers_without_restore_say_so() {
+    let mut desk = Desk::open();
+    let room = stored(&mut desk, json!({}), &[]);
+    assert_eq!(condition(room.status.as_ref().unwrap(), CHECKPOINTED).1, reason::NOT_OFFERED);
 }

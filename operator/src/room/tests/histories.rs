@@ -12,7 +12,7 @@ const EVENTS_MIN: usize = 10_000_000;
 const STEPS: usize = 250;
 
 /// All that must have happened in some history.
-const EXPECTED: [&str; 32] = [
+const EXPECTED: [&str; 33] = [
     "a claim came too late",
     "a game broke",
     "a game refused a room",
@@ -35,6 +35,7 @@ const EXPECTED: [&str; 32] = [
     "a room was deleted after its time",
     "a room was placed",
     "a room was placed again",
+    "a room was restored",
     "a room was told to wait",
     "a server was full after all",
     "a server told of a later term",

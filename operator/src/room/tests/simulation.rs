@@ -62,6 +62,8 @@ struct Leader {
     heard: u32,
     /// What its ledger was told.
     events: usize,
+    /// It has sent a room on its way to be restored.
+    has_restored: bool,
     is_current: bool,
     /// Of a leader that was succeeded: requests that had been sent by then. What it decides later
     /// does not get past the fence.
@@ -106,6 +108,9 @@ impl Simulation {
             _ => self.carry_out(),
         }
         self.succeed_the_succeeded();
+        if self.leaders.iter().any(|it| it.has_restored) {
+            self.seen.insert("a room was restored");
+        }
         self.check();
     }
 
@@ -194,10 +199,11 @@ impl Simulation {
             term: self.term,
             heard: 0,
             events: 0,
+            has_restored: false,
             is_current: true,
             sent: None,
         };
-        leader.pod_news.push_back((0, Event::Fleet(fleet_name(), fleet())));
+        leader.pod_news.push_back((0, Event::Fleet(fleet_name(), FleetView { has_store: true, ..fleet() })));
         leader.pod_news.extend(self.pods.values().map(|it| (it.version, Event::Server(it.view.clone()))));
         leader
             .room_news
@@ -431,7 +437,17 @@ impl Leader {
     /// Keeps a request for later; a word to a server comes back, with the server's uid.
     fn keep_or_send(&mut self, command: Command) -> Option<(String, Command)> {
         let uid = match &command {
-            Command::Open { server, .. } => server.uid.clone(),
+            Command::Open { room, server, epoch, restore } => {
+                let lost = restore.map(|it| it.lost_epoch);
+                assert!(
+                    lost.is_none_or(|it| 0 < it && it < epoch.0),
+                    "I1: {lost:?} is restored under {epoch:?}"
+                );
+                let is_wanted = room.spec.recovery == Recovery::Restore;
+                assert!(lost.is_none() || is_wanted, "{:?} is restored", room.spec.recovery);
+                self.has_restored |= lost.is_some();
+                server.uid.clone()
+            }
             Command::Close { server_uid, .. }
             | Command::Drain { server_uid, .. }
             | Command::Retire { server_uid }

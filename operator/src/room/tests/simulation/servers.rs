@@ -1,10 +1,10 @@
 //! Controlled servers, and the links to them. A server is the real [`Host`] of the SDK; what carries its words is
 //! a pair of queues that may break at any moment.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 use gamekeeper_control::{
-    HostedRoom, Opened, Refused, RefusedWhy, RoomPhase, RoomState, Tenancy as Told, Welcome,
+    Feature, HostedRoom, Opened, Refused, RefusedWhy, RoomPhase, RoomState, Tenancy as Told, Welcome,
 };
 use gamekeeper_room::{
     Ending, Epoch as HostEpoch, Phase as HostPhase, RoomNow, Tenancy as HostTenancy,
@@ -397,7 +397,7 @@ fn told_report(report: Report, boot_id: &str) -> LinkNews {
         Report::Welcome(welcome) => LinkNews::Welcome(Welcome {
             boot_id: boot_id.to_owned(),
             protocol: welcome.protocol,
-            features: BTreeSet::new(),
+            features: [Feature::Restore].into(),
             capacity: u32::try_from(CAPACITY).unwrap(),
             is_retired: welcome.is_retired,
             is_draining: welcome.is_draining,
@@ -424,7 +424,7 @@ fn told_report(report: Report, boot_id: &str) -> LinkNews {
             tenancy: told(tenancy),
             phase: told_phase(phase),
             players,
-            checkpoint_tick: None,
+            checkpoint_tick: Some(NonZeroU64::MIN),
             certificate_hashes: vec![],
         }),
         Report::Finished(tenancy, ending) => LinkNews::Finished(told(tenancy), ending.values().clone()),
