@@ -81,6 +81,8 @@ pub mod reason {
     pub const SERVER_LOST: &str = "ServerLost";
     /// Placed: the server's node is out of reach, so that nobody can say whether the match goes on.
     pub const SERVER_UNREACHABLE: &str = "ServerUnreachable";
+    /// Placed: a server could not restore the match from its checkpoint; it is tried again.
+    pub const RESTORE_FAILED: &str = "RestoreFailed";
     /// Placed: the match is over.
     pub const OVER: &str = "Over";
 

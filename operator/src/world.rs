@@ -194,7 +194,7 @@ impl World {
             newest_revision: fleet.status.as_ref().and_then(|it| it.update_revision.clone()),
             max_rooms: serving.map_or(0, |it| it.max_rooms),
             claim_timeout: serving.map(|it| it.claim_timeout).unwrap_or_default(),
-            has_store: fleet.spec.state.is_some(),
+            has_store: serving.is_some_and(|it| it.has_store),
         }
     }
 

@@ -16,7 +16,7 @@ pub struct State {
     pub redis: Redis,
     /// How often the state of a room is saved: what a match loses at most when its server is lost.
     #[serde(default = "a_tenth")]
-    #[x_kube(validation = ("duration(self) >= duration('10ms') && duration(self) <= duration('60s')", "state.checkpointInterval must be between 10ms and 60s"))]
+    #[x_kube(validation = ("duration(self) >= duration('10ms') && duration(self) <= duration('30s')", "state.checkpointInterval must be between 10ms and 30s"))]
     pub checkpoint_interval: GoDuration,
     /// A server that nobody has heard for so long freezes its rooms, and so long a new owner waits after the last
     /// checkpoint of one that may still be alive.

@@ -272,7 +272,8 @@ impl Hands {
 
     async fn tell_loss(&self, room: &GameRoom, loss: &Loss, is_restored: bool) -> Vec<Event> {
         self.metrics.room_lost();
-        let next = if is_restored { "goes on from its last checkpoint" } else { "begins afresh" };
+        let next =
+            if is_restored { "goes on from its last checkpoint, if there is one," } else { "begins afresh" };
         let note = format!("{loss}; the match {next} on another server");
         self.events.room(room, &Notice { is_warning: true, reason: reason::SERVER_LOST, note }).await;
         Vec::new()

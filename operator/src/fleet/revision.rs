@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use gamekeeper_crds::{GameFleet, labels};
+use gamekeeper_crds::{GameFleet, fleet::State, labels};
 use k8s_openapi::{
     api::apps::v1::ControllerRevision,
     apimachinery::pkg::{apis::meta::v1::OwnerReference, runtime::RawExtension},
@@ -29,8 +29,10 @@ fn content(fleet: &GameFleet) -> Value {
     if let Some(key) = fleet.spec.ticket_key() {
         content["ticketKey"] = json!(key);
     }
-    if let Some(state) = &fleet.spec.state {
-        content["state"] = json!(state);
+    if let Some(State { redis, checkpoint_interval, fence_after }) = &fleet.spec.state {
+        content["stateUrl"] = json!(redis.url_secret_key_ref);
+        content["checkpointInterval"] = json!(checkpoint_interval);
+        content["fenceAfter"] = json!(fence_after);
     }
     content
 }
@@ -110,9 +112,30 @@ mod tests {
         assert_eq!(BTreeSet::from(hashes).len(), 4);
     }
 
+    fn stored(secret: &str, interval: &str, fence_after: &str) -> GameFleet {
+        let redis = json!({ "urlSecretKeyRef": { "name": secret } });
+        let state = json!({ "redis": redis, "checkpointInterval": interval, "fenceAfter": fence_after });
+        let mut fleet = fleet("arena:1", 4, 7777);
+        fleet.spec.state = serde_json::from_value(state).unwrap();
+        fleet
+    }
+
+    #[test]
+    fn servers_are_replaced_when_what_they_were_told_of_the_store_changes() {
+        let hashes = [
+            hash(&fleet("arena:1", 4, 7777)),
+            hash(&stored("redis", "100ms", "1s")),
+            hash(&stored("other", "100ms", "1s")),
+            hash(&stored("redis", "200ms", "1s")),
+            hash(&stored("redis", "100ms", "2s")),
+        ];
+        assert_eq!(BTreeSet::from(hashes).len(), 5);
+    }
+
     #[test]
     fn the_hash_is_the_same_in_every_version_of_the_operator() {
         // If this fails, an upgrade would replace every server of every fleet.
         assert_eq!(hash(&fleet("arena:1", 4, 7777)), "a12887c4");
+        assert_eq!(hash(&stored("redis", "100ms", "1s")), "08cc8147");
     }
 }

@@ -42,6 +42,8 @@ pub struct Serving {
     pub heartbeat: Duration,
     /// After which silence they hang.
     pub hang_timeout: Duration,
+    /// The fleet has a store for the state of rooms.
+    pub has_store: bool,
 }
 
 impl Default for Serving {
@@ -54,6 +56,7 @@ impl Default for Serving {
             claim_timeout: LONGEST,
             heartbeat: HEARTBEAT,
             hang_timeout: HANG_TIMEOUT,
+            has_store: false,
         }
     }
 }
@@ -149,6 +152,7 @@ impl Valid {
                 claim_timeout: duration("rooms.claimTimeout", &spec.rooms.claim_timeout)?,
                 heartbeat: heartbeat(fleet)?,
                 hang_timeout: hang_timeout(fleet)?,
+                has_store: spec.state.is_some(),
             }),
             start_timeout: duration("health.startTimeout", &spec.health.start_timeout)?,
             strategy: spec.placement.strategy,

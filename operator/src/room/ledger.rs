@@ -269,7 +269,9 @@ impl Ledger {
             Step::AskForServer => commands.extend(self.ask_for_server(uid, &room)),
             Step::Place(loss) => {
                 commands.extend(loss.and_then(|loss| self.tables.loss_to_tell(uid, loss)));
-                self.tables.queue(uid, now);
+                if !self.tell_not_restored(uid, now, commands) {
+                    self.tables.queue(uid, now);
+                }
             }
             Step::Over => self.expire(uid, &room, now, commands),
         }

@@ -180,12 +180,12 @@ fn after_loss(room: &GameRoom, loss: Loss, now: Now) -> Step {
     }
 }
 
-/// How a server is to begin a room: from its checkpoint, if it had a server before and is to be restored. Only losses
-/// that are proven bring a room here: nobody writes the lost owner's checkpoints any more, so no fence is waited for.
-pub fn restore(room: &GameRoom) -> Option<Restore> {
-    let lost_epoch = room.status.as_ref().map(|it| it.epoch).filter(|it| 0 < *it)?;
+/// How a server is to begin a room: from its checkpoint, if it had a server before and is to be restored. Which owner
+/// wrote the newest is not ours to know: one that was never published may have, and the store takes none of a lower epoch.
+pub fn restore(room: &GameRoom, is_loss_proven: bool) -> Option<Restore> {
+    room.status.as_ref().filter(|it| 0 < it.epoch)?;
     match room.spec.recovery {
-        Recovery::Restore => Some(Restore { lost_epoch, fence: false }),
+        Recovery::Restore => Some(Restore { lost_epoch: 0, fence: !is_loss_proven }),
         Recovery::Restart | Recovery::Fail => None,
     }
 }

@@ -6,6 +6,7 @@ use gamekeeper_crds::{
     room::{Endpoint, Phase, Recovery, ServerRef},
 };
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
     placement::Waiting,
@@ -30,12 +31,10 @@ pub fn running(room: &GameRoom, here: &Tenancy<'_>, may_refresh: bool, now: Time
         _ => Verdict::new(PLACED, true, reason::PLACED, format!("on server {}", server.pod_name)),
     }];
     if room.spec.recovery == Recovery::Restore {
-        // Not heard since we lead: what was said of the same tenancy holds. May wait: another time, too.
-        let is_here = !is_new(here, &before);
-        let may_wait = is_here && (!may_refresh || here.keeping == Keeping::Unheard);
-        if !(may_wait && conditions::find(&before.conditions, CHECKPOINTED).is_some()) {
-            verdicts.push(checkpointed(here.keeping));
-        }
+        // Not heard since we lead, or not to be written yet: what was said of the same tenancy holds.
+        let holds = !is_new(here, &before) && (!may_refresh || here.keeping == Keeping::Unheard);
+        let told = conditions::find(&before.conditions, CHECKPOINTED).filter(|_| holds);
+        verdicts.push(told.map_or_else(|| checkpointed(here.keeping), said_again));
     }
     verdicts.push(Verdict::new(FINISHED, false, reason::NOT_FINISHED, ""));
     GameRoomStatus {
@@ -54,10 +53,23 @@ pub fn running(room: &GameRoom, here: &Tenancy<'_>, may_refresh: bool, now: Time
     }
 }
 
+/// What a condition about checkpoints said.
+fn said_again(condition: &Condition) -> Verdict {
+    let known =
+        [reason::NO_STATE_STORE, reason::NOT_OFFERED, reason::NO_CHECKPOINT_YET, reason::CHECKPOINTED];
+    let reason = known.into_iter().find(|it| *it == condition.reason).unwrap_or(reason::STORE_FAILING);
+    let status = match condition.status.as_str() {
+        "True" => Some(true),
+        "False" => Some(false),
+        _ => None,
+    };
+    Verdict { type_: CHECKPOINTED, status, reason, message: condition.message.clone() }
+}
+
 /// Whether the room's state outlives its server.
 fn checkpointed(keeping: Keeping<'_>) -> Verdict {
     let (status, reason, message) = match keeping {
-        Keeping::NoStore => (
+        Keeping::Nothing => (
             Some(false),
             reason::NO_STATE_STORE,
             "the fleet has no state store: if the server is lost, the match begins afresh".to_owned(),
@@ -67,7 +79,9 @@ fn checkpointed(keeping: Keeping<'_>) -> Verdict {
             reason::NOT_OFFERED,
             "the server does not restore matches: if it is lost, the match begins afresh".to_owned(),
         ),
-        Keeping::Unheard => (None, reason::NO_CHECKPOINT_YET, "no checkpoint is in the store yet".to_owned()),
+        Keeping::Unheard => {
+            (None, reason::NO_CHECKPOINT_YET, "the server has not saved the match yet".to_owned())
+        }
         Keeping::Saved => (Some(true), reason::CHECKPOINTED, String::new()),
         Keeping::Failing(why) => {
             (Some(false), reason::STORE_FAILING, format!("the store does not take checkpoints: {why}"))
@@ -76,19 +90,11 @@ fn checkpointed(keeping: Keeping<'_>) -> Verdict {
     Verdict { type_: CHECKPOINTED, status, reason, message }
 }
 
-/// Whether the store has a checkpoint of the room, as far as its status knows.
-pub fn has_checkpoint(room: &GameRoom) -> bool {
-    let conditions = room.status.as_ref().map(|it| it.conditions.as_slice()).unwrap_or_default();
-    let told = conditions::find(conditions, CHECKPOINTED);
-    told.is_some_and(|it| it.reason == reason::CHECKPOINTED || it.reason == reason::STORE_FAILING)
-}
-
 /// Whether what the server says of the room's checkpoints is another thing than the status says.
 pub fn is_checkpoint_news(status: &GameRoomStatus, here: &Tenancy<'_>) -> bool {
     let wanted = checkpointed(here.keeping);
     let told = conditions::find(&status.conditions, CHECKPOINTED);
-    here.keeping != Keeping::Unheard
-        && told.is_some_and(|it| it.reason != wanted.reason || it.message != wanted.message)
+    here.keeping != Keeping::Unheard && told.is_some_and(|it| it.reason != wanted.reason)
 }
 
 /// The room has no server and waits.
@@ -207,6 +213,17 @@ pub enum How {
     Gone,
     /// It is there, and says that it does not have the room.
     Forgot,
+}
+
+impl How {
+    /// Whether the process that had the room cannot have it any more: the kubelet saw its end, or it says so itself. A pod
+    /// can be gone while its process runs on, where its node is out of reach.
+    pub fn is_proven(self) -> bool {
+        match self {
+            Self::Exited(_) | Self::Forgot => true,
+            Self::Gone => false,
+        }
+    }
 }
 
 impl std::fmt::Display for Loss {

@@ -21,9 +21,9 @@ pub struct Tenancy<'a> {
 /// Whether the state of a room outlives its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeping<'a> {
-    /// The fleet has no store.
-    NoStore,
-    /// The server does not restore rooms.
+    /// The server does not restore rooms, and its fleet has no store.
+    Nothing,
+    /// The server does not restore rooms, although its fleet has a store.
     NotOffered,
     /// It does, and has not told us yet of a checkpoint of this one.
     Unheard,

@@ -124,7 +124,7 @@ impl Ledger {
                 }
                 self.tables.hosted(uid, hosted, now.instant);
                 if state.checkpoint_tick.is_some() {
-                    self.tables.saved(uid, &state.tenancy, Saved::Yes);
+                    self.tables.first_saved(uid, &state.tenancy);
                 }
             }
             // A room that it never told of: ask it for all.
@@ -141,6 +141,13 @@ impl Ledger {
                 if let Some(room) = self.tables.room_mut(&tenancy.uid).filter(|_| is_on_its_way) {
                     room.refusal = Some(message);
                 }
+            }
+            RefusedWhy::Checkpoint | RefusedWhy::Fenced if is_on_its_way => {
+                // Another server would fare no better: it is the room that pauses.
+                if let Some(room) = self.tables.room_mut(&tenancy.uid) {
+                    room.not_restored = Some(message);
+                }
+                return self.tables.answer_room(&tenancy.uid, Outcome::Failed, now.instant);
             }
             RefusedWhy::UnknownRoom => self.tables.unhosted(uid, &tenancy),
             // It is not as we thought.

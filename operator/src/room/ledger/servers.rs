@@ -117,7 +117,7 @@ impl ServerEntry {
             let epoch = Epoch(guest.hosted.tenancy.epoch);
             let hosted = Some((&guest.hosted, link.boot_id.as_str()));
             let keeping = match &guest.saved {
-                _ if !link.restores() => Keeping::NotOffered,
+                _ if !link.restores() => Keeping::Nothing,
                 Saved::Unheard => Keeping::Unheard,
                 Saved::Yes => Keeping::Saved,
                 Saved::Failing(why) => Keeping::Failing(why),
@@ -125,7 +125,7 @@ impl ServerEntry {
             return Some(Tenancy { server: &self.view, epoch, is_reachable: link.is_up, hosted, keeping });
         }
         let claim = self.view.claim.as_ref().filter(|it| it.room_uid == room_uid && !self.is_releasing)?;
-        let keeping = Keeping::NotOffered;
+        let keeping = Keeping::Nothing;
         Some(Tenancy { server: &self.view, epoch: claim.epoch, is_reachable: true, hosted: None, keeping })
     }
 
@@ -179,7 +179,9 @@ impl Tables {
         let mut before = entry.link.take().map(|it| it.guests).unwrap_or_default();
         let guests = welcome.rooms.into_iter().map(|hosted| {
             let before = before.remove(&hosted.tenancy.uid);
-            (hosted.tenancy.uid.clone(), Guest::new(hosted, before, now))
+            // What it said of checkpoints it says again; until then the status has it.
+            let guest = Guest { saved: Saved::Unheard, ..Guest::new(hosted, before, now) };
+            (guest.hosted.tenancy.uid.clone(), guest)
         });
         entry.link = Some(Link {
             boot_id: welcome.boot_id,
@@ -233,12 +235,22 @@ impl Tables {
 
     /// Takes in what a server says of the checkpoints of one of its rooms.
     pub(super) fn saved(&mut self, uid: &str, tenancy: &gamekeeper_control::Tenancy, saved: Saved) {
-        let link = self.servers.get_mut(uid).and_then(|it| it.link.as_mut());
-        let Some(guest) = link.and_then(|it| it.guests.get_mut(&tenancy.uid)) else { return };
-        if guest.hosted.tenancy.epoch == tenancy.epoch && guest.saved != saved {
+        if let Some(guest) = self.guest_mut(uid, tenancy).filter(|it| it.saved != saved) {
             guest.saved = saved;
             self.due.insert(tenancy.uid.clone());
         }
+    }
+
+    /// Takes in that the store has a checkpoint. That it takes more, when it did not, is said otherwise.
+    pub(super) fn first_saved(&mut self, uid: &str, tenancy: &gamekeeper_control::Tenancy) {
+        if self.guest_mut(uid, tenancy).is_some_and(|it| it.saved == Saved::Unheard) {
+            self.saved(uid, tenancy, Saved::Yes);
+        }
+    }
+
+    fn guest_mut(&mut self, uid: &str, tenancy: &gamekeeper_control::Tenancy) -> Option<&mut Guest> {
+        let guest = self.servers.get_mut(uid)?.link.as_mut()?.guests.get_mut(&tenancy.uid)?;
+        Some(guest).filter(|it| it.hosted.tenancy.epoch == tenancy.epoch)
     }
 
     /// Takes in that a server does not have a room any more.

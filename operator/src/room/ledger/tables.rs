@@ -11,7 +11,7 @@ use gamekeeper_crds::{
     GameRoom,
     conditions::{self, FINISHED},
     fleet::RoomCounts,
-    room::Phase,
+    room::{Phase, Recovery},
 };
 use kube::core::Selector;
 use tokio::time::Instant;
@@ -21,8 +21,8 @@ use crate::{
     clock::Now,
     name::ObjectName,
     room::{
-        FleetView, life,
-        status::{self, Loss},
+        FleetView,
+        status::Loss,
         tenancy::{Keeping, Tenancy},
     },
 };
@@ -57,6 +57,11 @@ pub(super) struct RoomEntry {
     written_at: Option<Instant>,
     /// Why a server's game will not have it.
     pub(super) refusal: Option<String>,
+    /// Why a server could not restore it.
+    pub(super) not_restored: Option<String>,
+    /// The server that it lost last has told itself, or its kubelet has, that it does not have the room any more:
+    /// nobody can write the room's checkpoints. Not known of losses that an earlier leader saw.
+    pub(super) is_loss_proven: bool,
 }
 
 /// All that the ledger knows.
@@ -109,7 +114,11 @@ impl Tables {
             let server = self.servers.get(it)?;
             let has_store = self.fleet(&server.view.fleet).is_some_and(|it| it.has_store);
             let tenancy = server.tenancy(room_uid)?;
-            Some(if has_store { tenancy } else { Tenancy { keeping: Keeping::NoStore, ..tenancy } })
+            let keeping = match tenancy.keeping {
+                Keeping::Nothing if has_store => Keeping::NotOffered,
+                keeping => keeping,
+            };
+            Some(Tenancy { keeping, ..tenancy })
         })
     }
 
@@ -181,6 +190,8 @@ impl Tables {
                     waits: None,
                     written_at: None,
                     refusal: None,
+                    not_restored: None,
+                    is_loss_proven: false,
                 };
                 self.rooms.insert(uid.clone(), entry);
                 // Servers that said they have it are no longer suspects.
@@ -294,7 +305,9 @@ impl Tables {
         let entry = self.rooms.get_mut(uid)?;
         let is_new = entry.told.as_ref() != Some(&loss.server);
         entry.told = Some(loss.server.clone());
-        let is_restored = life::restore(&entry.room).is_some() && status::has_checkpoint(&entry.room);
+        entry.is_loss_proven = loss.how.is_proven();
+        let has_store = self.fleets.get(&entry.fleet).is_some_and(|it| it.has_store);
+        let is_restored = has_store && entry.room.spec.recovery == Recovery::Restore;
         is_new.then(|| Command::TellLoss { room: entry.room.clone(), loss, is_restored })
     }
 

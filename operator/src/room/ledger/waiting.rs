@@ -143,10 +143,10 @@ impl Ledger {
         let entry = self.tables.room_mut(room_uid)?;
         entry.is_busy = true;
         entry.promised = Some(server_uid.to_owned());
-        let room = entry.room.clone();
+        let (room, is_loss_proven) = (entry.room.clone(), entry.is_loss_proven);
         Some(match view.is_controlled {
             true => {
-                let restore = life::restore(&room).filter(|_| restores);
+                let restore = life::restore(&room, is_loss_proven).filter(|_| restores);
                 Command::Open { room, server: view, epoch, restore }
             }
             false => Command::Claim { room, server: view, epoch },
@@ -172,6 +172,22 @@ impl Ledger {
         let room = entry.room.clone();
         self.tables.busy(uid);
         commands.push(Command::WriteStatus { room, status: Box::new(status), is_urgent: is_lost });
+    }
+
+    /// Writes down, before it is tried again, that a server could not restore the room. Returns whether that was to be done.
+    pub(super) fn tell_not_restored(&mut self, uid: &str, now: Now, commands: &mut Vec<Command>) -> bool {
+        let Some(entry) = self.tables.room(uid) else { return false };
+        let Some(why) = &entry.not_restored else { return false };
+        let message = format!("a server could not restore the match, and it is tried again: {why}");
+        let waiting = Waiting { reason: reason::RESTORE_FAILED, message };
+        if is_told(entry, &waiting) {
+            return false;
+        }
+        let status = Box::new(status::waiting(&entry.room, &waiting, now.wall));
+        let room = entry.room.clone();
+        self.tables.busy(uid);
+        commands.push(Command::WriteStatus { room, status, is_urgent: true });
+        true
     }
 
     fn why(&self, entry: &RoomEntry) -> Waiting {

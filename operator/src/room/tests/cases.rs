@@ -2,7 +2,9 @@
 
 use std::num::NonZeroU64;
 
-use gamekeeper_control::{Feature, HostedRoom, Opened, Restore, RoomPhase, RoomState, Tenancy, Welcome};
+use gamekeeper_control::{
+    Feature, HostedRoom, Opened, Refused, RefusedWhy, Restore, RoomPhase, RoomState, Tenancy, Welcome,
+};
 
 use super::*;
 use crate::room::ledger::LinkNews;
@@ -472,7 +474,7 @@ fn crashed(desk: &mut Desk, features: &[Feature]) -> Vec<Command> {
 }
 
 #[test]
-fn p4_a_lost_room_goes_on_from_its_checkpoint_where_the_server_offers_that() {
+fn p4_i7_a_lost_room_goes_on_from_its_checkpoint_where_the_server_offers_that() {
     for (change, features, expected) in [
         (json!({}), &[Feature::Restore][..], true),
         (json!({}), &[][..], false),
@@ -482,27 +484,73 @@ fn p4_a_lost_room_goes_on_from_its_checkpoint_where_the_server_offers_that() {
         let room = stored(&mut desk, change.clone(), &[Feature::Restore]);
         let lost_epoch = room.status.as_ref().unwrap().epoch;
         let commands = crashed(&mut desk, features);
-        let [Command::TellLoss { is_restored: false, .. }, Command::Open { server, epoch, restore, .. }] =
-            &commands[..]
-        else {
+        let [Command::TellLoss { .. }, Command::Open { server, epoch, restore, .. }] = &commands[..] else {
             panic!("{commands:?}")
         };
         assert_eq!(server.pod_name, "b");
         assert!(lost_epoch < epoch.0);
-        assert_eq!(*restore, expected.then_some(Restore { lost_epoch, fence: false }), "{change}");
+        assert_eq!(*restore, expected.then_some(Restore { lost_epoch: 0, fence: false }), "{change}");
     }
 }
 
 #[test]
-fn whoever_loses_a_server_is_told_whether_there_is_a_checkpoint() {
+fn i7_whoever_may_still_write_checkpoints_is_waited_for() {
     let mut desk = Desk::open();
-    let mut room = stored(&mut desk, json!({}), &[Feature::Restore]);
-    let status = room.status.as_mut().unwrap();
-    let checkpointed = status.conditions.iter_mut().find(|it| it.type_ == CHECKPOINTED).unwrap();
-    (checkpointed.status, checkpointed.reason) = ("True".to_owned(), reason::CHECKPOINTED.to_owned());
-    desk.room(&room);
+    let room = stored(&mut desk, json!({}), &[Feature::Restore]);
+    greeted_with(&mut desk, "b", &[], &[Feature::Restore]);
+    // The pod is gone, and nobody saw its process end: its node may be out of reach.
+    let commands = desk.on(Event::ServerGone("uid-a".into()));
+    assert!(matches!(&commands[..], [Command::AskForServer { .. }]), "{commands:?}");
+    desk.on(Event::ServerAbsent { room_uid: room.metadata.uid.clone().unwrap(), server_uid: "uid-a".into() });
+    let commands = desk.done(&room);
+    let [Command::TellLoss { is_restored: true, .. }, Command::Open { restore, .. }] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(*restore, Some(Restore { lost_epoch: 0, fence: true }));
+}
+
+#[test]
+fn whoever_loses_a_server_is_told_whether_the_match_is_restored() {
+    for (recovery, expected) in [("Restore", true), ("Restart", false)] {
+        let mut desk = Desk::open();
+        stored(&mut desk, json!({ "spec": { "recovery": recovery } }), &[Feature::Restore]);
+        let commands = crashed(&mut desk, &[Feature::Restore]);
+        let [Command::TellLoss { is_restored, .. }, ..] = &commands[..] else { panic!("{commands:?}") };
+        assert_eq!(*is_restored, expected);
+    }
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_read_is_told_of_and_holds_up_no_other_room() {
+    let mut desk = Desk::open();
+    let mut lost = stored(&mut desk, json!({}), &[Feature::Restore]);
     let commands = crashed(&mut desk, &[Feature::Restore]);
-    assert!(matches!(&commands[..], [Command::TellLoss { is_restored: true, .. }, ..]), "{commands:?}");
+    let Some(Command::Open { epoch, .. }) = commands.last() else { panic!("{commands:?}") };
+    let refused = |epoch: &Epoch| {
+        LinkNews::Refused(Refused {
+            tenancy: tenancy(&lost, epoch.0),
+            why: RefusedWhy::Checkpoint,
+            current_epoch: 0,
+            message: "schema 7 is not read".to_owned(),
+        })
+    };
+    assert_eq!(link(&mut desk, "b", refused(epoch)), [], "it pauses");
+    let other = room("other", json!({}));
+    let commands = desk.room(&other);
+    assert!(
+        matches!(&commands[..], [Command::Open { server, .. }] if server.pod_name == "b"),
+        "{commands:?}"
+    );
+    let commands = desk.after(Duration::from_secs(10));
+    let status = written(&commands).clone();
+    let (told, why, message) = condition(&status, PLACED);
+    assert_eq!((told, why, status.phase), ("False", reason::RESTORE_FAILED, Phase::Recovering));
+    assert!(message.contains("schema 7"), "{message}");
+    // Told once, and tried again.
+    lost.status = Some(status);
+    desk.room(&lost);
+    let commands = desk.done(&lost);
+    assert!(matches!(&commands[..], [.., Command::Open { restore: Some(_), .. }]), "{commands:?}");
 }
 
 #[test]
@@ -516,7 +564,7 @@ fn p1_i8_checkpoints_are_told_of_once_and_cost_a_write_in_thirty_seconds_at_most
     };
     assert_eq!(
         told(&room),
-        ("Unknown".into(), reason::NO_CHECKPOINT_YET.into(), "no checkpoint is in the store yet".into())
+        ("Unknown".into(), reason::NO_CHECKPOINT_YET.into(), "the server has not saved the match yet".into())
     );
     let tenancy = tenancy(&room, room.status.as_ref().unwrap().epoch);
     let state = |tick| RoomState {
@@ -541,12 +589,31 @@ fn p1_i8_checkpoints_are_told_of_once_and_cost_a_write_in_thirty_seconds_at_most
     take_down(&mut desk, &mut room, &commands);
     let message = "the store does not take checkpoints: timed out";
     assert_eq!(told(&room), ("False".into(), reason::STORE_FAILING.into(), message.into()));
-    // It comes back; a new stream, of which nothing is known, changes nothing.
-    assert_eq!(link(&mut desk, "a", failed("")), []);
-    let commands = desk.after(Duration::from_secs(31));
+    // The newest checkpoint is still the newest, which is no news; nor is a new stream, or a new leader.
+    link(&mut desk, "a", LinkNews::State(state(99)));
+    assert_eq!(desk.after(Duration::from_mins(1)), []);
+    nothing_new(&mut desk, &room);
+    nothing_new(&mut led_anew(&room), &room);
+    // It comes back.
+    let commands = link(&mut desk, "a", failed(""));
     take_down(&mut desk, &mut room, &commands);
     assert_eq!(told(&room).0, "True");
-    assert_eq!(greeted_with(&mut desk, "a", &[(&room, tenancy.epoch)], &[Feature::Restore]), []);
+    nothing_new(&mut desk, &room);
+    nothing_new(&mut led_anew(&room), &room);
+}
+
+/// A leader that finds the room in the API, and has heard no server yet.
+fn led_anew(room: &GameRoom) -> Desk {
+    let mut desk = Desk::open();
+    desk.on(Event::Fleet(fleet_name(), FleetView { has_store: true, ..fleet() }));
+    desk.room(room);
+    desk
+}
+
+/// A stream on which a server says that it has the room, and nothing of checkpoints, changes nothing.
+fn nothing_new(desk: &mut Desk, room: &GameRoom) {
+    let epoch = room.status.as_ref().unwrap().epoch;
+    assert_eq!(greeted_with(desk, "a", &[(room, epoch)], &[Feature::Restore]), []);
     assert_eq!(desk.after(Duration::from_mins(10)), []);
 }
 

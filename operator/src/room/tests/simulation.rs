@@ -438,14 +438,11 @@ impl Leader {
     fn keep_or_send(&mut self, command: Command) -> Option<(String, Command)> {
         let uid = match &command {
             Command::Open { room, server, epoch, restore } => {
-                let lost = restore.map(|it| it.lost_epoch);
-                assert!(
-                    lost.is_none_or(|it| 0 < it && it < epoch.0),
-                    "I1: {lost:?} is restored under {epoch:?}"
-                );
-                let is_wanted = room.spec.recovery == Recovery::Restore;
-                assert!(lost.is_none() || is_wanted, "{:?} is restored", room.spec.recovery);
-                self.has_restored |= lost.is_some();
+                let before = room.status.as_ref().map_or(0, |it| it.epoch);
+                let is_wanted = room.spec.recovery == Recovery::Restore && 0 < before;
+                // All servers here offer it.
+                assert_eq!(restore.is_some(), is_wanted, "P4: {room:?} under {epoch:?}");
+                self.has_restored |= is_wanted;
                 server.uid.clone()
             }
             Command::Close { server_uid, .. }
