@@ -1,0 +1,185 @@
+//! The one connection to the store: made when it is wanted, made anew when it broke, with pauses in between.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
+    aio::{ConnectionLike as _, MultiplexedConnection},
+    cluster_async::ClusterConnection,
+    cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
+};
+use tokio::time::{Instant, timeout};
+
+use crate::{StoreError, address::Address, backoff::pause_after};
+
+/// A connection that many calls share.
+#[derive(Clone)]
+enum Connection {
+    Single(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+/// Which of the connections since the beginning.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Generation(u64);
+
+/// One call's share in the connection.
+pub(crate) struct Line<'a> {
+    link: &'a Link,
+    connection: Connection,
+    generation: Generation,
+    /// A question is under way.
+    is_asking: bool,
+}
+
+/// The connection, or the way to it.
+pub(crate) struct Link {
+    address: Address,
+    /// An attempt to connect takes no longer.
+    patience: Duration,
+    /// One attempt at a time, and the others wait for it.
+    connecting: tokio::sync::Mutex<()>,
+    slot: Mutex<Slot>,
+}
+
+#[derive(Default)]
+struct Slot {
+    connection: Option<Connection>,
+    generation: Generation,
+    failures: u32,
+    /// Of the last attempt, while there is no connection.
+    failure: Option<StoreError>,
+    not_before: Option<Instant>,
+}
+
+impl Line<'_> {
+    /// Asks the node that has the key, which is the command's own, on the one connection to that node.
+    pub(crate) async fn ask(&mut self, key: &str, command: &Cmd) -> RedisResult<Value> {
+        self.is_asking = true;
+        let outcome = match &mut self.connection {
+            Connection::Single(it) => it.req_packed_command(command).await,
+            Connection::Cluster(it) => {
+                let route = Route::with_key(key, SlotAddr::Master);
+                let route = RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(route));
+                it.route_command(command.clone(), route).await
+            }
+        };
+        self.is_asking = false;
+        outcome
+    }
+
+    /// Gives the connection up if this error says that it, or the node at its end, is of no use any more.
+    pub(crate) fn failed(&self, error: &RedisError) {
+        let is_of_use = match self.connection {
+            // A node that serves no more may have become a replica: the address leads to another one by now.
+            Connection::Single(_) => error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError),
+            Connection::Cluster(_) => !error.is_unrecoverable_error(),
+        };
+        if !is_of_use {
+            self.link.drop_connection(self.generation);
+        }
+    }
+}
+
+impl Drop for Line<'_> {
+    /// Whoever stopped waiting for an answer leaves a connection that may never answer again: the next call
+    /// gets a new one. A cluster's connections are mended one by one by its own client, and a node
+    /// that hangs is no reason to drop those to the others.
+    fn drop(&mut self) {
+        if self.is_asking && matches!(self.connection, Connection::Single(_)) {
+            self.link.drop_connection(self.generation);
+        }
+    }
+}
+
+impl Link {
+    pub(crate) fn new(address: Address, patience: Duration) -> Self {
+        Self { address, patience, connecting: tokio::sync::Mutex::default(), slot: Mutex::default() }
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The connection; a new one, if there is none and none was tried just now.
+    pub(crate) async fn line(&self) -> Result<Line<'_>, StoreError> {
+        if let Some(found) = self.slot().found()? {
+            return Ok(self.share(found));
+        }
+        let _turn = self.connecting.lock().await;
+        // Whoever had the turn before may have got one, or may have failed.
+        if let Some(found) = self.slot().found()? {
+            return Ok(self.share(found));
+        }
+        let outcome = match timeout(self.patience, self.connect()).await {
+            Ok(outcome) => outcome.map_err(|it| StoreError::of(&it, self.patience)),
+            Err(_) => Err(StoreError::Timeout(self.patience)),
+        };
+        let found = self.slot().settle(outcome)?;
+        Ok(self.share(found))
+    }
+
+    fn share(&self, (connection, generation): (Connection, Generation)) -> Line<'_> {
+        Line { link: self, connection, generation, is_asking: false }
+    }
+
+    /// The connection of this generation is of no use any more.
+    fn drop_connection(&self, generation: Generation) {
+        let mut slot = self.slot();
+        if slot.generation == generation {
+            slot.connection = None;
+        }
+    }
+
+    async fn connect(&self) -> RedisResult<Connection> {
+        match &self.address {
+            Address::Single(client) => {
+                // The library's own limits are shorter than what a call may take here.
+                let config =
+                    AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+                client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Single)
+            }
+            Address::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
+        }
+    }
+
+    /// Nothing that could panic is done while it is locked.
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// The connection if there is one, the last failure if it is too early for another attempt.
+    fn found(&self) -> Result<Option<(Connection, Generation)>, StoreError> {
+        if let Some(connection) = &self.connection {
+            return Ok(Some((connection.clone(), self.generation)));
+        }
+        match (&self.failure, self.not_before) {
+            (Some(failure), Some(not_before)) if Instant::now() < not_before => Err(failure.clone()),
+            _ => Ok(None),
+        }
+    }
+
+    fn settle(
+        &mut self,
+        outcome: Result<Connection, StoreError>,
+    ) -> Result<(Connection, Generation), StoreError> {
+        match outcome {
+            Ok(connection) => {
+                let generation = Generation(self.generation.0 + 1);
+                *self = Self { connection: Some(connection.clone()), generation, ..Self::default() };
+                Ok((connection, generation))
+            }
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                self.failure = Some(error.clone());
+                self.not_before = Some(Instant::now() + pause_after(self.failures));
+                Err(error)
+            }
+        }
+    }
+}
