@@ -68,7 +68,7 @@ impl Line<'_> {
             }
         };
         self.is_asking = false;
-        outcome
+        outcome.and_then(Value::extract_error)
     }
 
     /// Gives the connection up if this error says that it, or the node at its end, is of no use any more.

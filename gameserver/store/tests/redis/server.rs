@@ -142,7 +142,7 @@ pub(crate) fn sealed(tenancy: &Tenancy, tick: u64) -> Sealed {
         uid: tenancy.uid.clone(),
         epoch: tenancy.epoch,
         build: "1.4".into(),
-        captured_at: Duration::from_secs(1_764_000_000),
+        captured_at: Duration::from_millis(1_764_000_000_123),
         checkpoint: Checkpoint { schema: Schema(1), tick: Tick(tick), state: format!("tick {tick}").into() },
     }
 }
