@@ -43,7 +43,11 @@ pub enum BadUrl {
 /// Whom to connect to.
 pub(crate) enum Address {
     Single(Box<Client>),
-    Cluster(Box<ClusterClient>),
+    Cluster {
+        client: Box<ClusterClient>,
+        /// The first one that is named: it tells more exactly than the cluster's client what is wrong.
+        first: Box<Client>,
+    },
 }
 
 impl Address {
@@ -77,13 +81,15 @@ impl Address {
         }
         let nodes: Vec<_> =
             hosts.split(',').map(|host| node(scheme, &login, host, silence)).collect::<Result<_, _>>()?;
+        let first = nodes.first().cloned().ok_or(BadUrl::Hosts)?;
+        let first = Client::open(first).map_err(|_| BadUrl::Malformed)?;
         ClusterClient::builder(nodes)
             .retries(REDIRECTIONS)
             .connection_timeout(silence / 2)
             .response_timeout(silence)
             .tcp_settings(tcp(silence))
             .build()
-            .map(|it| Self::Cluster(Box::new(it)))
+            .map(|client| Self::Cluster { client: Box::new(client), first: Box::new(first) })
             .map_err(|_| BadUrl::Malformed)
     }
 }
@@ -93,7 +99,7 @@ impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Single(_) => "a node",
-            Self::Cluster(_) => "a cluster",
+            Self::Cluster { .. } => "a cluster",
         })
     }
 }
@@ -128,7 +134,7 @@ mod tests {
             assert!(matches!(parse(url), Ok(Address::Single(_))), "{url}");
         }
         for url in ["redis-cluster://a", "rediss-cluster://:pw@a:1,b:2/", "redis-cluster://u:pw@[::1]:1,b"] {
-            assert!(matches!(parse(url), Ok(Address::Cluster(_))), "{url}");
+            assert!(matches!(parse(url), Ok(Address::Cluster { .. })), "{url}");
         }
     }
 

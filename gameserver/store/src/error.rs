@@ -1,6 +1,6 @@
 //! Why a call failed, and what to do then.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
@@ -46,7 +46,7 @@ impl StoreError {
         }
     }
 
-    /// Of a connection that was not made, or did not answer in time.
+    /// Of an error of the client library, of a call or an attempt to connect that may take so long.
     pub(crate) fn of(error: &RedisError, timeout: Duration) -> Self {
         // Details may quote what we sent. Codes do not, and neither do the kernel's errors.
         let code = error.code().unwrap_or_else(|| error.category()).to_owned();
@@ -62,7 +62,7 @@ impl StoreError {
             ErrorKind::Server(_) => Self::NotServing(code),
             ErrorKind::Extension if NOT_SERVING.contains(&code.as_str()) => Self::NotServing(code),
             ErrorKind::Extension | ErrorKind::UnexpectedReturnType | ErrorKind::Parse => Self::Garbled(code),
-            ErrorKind::Io => Self::Unreachable(error.to_string()),
+            ErrorKind::Io => Self::Unreachable(error.source().map_or(code, ToString::to_string)),
             _ => Self::Unreachable(code),
         }
     }

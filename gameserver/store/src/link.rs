@@ -6,7 +6,7 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
     aio::{ConnectionLike as _, MultiplexedConnection},
     cluster_async::ClusterConnection,
     cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
@@ -136,13 +136,11 @@ impl Link {
 
     async fn connect(&self) -> RedisResult<Connection> {
         match &self.address {
-            Address::Single(client) => {
-                // The library's own limits are shorter than what a call may take here.
-                let config =
-                    AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-                client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Single)
-            }
-            Address::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
+            Address::Single(client) => multiplexed(client).await.map(Connection::Single),
+            Address::Cluster { client, first } => match client.get_async_connection().await {
+                Ok(connection) => Ok(Connection::Cluster(connection)),
+                Err(error) => Err(multiplexed(first).await.err().unwrap_or(error)),
+            },
         }
     }
 
@@ -150,6 +148,12 @@ impl Link {
     fn slot(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn multiplexed(client: &Client) -> RedisResult<MultiplexedConnection> {
+    // The library's own limits are shorter than what a call may take here.
+    let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+    client.get_multiplexed_async_connection_with_config(&config).await
 }
 
 impl Slot {
