@@ -85,7 +85,8 @@ impl Address {
         let first = Client::open(first).map_err(|_| BadUrl::Malformed)?;
         ClusterClient::builder(nodes)
             .retries(REDIRECTIONS)
-            .connection_timeout(silence / 2)
+            // Short, so that one node that hangs leaves time for the others.
+            .connection_timeout(silence / 4)
             .response_timeout(silence)
             .tcp_settings(tcp(silence))
             .build()

@@ -48,8 +48,11 @@ pub(crate) const GOLDEN: &str = "\
 
 #[test]
 fn the_bytes_stay_what_they_are() {
-    let hex: String = encoded(&sealed(b"hello".to_vec())).iter().map(|it| format!("{it:02x}")).collect();
-    assert_eq!(hex, GOLDEN);
+    let golden =
+        GOLDEN.as_bytes().chunks(2).map(|it| u8::from_str_radix(str::from_utf8(it).unwrap(), 16).unwrap());
+    let golden: Vec<u8> = golden.collect();
+    assert_eq!(encoded(&sealed(b"hello".to_vec())), golden);
+    assert_eq!(decode(&golden), Ok(sealed(b"hello".to_vec())));
 }
 
 #[test]

@@ -100,6 +100,10 @@ async fn i8_a_node_that_is_gone_or_hangs_is_the_trouble_of_its_own_rooms() {
         assert!(began.elapsed() < Duration::from_secs(2));
         write_until_taken(&store, &well, tick).await;
     }
+    // Also for a server that starts only now.
+    let fresh = Store::connect(&url(&nodes), short).unwrap();
+    write_until_taken(&fresh, &well, 9).await;
+    assert!(write(&fresh, &ill, 9).await.unwrap_err().is_transient());
     nodes[2].signal("CONT");
     write_until_taken(&store, &ill, 10).await;
     nodes[2].kill();

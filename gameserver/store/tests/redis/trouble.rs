@@ -43,16 +43,31 @@ async fn i8_a_killed_store_comes_back_with_what_it_had() {
 #[tokio::test]
 async fn the_store_may_come_up_later() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let store = Store::connect(&format!("redis://:{PASSWORD}@127.0.0.1:{port}"), patient()).unwrap();
+    let error = store.check(&tenancy("u-1", 1)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable(_)), "{error:?}");
+    let _server = Server::start_on(port, &[]).await;
+    write_until_taken(&store, &tenancy("u-1", 1), 1).await;
+}
+
+#[tokio::test]
+async fn attempts_to_connect_are_few_and_calls_in_between_fail_at_once() {
+    // Takes connections, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let port = silent.local_addr().unwrap().port();
     let store = Store::connect(&format!("redis://:{PASSWORD}@127.0.0.1:{port}"), SHORT).unwrap();
-    let began = Instant::now();
-    let mut refused = 0;
-    while began.elapsed() < Duration::from_millis(600) {
+    let (began, mut attempts, mut calls) = (Instant::now(), 0, 0);
+    while attempts < 4 {
         let error = store.check(&tenancy("u-1", 1)).await.unwrap_err();
-        assert!(matches!(error, StoreError::Unreachable(_)), "{error:?}");
-        refused += 1;
-        sleep(Duration::from_millis(2)).await;
+        assert_eq!(error, StoreError::Timeout(SHORT.timeout / 2));
+        calls += 1;
+        attempts += std::iter::from_fn(|| silent.accept().ok()).count();
+        sleep(Duration::from_millis(1)).await;
     }
-    assert!(refused > 50, "calls between two attempts fail at once: {refused}");
+    // Each took half of the timeout, and there were pauses of 50, 100 and 200 ms.
+    assert!(began.elapsed() >= SHORT.timeout / 2 * 4 + Duration::from_millis(350));
+    assert!(calls > 20, "{calls}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
