@@ -1,7 +1,7 @@
 //! The one connection to the store: made when it is wanted, made anew when it broke, with pauses in between.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -11,7 +11,10 @@ use redis::{
     cluster_async::ClusterConnection,
     cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
 };
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::OwnedMutexGuard,
+    time::{Instant, timeout},
+};
 
 use crate::{StoreError, address::Address, backoff::pause_after};
 
@@ -27,8 +30,8 @@ enum Connection {
 struct Generation(u64);
 
 /// One call's share in the connection.
-pub(crate) struct Line<'a> {
-    link: &'a Link,
+pub(crate) struct Line {
+    link: Arc<Link>,
     connection: Connection,
     generation: Generation,
     /// A question is under way.
@@ -41,7 +44,7 @@ pub(crate) struct Link {
     /// An attempt to connect takes no longer.
     patience: Duration,
     /// One attempt at a time, and the others wait for it.
-    connecting: tokio::sync::Mutex<()>,
+    connecting: Arc<tokio::sync::Mutex<()>>,
     slot: Mutex<Slot>,
 }
 
@@ -55,7 +58,7 @@ struct Slot {
     not_before: Option<Instant>,
 }
 
-impl Line<'_> {
+impl Line {
     /// Asks the node that has the key, which is the command's own, on the one connection to that node.
     pub(crate) async fn ask(&mut self, key: &str, command: &Cmd) -> RedisResult<Value> {
         self.is_asking = true;
@@ -73,31 +76,41 @@ impl Line<'_> {
 
     /// Gives the connection up if this error says that it, or the node at its end, is of no use any more.
     pub(crate) fn failed(&self, error: &RedisError) {
-        let is_of_use = match self.connection {
-            // A node that serves no more may have become a replica: the address leads to another one by now.
-            Connection::Single(_) => error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError),
-            Connection::Cluster(_) => !error.is_unrecoverable_error(),
-        };
-        if !is_of_use {
+        // A node that serves no more may have become a replica: the address leads to another one by now.
+        if error.kind() != ErrorKind::Server(ServerErrorKind::ResponseError) {
+            self.give_up();
+        }
+    }
+
+    /// A cluster's connections are mended one by one by its own client, and a node that hangs is no reason to
+    /// give up those to the others.
+    fn give_up(&self) {
+        if matches!(self.connection, Connection::Single(_)) {
             self.link.drop_connection(self.generation);
         }
     }
 }
 
-impl Drop for Line<'_> {
+impl Drop for Line {
     /// Whoever stopped waiting for an answer leaves a connection that may never answer again: the next call
-    /// gets a new one. A cluster's connections are mended one by one by its own client, and a node
-    /// that hangs is no reason to drop those to the others.
+    /// gets a new one.
     fn drop(&mut self) {
-        if self.is_asking && matches!(self.connection, Connection::Single(_)) {
-            self.link.drop_connection(self.generation);
+        if self.is_asking {
+            self.give_up();
         }
     }
 }
 
 impl Link {
-    pub(crate) fn new(address: Address, patience: Duration) -> Self {
-        Self { address, patience, connecting: tokio::sync::Mutex::default(), slot: Mutex::default() }
+    /// To a store whose calls may take so long.
+    pub(crate) fn new(address: Address, timeout: Duration) -> Arc<Self> {
+        let patience = match address {
+            // Then the call that wants it learns what went wrong.
+            Address::Single(_) => timeout / 2,
+            // A node that hangs is waited for twice, once for its address and once for its slots.
+            Address::Cluster { .. } => timeout * 3,
+        };
+        Arc::new(Self { address, patience, connecting: Arc::default(), slot: Mutex::default() })
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -105,25 +118,30 @@ impl Link {
     }
 
     /// The connection; a new one, if there is none and none was tried just now.
-    pub(crate) async fn line(&self) -> Result<Line<'_>, StoreError> {
-        if let Some(found) = self.slot().found()? {
-            return Ok(self.share(found));
+    pub(crate) async fn line(self: &Arc<Self>) -> Result<Line, StoreError> {
+        loop {
+            let found = self.slot().found()?;
+            if let Some((connection, generation)) = found {
+                return Ok(Line { link: self.clone(), connection, generation, is_asking: false });
+            }
+            let turn = self.connecting.clone().lock_owned().await;
+            // Whoever had the turn before may have got one, or may have failed.
+            if self.slot().found()?.is_none() {
+                self.clone().begin(turn);
+            }
         }
-        let _turn = self.connecting.lock().await;
-        // Whoever had the turn before may have got one, or may have failed.
-        if let Some(found) = self.slot().found()? {
-            return Ok(self.share(found));
-        }
-        let outcome = match timeout(self.patience, self.connect()).await {
-            Ok(outcome) => outcome.map_err(|it| StoreError::of(&it, self.patience)),
-            Err(_) => Err(StoreError::Timeout(self.patience)),
-        };
-        let found = self.slot().settle(outcome)?;
-        Ok(self.share(found))
     }
 
-    fn share(&self, (connection, generation): (Connection, Generation)) -> Line<'_> {
-        Line { link: self, connection, generation, is_asking: false }
+    /// In a task of its own, which ends with its patience: a call that waits for it may have less.
+    fn begin(self: Arc<Self>, turn: OwnedMutexGuard<()>) {
+        tokio::spawn(async move {
+            let outcome = match timeout(self.patience, self.connect()).await {
+                Ok(outcome) => outcome.map_err(|it| StoreError::of(&it, self.patience)),
+                Err(_) => Err(StoreError::Timeout(self.patience)),
+            };
+            self.slot().settle(outcome);
+            drop(turn);
+        });
     }
 
     /// The connection of this generation is of no use any more.
@@ -168,21 +186,16 @@ impl Slot {
         }
     }
 
-    fn settle(
-        &mut self,
-        outcome: Result<Connection, StoreError>,
-    ) -> Result<(Connection, Generation), StoreError> {
+    fn settle(&mut self, outcome: Result<Connection, StoreError>) {
         match outcome {
             Ok(connection) => {
                 let generation = Generation(self.generation.0 + 1);
-                *self = Self { connection: Some(connection.clone()), generation, ..Self::default() };
-                Ok((connection, generation))
+                *self = Self { connection: Some(connection), generation, ..Self::default() };
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
-                self.failure = Some(error.clone());
+                self.failure = Some(error);
                 self.not_before = Some(Instant::now() + pause_after(self.failures));
-                Err(error)
             }
         }
     }

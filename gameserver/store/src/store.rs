@@ -2,7 +2,7 @@
 
 mod reply;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gamekeeper_room::{Tenancy, Tick};
@@ -28,7 +28,7 @@ const ATTEMPTS: u32 = 2;
 ///
 /// Every call may be made again, whatever became of it. None waits longer than [`Options::timeout`] says.
 pub struct Store {
-    link: Link,
+    link: Arc<Link>,
     options: Options,
     turns: Semaphore,
     scripts: Scripts,
@@ -48,9 +48,9 @@ struct Code {
 }
 
 /// What Redis said, and on which connection.
-struct Answer<'a> {
+struct Answer {
     value: Value,
-    line: Line<'a>,
+    line: Line,
 }
 
 impl Store {
@@ -63,8 +63,7 @@ impl Store {
     pub fn connect(url: &str, options: Options) -> Result<Self, BadUrl> {
         let address = Address::parse(url, options.timeout)?;
         Ok(Self {
-            // Half of it, so that the call that connects learns what went wrong, and can ask afterwards.
-            link: Link::new(address, options.timeout / 2),
+            link: Link::new(address, options.timeout),
             options,
             turns: Semaphore::new(options.calls_max),
             scripts: Scripts {
@@ -119,12 +118,7 @@ impl Store {
         reply::done(self.call(&self.scripts.finish, tenancy, &[result]).await?.value, "recorded")
     }
 
-    async fn call(
-        &self,
-        code: &Code,
-        tenancy: &Tenancy,
-        arguments: &[&[u8]],
-    ) -> Result<Answer<'_>, StoreError> {
+    async fn call(&self, code: &Code, tenancy: &Tenancy, arguments: &[&[u8]]) -> Result<Answer, StoreError> {
         let key = room_key(&tenancy.uid);
         let epoch = tenancy.epoch.0.to_string();
         let lifetime = self.options.lifetime.as_millis().to_string();
@@ -150,7 +144,7 @@ impl Store {
     }
 
     /// The answer; `None`: the script is not known there.
-    async fn ask(&self, key: &str, command: &Cmd) -> Result<Option<Answer<'_>>, StoreError> {
+    async fn ask(&self, key: &str, command: &Cmd) -> Result<Option<Answer>, StoreError> {
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -171,7 +165,7 @@ impl Store {
 
     /// Waits until a replica has what was written on this connection. Best effort: that Redis may be asked, and
     /// how many replicas there are, is not ours to decide.
-    async fn is_replicated(&self, key: &str, line: &mut Line<'_>) -> bool {
+    async fn is_replicated(&self, key: &str, line: &mut Line) -> bool {
         let wait = self.options.replica_wait;
         let Ok(wait_ms @ 1..) = u64::try_from(wait.as_millis()) else { return false };
         let asked = async {
