@@ -148,6 +148,28 @@ async fn a_wrong_password_is_named_without_it() {
 }
 
 #[tokio::test]
+async fn the_rights_in_the_manual_are_enough() {
+    const MANUAL: &str = include_str!("../../../../docs/checkpoint-store.md");
+    let quoted = |start: &str| {
+        let found = MANUAL.split('`').find(|it| it.starts_with(start)).unwrap();
+        found.split_whitespace().collect::<Vec<_>>()
+    };
+    let server = Server::start(&[]).await;
+    let mut rights = vec!["ACL", "SETUSER", "rooms", "on", ">hunter2", quoted("~gamekeeper")[0]];
+    rights.extend(quoted("+evalsha"));
+    rights.extend(quoted("+time"));
+    assert_eq!(server.cli(&rights), "OK");
+    let url = format!("redis://rooms:hunter2@127.0.0.1:{}", server.port);
+    let store = Store::connect(&url, patient()).unwrap();
+    let room = tenancy("u-1", 1);
+    take(&store, &room, 1).await;
+    assert_eq!(write(&store, &room, 1).await, Ok(Verdict::Mine(Written::Stored)));
+    assert_eq!(store.check(&room).await, Ok(Verdict::Mine(())));
+    assert_eq!(store.finish(&room, b"p3").await, Ok(Verdict::Mine(())));
+    assert!(!server.cli(&["ACL", "LOG"]).contains("role"), "it may ask for replicas");
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_take_it_is_named() {
     let server = Server::start(&[]).await;
     let (store, room) = (server.store(), tenancy("u-1", 1));
