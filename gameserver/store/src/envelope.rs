@@ -54,9 +54,6 @@ const LZ4: u8 = 1;
 /// Shorter states are kept plain: a packet's worth of bytes costs the same on the way, whatever its length.
 const COMPRESS_BYTES_MIN: usize = 512;
 
-/// No byte of an LZ4 block says more than this many bytes of the plain state. What claims more is not worth the memory.
-const LZ4_RATIO_MAX: usize = 255;
-
 /// A checkpoint with all that its envelope says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
@@ -191,7 +188,6 @@ fn unpacked(encoding: u8, bytes: &[u8], plain_length: usize) -> Result<Vec<u8>, 
     match encoding {
         PLAIN if bytes.len() == plain_length => Ok(bytes.to_vec()),
         PLAIN => Err(Malformed::Length),
-        LZ4 if plain_length > bytes.len().saturating_mul(LZ4_RATIO_MAX) => Err(Malformed::Damaged),
         LZ4 => {
             let mut state = vec![0; plain_length];
             match lz4_flex::block::decompress_into(bytes, &mut state) {

@@ -2,6 +2,7 @@
 
 use std::{error::Error as _, time::Duration};
 
+use gamekeeper_room::shortened;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 /// Why there is no answer of the store. None of them names an owner: the room stays whose it was, and the match
@@ -46,9 +47,18 @@ impl StoreError {
         }
     }
 
-    /// Of an error of the client library, of a call or an attempt to connect that may take so long.
-    pub(crate) fn of(error: &RedisError, timeout: Duration) -> Self {
-        // Details may quote what we sent. Codes do not, and neither do the kernel's errors.
+    /// Of a call that may take so long.
+    pub(crate) fn of_call(error: &RedisError, timeout: Duration) -> Self {
+        match error.kind() {
+            // Where in the script, and why. No password is near.
+            ErrorKind::Server(ServerErrorKind::ResponseError) => Self::Garbled(shortened(error.to_string())),
+            _ => Self::of_connecting(error, timeout),
+        }
+    }
+
+    /// Of an attempt to connect that may take so long.
+    pub(crate) fn of_connecting(error: &RedisError, timeout: Duration) -> Self {
+        // Details may quote what we sent, a password as well. Codes do not, and neither do the kernel's errors.
         let code = error.code().unwrap_or_else(|| error.category()).to_owned();
         match error.kind() {
             ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => {
@@ -70,3 +80,33 @@ impl StoreError {
 
 /// Error codes of Redis that the client library has no name for, and that pass.
 const NOT_SERVING: [&str; 4] = ["OOM", "MISCONF", "NOREPLICAS", "BUSY"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_error_of_connecting_repeats_what_redis_quotes() {
+        let quote = || Some("unknown command 'AUTH', with args beginning with: 'hunter2'".to_owned());
+        for error in [
+            RedisError::from((ErrorKind::Io, "failed", quote().unwrap())),
+            RedisError::from((ErrorKind::AuthenticationFailed, "failed", quote().unwrap())),
+            RedisError::from((ErrorKind::Client, "failed", quote().unwrap())),
+            redis::make_extension_error("WRONGPASS".into(), quote()),
+            redis::make_extension_error("ERR".into(), quote()),
+        ] {
+            let error = StoreError::of_connecting(&error, Duration::ZERO);
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_told_from_what_does_not() {
+        let of =
+            |code: &str| StoreError::of_call(&redis::make_extension_error(code.into(), None), Duration::ZERO);
+        assert_eq!(of("OOM"), StoreError::NotServing("OOM".into()));
+        assert_eq!(of("NOAUTH"), StoreError::Denied("NOAUTH".into()));
+        assert_eq!(of("WRONGTYPE"), StoreError::Garbled("WRONGTYPE".into()));
+        assert!(of("OOM").is_transient() && !of("NOAUTH").is_transient());
+    }
+}

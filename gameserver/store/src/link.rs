@@ -136,7 +136,7 @@ impl Link {
     fn begin(self: Arc<Self>, turn: OwnedMutexGuard<()>) {
         tokio::spawn(async move {
             let outcome = match timeout(self.patience, self.connect()).await {
-                Ok(outcome) => outcome.map_err(|it| StoreError::of(&it, self.patience)),
+                Ok(outcome) => outcome.map_err(|it| StoreError::of_connecting(&it, self.patience)),
                 Err(_) => Err(StoreError::Timeout(self.patience)),
             };
             self.slot().settle(outcome);

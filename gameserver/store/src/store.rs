@@ -158,7 +158,7 @@ impl Store {
             }
             line.failed(&error);
             if !error.is_connection_dropped() || attempts == ATTEMPTS {
-                return Err(StoreError::of(&error, self.options.timeout));
+                return Err(StoreError::of_call(&error, self.options.timeout));
             }
         }
     }

@@ -105,6 +105,28 @@ async fn i8_a_store_that_hangs_holds_nobody_up_and_catches_up() {
 }
 
 #[tokio::test]
+async fn after_a_call_without_an_answer_the_connection_is_a_new_one() {
+    let server = Server::start(&[]).await;
+    let store = Store::connect(&server.url(), SHORT).unwrap();
+    let room = tenancy("u-1", 5);
+    let connection = || {
+        let clients = server.cli(&["CLIENT", "LIST"]);
+        let ours = clients.lines().find(|it| it.contains("cmd=eval")).unwrap();
+        ours.split_whitespace().next().unwrap().to_owned()
+    };
+    write_until_taken(&store, &room, 1).await;
+    assert_eq!(store.check(&room).await, Ok(Verdict::Mine(())));
+    let before = connection();
+    assert_eq!(store.check(&room).await, Ok(Verdict::Mine(())));
+    assert_eq!(connection(), before);
+    server.signal("STOP");
+    assert_eq!(store.check(&room).await, Err(StoreError::Timeout(SHORT.timeout)));
+    server.signal("CONT");
+    write_until_taken(&store, &room, 2).await;
+    until("the old connection is gone", || connection() != before).await;
+}
+
+#[tokio::test]
 async fn i1_a_store_that_forgot_refuses_no_owner() {
     let server = Server::start(&[]).await;
     let (store, room, key) = (server.store(), tenancy("u-1", 5), room_key("u-1"));
@@ -196,7 +218,8 @@ async fn i7_a_take_waits_for_a_replica_where_there_is_one() {
     assert!(!take(&store, &tenancy("u-1", 1), 0).await.is_replicated, "there is none");
     let port = server.port.to_string();
     let replica = Server::start(&["--replicaof", "127.0.0.1", &port]).await;
-    until("the replica follows", || replica.cli(&["ROLE"]).contains("connected")).await;
+    let replica_port = replica.port.to_string();
+    until("the replica follows", || server.cli(&["ROLE"]).contains(&replica_port)).await;
     let patient =
         Store::connect(&server.url(), Options { replica_wait: Duration::from_secs(5), ..patient() }).unwrap();
     assert!(take(&patient, &tenancy("u-1", 2), 0).await.is_replicated);
