@@ -170,6 +170,15 @@ async fn a_wrong_password_is_named_without_it() {
 }
 
 #[tokio::test]
+async fn tls_is_begun_and_nothing_is_said_in_clear() {
+    let server = Server::start(&[]).await;
+    let store = Store::connect(&server.url().replace("redis:", "rediss:"), SHORT).unwrap();
+    // Redis waits for the end of what is no command. Without a provider of TLS, the attempt would not last.
+    let error = store.check(&tenancy("u-1", 1)).await.unwrap_err();
+    assert_eq!(error, StoreError::Timeout(SHORT.timeout / 2));
+}
+
+#[tokio::test]
 async fn the_rights_in_the_manual_are_enough() {
     const MANUAL: &str = include_str!("../../../../docs/checkpoint-store.md");
     let quoted = |start: &str| {
