@@ -17,7 +17,7 @@
 //! | 32 | 8 | when it was captured, in ms since the Unix epoch |
 //! | 40 | 32 | SHA-256 of the plain state |
 
-use std::{mem, time::Duration};
+use std::time::Duration;
 
 use gamekeeper_room::{Checkpoint, Epoch, Schema, Tick};
 use sha2::{Digest, Sha256};
@@ -163,7 +163,7 @@ pub fn decode(bytes: &[u8]) -> Result<Sealed, Malformed> {
     }
     let uid = reader.text(uid_length, 1..=UID_BYTES_MAX, "uid")?;
     let build = reader.text(build_length, 0..=BUILD_BYTES_MAX, "build")?;
-    let state = unpacked(encoding, mem::take(&mut reader.0), plain_length)?;
+    let state = unpacked(encoding, reader.0, plain_length)?;
     if Sha256::digest(&state)[..] != hash {
         return Err(Malformed::Damaged);
     }
