@@ -1,0 +1,202 @@
+//! The one connection to the store: made when it is wanted, made anew when it broke, with pauses in between.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
+    aio::{ConnectionLike as _, MultiplexedConnection},
+    cluster_async::ClusterConnection,
+    cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
+};
+use tokio::{
+    sync::OwnedMutexGuard,
+    time::{Instant, timeout},
+};
+
+use crate::{StoreError, address::Address, backoff::pause_after};
+
+/// A connection that many calls share.
+#[derive(Clone)]
+enum Connection {
+    Single(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+/// Which of the connections since the beginning.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Generation(u64);
+
+/// One call's share in the connection.
+pub(crate) struct Line {
+    link: Arc<Link>,
+    connection: Connection,
+    generation: Generation,
+    /// A question is under way.
+    is_asking: bool,
+}
+
+/// The connection, or the way to it.
+pub(crate) struct Link {
+    address: Address,
+    /// An attempt to connect takes no longer.
+    patience: Duration,
+    /// One attempt at a time, and the others wait for it.
+    connecting: Arc<tokio::sync::Mutex<()>>,
+    slot: Mutex<Slot>,
+}
+
+#[derive(Default)]
+struct Slot {
+    connection: Option<Connection>,
+    generation: Generation,
+    failures: u32,
+    /// Of the last attempt, while there is no connection.
+    failure: Option<StoreError>,
+    not_before: Option<Instant>,
+}
+
+impl Line {
+    /// Asks the node that has the key, which is the command's own, on the one connection to that node.
+    pub(crate) async fn ask(&mut self, key: &str, command: &Cmd) -> RedisResult<Value> {
+        self.is_asking = true;
+        let outcome = match &mut self.connection {
+            Connection::Single(it) => it.req_packed_command(command).await,
+            Connection::Cluster(it) => {
+                let route = Route::with_key(key, SlotAddr::Master);
+                let route = RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(route));
+                it.route_command(command.clone(), route).await
+            }
+        };
+        self.is_asking = false;
+        outcome.and_then(Value::extract_error)
+    }
+
+    /// Gives the connection up if this error says that it, or the node at its end, is of no use any more.
+    pub(crate) fn failed(&self, error: &RedisError) {
+        // A node that serves no more may have become a replica: the address leads to another one by now.
+        if error.kind() != ErrorKind::Server(ServerErrorKind::ResponseError) {
+            self.give_up();
+        }
+    }
+
+    /// A cluster's connections are mended one by one by its own client, and a node that hangs is no reason to
+    /// give up those to the others.
+    fn give_up(&self) {
+        if matches!(self.connection, Connection::Single(_)) {
+            self.link.drop_connection(self.generation);
+        }
+    }
+}
+
+impl Drop for Line {
+    /// Whoever stopped waiting for an answer leaves a connection that may never answer again: the next call
+    /// gets a new one.
+    fn drop(&mut self) {
+        if self.is_asking {
+            self.give_up();
+        }
+    }
+}
+
+impl Link {
+    /// To a store whose calls may take so long.
+    pub(crate) fn new(address: Address, timeout: Duration) -> Arc<Self> {
+        let patience = match address {
+            // Then the call that wants it learns what went wrong.
+            Address::Single(_) => timeout / 2,
+            // A node that hangs is waited for twice, once for its address and once for its slots.
+            Address::Cluster { .. } => timeout * 3,
+        };
+        Arc::new(Self { address, patience, connecting: Arc::default(), slot: Mutex::default() })
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The connection; a new one, if there is none and none was tried just now.
+    pub(crate) async fn line(self: &Arc<Self>) -> Result<Line, StoreError> {
+        loop {
+            let found = self.slot().found()?;
+            if let Some((connection, generation)) = found {
+                return Ok(Line { link: self.clone(), connection, generation, is_asking: false });
+            }
+            let turn = self.connecting.clone().lock_owned().await;
+            // Whoever had the turn before may have got one, or may have failed.
+            if self.slot().found()?.is_none() {
+                self.clone().begin(turn);
+            }
+        }
+    }
+
+    /// In a task of its own, which ends with its patience: a call that waits for it may have less.
+    fn begin(self: Arc<Self>, turn: OwnedMutexGuard<()>) {
+        tokio::spawn(async move {
+            let outcome = match timeout(self.patience, self.connect()).await {
+                Ok(outcome) => outcome.map_err(|it| StoreError::of_connecting(&it, self.patience)),
+                Err(_) => Err(StoreError::Timeout(self.patience)),
+            };
+            self.slot().settle(outcome);
+            drop(turn);
+        });
+    }
+
+    /// The connection of this generation is of no use any more.
+    fn drop_connection(&self, generation: Generation) {
+        let mut slot = self.slot();
+        if slot.generation == generation {
+            slot.connection = None;
+        }
+    }
+
+    async fn connect(&self) -> RedisResult<Connection> {
+        match &self.address {
+            Address::Single(client) => multiplexed(client).await.map(Connection::Single),
+            Address::Cluster { client, first } => match client.get_async_connection().await {
+                Ok(connection) => Ok(Connection::Cluster(connection)),
+                Err(error) => Err(multiplexed(first).await.err().unwrap_or(error)),
+            },
+        }
+    }
+
+    /// Nothing that could panic is done while it is locked.
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn multiplexed(client: &Client) -> RedisResult<MultiplexedConnection> {
+    // The library's own limits are shorter than what a call may take here.
+    let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+    client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+impl Slot {
+    /// The connection if there is one, the last failure if it is too early for another attempt.
+    fn found(&self) -> Result<Option<(Connection, Generation)>, StoreError> {
+        if let Some(connection) = &self.connection {
+            return Ok(Some((connection.clone(), self.generation)));
+        }
+        match (&self.failure, self.not_before) {
+            (Some(failure), Some(not_before)) if Instant::now() < not_before => Err(failure.clone()),
+            _ => Ok(None),
+        }
+    }
+
+    fn settle(&mut self, outcome: Result<Connection, StoreError>) {
+        match outcome {
+            Ok(connection) => {
+                let generation = Generation(self.generation.0 + 1);
+                *self = Self { connection: Some(connection), generation, ..Self::default() };
+            }
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                self.failure = Some(error);
+                self.not_before = Some(Instant::now() + pause_after(self.failures));
+            }
+        }
+    }
+}
