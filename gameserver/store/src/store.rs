@@ -18,8 +18,8 @@ use crate::{
     scripts,
 };
 
-/// The longest result of a match, as in the control protocol with some bytes for its form.
-pub const RESULT_BYTES_MAX: usize = 4096;
+/// The longest result of a match: the 4,096 bytes that the control protocol lets it have, and some for its form.
+pub const RESULT_BYTES_MAX: usize = 5120;
 
 /// A dropped connection is noticed by the first call after it: that one is made again, once.
 const ATTEMPTS: u32 = 2;
