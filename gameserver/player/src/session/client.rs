@@ -3,7 +3,9 @@
 mod approach;
 mod clock;
 mod link;
+mod race;
 mod reliable;
+mod silence;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -11,6 +13,8 @@ use std::{
 };
 
 use approach::Approach;
+use link::Link;
+use silence::{FalseAlarms, Silence};
 
 use crate::{
     frame::{Credentials, Endpoint, Join, Joined, Place, Redirect, Refused, Role, Secret},
@@ -24,7 +28,12 @@ use crate::{
 /// Whoever owns it makes connections when [`Happening::Connect`] says so and tells what becomes of them by
 /// [`connected`](Self::connected) and [`lost`](Self::lost); moves the bytes of each; sends what
 /// [`datagram`](Self::datagram) returns, after each input and each timeout; calls [`poll`](Self::poll) until
-/// nothing has happened, and [`on_timeout`](Self::on_timeout) when [`next_timeout`](Self::next_timeout) says.
+/// nothing has happened, and [`on_timeout`](Self::on_timeout) when [`next_timeout`](Self::next_timeout) says,
+/// after [`heard`](Self::heard) if QUIC got anything from the server meanwhile.
+///
+/// A server that is silent for too long is suspected: attempts are made at all places where the room may be, while
+/// the connection is kept. The first that lets the player in wins; if the old connection speaks before, they are
+/// closed, and it was a false alarm, of which nothing is told.
 #[derive(Debug)]
 pub struct Session {
     identity: Identity,
@@ -32,6 +41,12 @@ pub struct Session {
     main: Approach,
     /// The way to where the room moves, until we are there.
     ahead: Option<Ahead>,
+    /// Attempts at the room where it was and elsewhere, while its server is silent or lost.
+    rivals: Vec<Approach>,
+    silence: Silence,
+    /// The server of the connection in use is silent, and may be lost.
+    is_suspect: bool,
+    false_alarms: FalseAlarms,
     inputs: inputs::Sender,
     /// The highest epoch that was heard of.
     epoch: u64,
@@ -92,7 +107,8 @@ pub enum Happening {
     Message(Vec<u8>),
     /// The room moves. To be shown, if at all: the session does what is to be done.
     Redirected(Redirect),
-    /// The connection was lost. The session tries to come back.
+    /// The connection was lost: it is no more, or another one has taken its place after a silence. The session
+    /// tries to come back, or [`Joined`](Self::Joined) follows at once.
     Lost,
     /// Not let in. The session is over.
     Refused(Refused),
@@ -143,6 +159,10 @@ impl Session {
             identity,
             main: Approach::new(place, Place::default(), now),
             ahead: None,
+            rivals: Vec::new(),
+            silence: Silence::since(now),
+            is_suspect: false,
+            false_alarms: FalseAlarms::default(),
             inputs: inputs::Sender::default(),
             epoch: 0,
             lost_since: Some(now),
@@ -165,7 +185,7 @@ impl Session {
     pub fn state(&self) -> State {
         match (&self.main.link, self.is_over) {
             (_, true) => State::Over,
-            (None, _) => State::Lost,
+            (None, _) => self.rivals.iter().find_map(|it| it.link.as_ref()).map_or(State::Lost, Link::state),
             (Some(link), _) => link.state(),
         }
     }
@@ -177,13 +197,20 @@ impl Session {
 
     /// A connection was made.
     pub fn connected(&mut self, link: LinkId, now: Duration) {
+        if !self.is_to_settle(link) {
+            return self.join(link, now);
+        }
+        if let Some(link) = self.approach(link).and_then(|it| it.link.as_mut()) {
+            link.settle(now.saturating_add(limits::SETTLE_FOR));
+        }
+    }
+
+    fn join(&mut self, link: LinkId, now: Duration) {
         let Identity { room, role, credentials, secret } = self.identity.clone();
         let first_input = self.inputs.first();
         let join = Join { protocol: PROTOCOL, features: 0, room, role, credentials, secret, first_input };
-        if let Some(approach) = self.approach(link)
-            && let Some(link) = &mut approach.link
-        {
-            link.connected(join, now);
+        if let Some(link) = self.approach(link).and_then(|it| it.link.as_mut()) {
+            link.join(join, now);
         }
     }
 
@@ -193,6 +220,8 @@ impl Session {
             self.main_failed(now);
         } else if let Some(ahead) = self.ahead.as_mut().filter(|it| it.approach.is(link)) {
             ahead.approach.failed(now);
+        } else {
+            self.rival_failed(link, now);
         }
     }
 
@@ -202,6 +231,7 @@ impl Session {
         let current = self.main.link.as_mut().filter(|it| it.id == link && it.state() == State::Playing)?;
         let is_shown = current.on_datagram(datagram, now);
         self.inputs.acknowledge(current.snapshots.input_ack());
+        self.hear(now);
         match is_shown {
             Ok(true) => self.main.link.as_ref()?.snapshots.newest(),
             Ok(false) => None,
@@ -252,6 +282,6 @@ impl Session {
 
     fn approach(&mut self, link: LinkId) -> Option<&mut Approach> {
         let ahead = self.ahead.as_mut().map(|it| &mut it.approach);
-        [Some(&mut self.main), ahead].into_iter().flatten().find(|it| it.is(link))
+        std::iter::once(&mut self.main).chain(ahead).chain(&mut self.rivals).find(|it| it.is(link))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Ahead, Approach, Happening, LinkId, NotSent, Session, State, link::Link};
+use super::{Ahead, Approach, Happening, LinkId, NotSent, Session, State, link::Link, silence::Silence};
 use crate::{
     Malformed,
     frame::{Joined, Redirect, Refused, RefusedWhy, ToPlayer, ToServer},
@@ -21,6 +21,9 @@ const _: () = assert!(
 impl Session {
     /// Bytes came on the stream of a connection.
     pub fn on_stream(&mut self, link: LinkId, bytes: &[u8], now: Duration) {
+        if self.main.is(link) {
+            self.hear(now);
+        }
         for piece in bytes.chunks(PIECE_BYTES) {
             if let Some(it) = self.link(link) {
                 it.inbox.push(piece, limits::INBOX_TO_PLAYER_BYTES_MAX);
@@ -39,7 +42,7 @@ impl Session {
     /// What is to be written to the stream of a connection.
     pub fn stream_output(&self, link: LinkId) -> &[u8] {
         let ahead = self.ahead.as_ref().map(|it| &it.approach);
-        let mut approaches = [Some(&self.main), ahead].into_iter().flatten();
+        let mut approaches = std::iter::once(&self.main).chain(ahead).chain(&self.rivals);
         let found = approaches.find_map(|it| it.link.as_ref().filter(|it| it.id == link));
         found.map(|it| it.outbox.output()).unwrap_or_default()
     }
@@ -63,6 +66,7 @@ impl Session {
     /// once if there is none.
     pub fn leave(&mut self) {
         self.is_leaving = true;
+        self.close_rivals(|_| false);
         if !self.is_over && self.say(&ToServer::Leave).is_err() {
             self.over(Happening::Left);
         }
@@ -109,13 +113,21 @@ impl Session {
         if joined.epoch < self.epoch || !PROTOCOL.contains(&joined.protocol) {
             return self.drop_link(link, now);
         }
-        if !self.main.is(link)
+        if self.ahead.as_ref().is_some_and(|it| it.approach.is(link))
             && let Some(ahead) = self.ahead.take()
         {
             let before = std::mem::replace(&mut self.main, ahead.approach);
             self.happenings.extend(before.link.map(|it| Happening::Close { link: it.id }));
         }
+        self.rival_won(link, now);
+        self.close_rivals(|_| false);
+        if self.ahead.as_ref().is_some_and(|it| it.epoch <= joined.epoch) {
+            // The room has moved, and was found on another way.
+            self.close_ahead();
+        }
         self.main.found(joined.fallbacks.clone());
+        self.silence = Silence::since(now);
+        self.is_suspect = false;
         if let Some(link) = &mut self.main.link {
             link.joined();
         }
@@ -133,7 +145,9 @@ impl Session {
             RefusedWhy::NoSuchRoom => self.has_joined,
             _ => false,
         };
-        if may_change || !self.main.is(link) {
+        // While there is a room, no other server has the last word.
+        let is_only_hope = self.main.is(link) || self.main.link.is_none();
+        if may_change || !is_only_hope {
             self.drop_link(link, now);
         } else {
             self.over(Happening::Refused(refused));
