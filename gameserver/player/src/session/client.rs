@@ -43,9 +43,8 @@ pub struct Session {
     ahead: Option<Ahead>,
     /// Attempts at the room where it was and elsewhere, while its server is silent or lost.
     rivals: Vec<Approach>,
+    /// Of the server of the connection in use.
     silence: Silence,
-    /// The server of the connection in use is silent, and may be lost.
-    is_suspect: bool,
     false_alarms: FalseAlarms,
     inputs: inputs::Sender,
     /// The highest epoch that was heard of.
@@ -161,7 +160,6 @@ impl Session {
             ahead: None,
             rivals: Vec::new(),
             silence: Silence::since(now),
-            is_suspect: false,
             false_alarms: FalseAlarms::default(),
             inputs: inputs::Sender::default(),
             epoch: 0,

@@ -44,7 +44,7 @@ fn until(world: &mut World, count: usize, counted: impl Fn(&World) -> usize) -> 
         world.run(MS);
         assert!(world.now < since + 20 * SECOND, "it never happens: {:?}", world.happened);
     }
-    world.now - since
+    world.now.saturating_sub(since)
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl Session {
             self.lost_since = Some(now);
             self.happenings.push_back(Happening::Lost);
         }
-        self.is_suspect = false;
+        self.silence.is_suspect = false;
         // The server that moves a room was lost in the middle: the room is where it was to go, or comes back.
         if let Some(mut ahead) = self.ahead.take() {
             // Others have attempts of their own.

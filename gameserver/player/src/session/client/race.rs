@@ -23,8 +23,7 @@ impl Session {
 
     /// The connection in use lives.
     pub(super) fn hear(&mut self, now: Duration) {
-        self.silence.heard(now);
-        if !std::mem::take(&mut self.is_suspect) {
+        if !self.silence.heard(now) {
             return;
         }
         self.false_alarms.add(now);
@@ -39,8 +38,8 @@ impl Session {
             return;
         }
         self.silence.looked(now);
-        if !self.is_suspect && self.silence.is_suspect(self.false_alarms.count(now)) {
-            self.is_suspect = true;
+        if !self.silence.is_suspect && self.silence.is_too_long(self.false_alarms.count(now)) {
+            self.silence.is_suspect = true;
             self.begin_race(now);
         }
     }
@@ -53,7 +52,7 @@ impl Session {
 
     /// Whether attempts that fail are made again.
     fn is_racing(&self) -> bool {
-        self.is_suspect || (self.has_joined && self.main.link.is_none())
+        self.silence.is_suspect || (self.has_joined && self.main.link.is_none())
     }
 
     /// Whether the room is looked for at one place after the other: that is who was never in.
@@ -93,7 +92,7 @@ impl Session {
         let is_home = |it: &Endpoint| self.main.home.endpoints.contains(it);
         let mut rivals = self.rivals.iter().filter_map(|it| it.link.as_ref());
         let leads_home = rivals.any(|it| it.id == link && it.endpoint().is_some_and(is_home));
-        self.is_suspect && leads_home
+        self.silence.is_suspect && leads_home
     }
 
     /// Says Join on the connections that have waited for it long enough, or for nothing.

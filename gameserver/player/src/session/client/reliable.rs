@@ -127,7 +127,6 @@ impl Session {
         }
         self.main.found(joined.fallbacks.clone());
         self.silence = Silence::since(now);
-        self.is_suspect = false;
         if let Some(link) = &mut self.main.link {
             link.joined();
         }

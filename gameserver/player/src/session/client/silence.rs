@@ -10,16 +10,19 @@ pub(super) struct Silence {
     lasts: Duration,
     looked_at: Duration,
     round_trip: Duration,
+    /// It lasted too long: the server may be lost.
+    pub(super) is_suspect: bool,
 }
 
 impl Silence {
     pub(super) fn since(now: Duration) -> Self {
-        Self { lasts: Duration::ZERO, looked_at: now, round_trip: Duration::ZERO }
+        Self { lasts: Duration::ZERO, looked_at: now, round_trip: Duration::ZERO, is_suspect: false }
     }
 
-    /// Something came.
-    pub(super) fn heard(&mut self, now: Duration) {
+    /// Something came. Whether that ends a suspicion.
+    pub(super) fn heard(&mut self, now: Duration) -> bool {
         (self.lasts, self.looked_at) = (Duration::ZERO, now);
+        std::mem::take(&mut self.is_suspect)
     }
 
     /// How long the path is, as far as QUIC knows.
@@ -40,7 +43,7 @@ impl Silence {
     }
 
     /// Whether a server that lives would have been heard, after so many false alarms.
-    pub(super) fn is_suspect(&self, false_alarms: u32) -> bool {
+    pub(super) fn is_too_long(&self, false_alarms: u32) -> bool {
         let waits = limits::KEEP_ALIVE + 2 * limits::ACKNOWLEDGED_AFTER;
         let of_path = self.round_trip.saturating_mul(limits::SILENCE_ROUND_TRIPS).saturating_add(waits);
         let patience = of_path.max(limits::SILENCE_MIN);

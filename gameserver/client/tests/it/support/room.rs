@@ -1,0 +1,80 @@
+//! A room of one seat, that is shown thirty times a second to whoever came last.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use gamekeeper_player::frame::Place;
+use quinn::VarInt;
+use tokio::{sync::watch, task::JoinSet, time::interval};
+
+use super::{Guest, Server};
+
+const TICK: Duration = Duration::from_millis(33);
+
+/// The same player has come by another connection.
+const REPLACED: VarInt = VarInt::from_u32(6);
+
+/// What is known of the player, wherever the room is.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    /// The numbers of inputs, as they came to the game.
+    pub(crate) inputs: Vec<u64>,
+    tick: u64,
+}
+
+/// A room on a server; gone when it is dropped.
+pub(crate) struct Room {
+    pub(crate) place: Place,
+    _task: JoinSet<()>,
+}
+
+impl Room {
+    /// On a new server.
+    pub(crate) fn open(epoch: u64, fallbacks: Place, book: Arc<Mutex<Book>>) -> Self {
+        let server = Server::new(epoch);
+        let (place, mut task) = (server.place(), JoinSet::new());
+        task.spawn(serve(server, fallbacks, book));
+        Self { place, _task: task }
+    }
+}
+
+async fn serve(server: Server, fallbacks: Place, book: Arc<Mutex<Book>>) {
+    let (server, newest) = (Arc::new(server), watch::Sender::new(0_u64));
+    let mut guests = JoinSet::new();
+    while let Some(incoming) = server.endpoint.accept().await {
+        let (server, newest, book) = (server.clone(), newest.clone(), book.clone());
+        let fallbacks = fallbacks.clone();
+        guests.spawn(async move {
+            let known = book.lock().unwrap().inputs.last().copied().unwrap_or_default();
+            let Some(guest) = server.let_in(incoming, known, fallbacks).await else { return };
+            newest.send_modify(|it| *it += 1);
+            play(guest, newest.subscribe(), &book).await;
+        });
+    }
+}
+
+async fn play(mut guest: Guest, mut newest: watch::Receiver<u64>, book: &Mutex<Book>) {
+    newest.mark_unchanged();
+    let mut ticks = interval(TICK);
+    loop {
+        tokio::select! {
+            datagram = guest.connection.read_datagram() => {
+                let Ok(datagram) = datagram else { return };
+                let now = guest.start.elapsed();
+                let mut book = book.lock().unwrap();
+                guest.session.on_datagram(&datagram, now, |number, _| book.inputs.push(number)).unwrap();
+            }
+            _ = ticks.tick() => {
+                let tick = {
+                    let mut book = book.lock().unwrap();
+                    book.tick += 1;
+                    book.tick
+                };
+                guest.show(tick, &[7; 100]);
+            }
+            _ = newest.changed() => return guest.connection.close(REPLACED, b""),
+        }
+    }
+}
