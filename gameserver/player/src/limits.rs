@@ -21,6 +21,10 @@ pub const SECRET_BYTES: usize = 32;
 /// Of a player's message: chat, or a choice in a menu.
 pub const MESSAGE_TO_SERVER_BYTES_MAX: usize = 1024;
 
+/// Messages that a client keeps until they are confirmed: so many may be under way, and all of them fit onto a
+/// new connection.
+pub const MESSAGES_KEPT_MAX: usize = 32;
+
 /// Of a message to a player: a list of scores of a large room.
 pub const MESSAGE_TO_PLAYER_BYTES_MAX: usize = 16 * 1024;
 
@@ -248,6 +252,9 @@ const _: () = {
     assert!(FRAME_TO_SERVER_BYTES_MAX + FRAME_HEADER_BYTES_MAX < INBOX_TO_SERVER_BYTES_MAX);
     assert!(FRAME_TO_PLAYER_BYTES_MAX + FRAME_HEADER_BYTES_MAX < INBOX_TO_PLAYER_BYTES_MAX);
     assert!(FRAME_TO_PLAYER_BYTES_MAX + FRAME_HEADER_BYTES_MAX < OUTBOX_BYTES_MAX);
+    assert!(
+        MESSAGES_KEPT_MAX * (MESSAGE_TO_SERVER_BYTES_MAX + 16) + FRAME_TO_SERVER_BYTES_MAX < OUTBOX_BYTES_MAX
+    );
     // Every frame is affordable, or a client would wait for ever.
     assert!((FRAME_TO_SERVER_BYTES_MAX + FRAME_HEADER_BYTES_MAX) as u64 <= STREAM_BYTES_BURST);
     assert!(BODY_BYTES_MAX <= PARTS_MAX * (DATAGRAM_BYTES_MIN - SNAPSHOT_HEADER_BYTES_MAX));

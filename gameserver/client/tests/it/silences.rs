@@ -68,13 +68,18 @@ async fn when_a_server_stops_to_answer_its_player_is_soon_at_the_fallback() {
         let mut ann = join(path.place(&room.place));
         until_joined(&mut ann).await;
         assert_eq!(play(&mut ann, 500 * MS).await, []);
+        ann.message(b"heard").unwrap();
+        assert_eq!(play(&mut ann, 50 * MS).await, []);
         path.cut();
+        ann.message(b"lost with the connection").unwrap();
         let (back, happened) = until_joined(&mut ann).await;
         println!("a dead server: back after {back:?}");
         assert_eq!(happened, [Event::Lost]);
         assert!(back < IDLE, "{back:?}");
         assert_eq!(play(&mut ann, 300 * MS).await, []);
-        assert!(is_once_each(&book.lock().unwrap().inputs), "{book:?}");
+        let book = book.lock().unwrap();
+        assert!(is_once_each(&book.inputs), "{book:?}");
+        assert_eq!(book.messages, [b"heard".as_slice(), b"lost with the connection"]);
     }
 }
 

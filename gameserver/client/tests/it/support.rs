@@ -71,21 +71,27 @@ impl Server {
     /// Lets the next one in, and waits until it has been told.
     pub(crate) async fn admit(&self, input_ack: u64) -> Guest {
         let incoming = self.endpoint.accept().await.unwrap();
-        self.let_in(incoming, input_ack, Place::default()).await.expect("it stays")
+        self.let_in(incoming, || (input_ack, 0), Place::default()).await.expect("it stays")
     }
 
-    /// Lets somebody in, who may be gone before.
-    pub(crate) async fn let_in(&self, incoming: Incoming, input_ack: u64, fallbacks: Place) -> Option<Guest> {
+    /// Lets somebody in, who may be gone before. `known`: up to where inputs and messages came already.
+    pub(crate) async fn let_in(
+        &self,
+        incoming: Incoming,
+        known: impl Fn() -> (u64, u64),
+        fallbacks: Place,
+    ) -> Option<Guest> {
         let connection = incoming.await.ok()?;
         let (send, recv) = connection.accept_bi().await.ok()?;
         let start = Instant::now();
         let session = Session::new(Duration::ZERO);
         let mut guest = Guest { connection, session, send, recv, start, secret: Secret([0; 32]) };
         guest.secret = guest.join().await?;
+        let (input_ack, message_ack) = known();
         let (now, epoch) = (guest.start.elapsed(), self.epoch);
         let (seat, tick, tick_rate) = (3, 100, 30);
         let player = "ann".to_owned();
-        let admitted = Admitted { seat, player, epoch, tick, tick_rate, input_ack, fallbacks };
+        let admitted = Admitted { seat, player, epoch, tick, tick_rate, input_ack, message_ack, fallbacks };
         guest.session.admit(admitted, now).unwrap();
         guest.flush().await;
         Some(guest)

@@ -3,6 +3,7 @@
 mod approach;
 mod clock;
 mod link;
+mod messages;
 mod race;
 mod reliable;
 mod silence;
@@ -14,12 +15,13 @@ use std::{
 
 use approach::Approach;
 use link::Link;
+use messages::Messages;
 use silence::{FalseAlarms, Silence};
 
 use crate::{
     frame::{Credentials, Endpoint, Join, Joined, Place, Redirect, Refused, Role, Secret},
     inputs, limits,
-    session::PROTOCOL,
+    session::{FEATURES, PROTOCOL},
     snapshots::{Received, Shown},
 };
 
@@ -47,6 +49,7 @@ pub struct Session {
     silence: Silence,
     false_alarms: FalseAlarms,
     inputs: inputs::Sender,
+    messages: Messages,
     /// The highest epoch that was heard of.
     epoch: u64,
     /// Since when there is no room, if there is none.
@@ -95,7 +98,7 @@ pub enum Happening {
         /// SHA-256 of the certificates that it may show; none: the usual rules of the web hold.
         certificate_hashes: Vec<[u8; limits::CERTIFICATE_HASH_BYTES]>,
     },
-    /// Close this connection. It is not spoken of any more, and messages that are under way on it may be lost.
+    /// Close this connection. It is not spoken of any more, and what is under way on it may be lost.
     Close {
         /// Which.
         link: LinkId,
@@ -143,10 +146,10 @@ pub enum NotSent {
     /// Spectators only watch.
     #[error("spectators only watch")]
     Spectator,
-    /// There is no room to send it to.
+    /// There is no room to send it to, or not now and its server did not confirm messages.
     #[error("not in a room")]
     NotPlaying,
-    /// The server does not read what was sent before.
+    /// The server has not read or not confirmed what was sent before.
     #[error("too much waits to be sent")]
     Full,
 }
@@ -162,6 +165,7 @@ impl Session {
             silence: Silence::since(now),
             false_alarms: FalseAlarms::default(),
             inputs: inputs::Sender::default(),
+            messages: Messages::default(),
             epoch: 0,
             lost_since: Some(now),
             has_joined: false,
@@ -206,7 +210,8 @@ impl Session {
     fn join(&mut self, link: LinkId, now: Duration) {
         let Identity { room, role, credentials, secret } = self.identity.clone();
         let first_input = self.inputs.first();
-        let join = Join { protocol: PROTOCOL, features: 0, room, role, credentials, secret, first_input };
+        let join =
+            Join { protocol: PROTOCOL, features: FEATURES, room, role, credentials, secret, first_input };
         if let Some(link) = self.approach(link).and_then(|it| it.link.as_mut()) {
             link.join(join, now);
         }

@@ -74,6 +74,9 @@ pub(super) struct World {
     /// Numbers of the inputs that came to the game.
     pub(super) played: Vec<u64>,
     pub(super) inputs: u64,
+    /// Messages that the client said, and those that came to the game.
+    pub(super) said: u64,
+    pub(super) told: Vec<u64>,
     pub(super) shown: Vec<u64>,
     pub(super) happened: Vec<client::Happening>,
     pub(super) bytes_down: usize,
@@ -119,6 +122,8 @@ impl World {
             tick: 100,
             played: Vec::new(),
             inputs: 0,
+            said: 0,
+            told: Vec::new(),
             shown: Vec::new(),
             happened: Vec::new(),
             bytes_down: 0,
@@ -146,6 +151,10 @@ impl World {
             }
             if self.has_hands && millis.is_multiple_of(16) && self.client.input(&[]).is_ok() {
                 self.inputs += 1;
+            }
+            if self.has_hands && millis.is_multiple_of(200) {
+                let next = self.said + 1;
+                self.said += u64::from(self.client.message(&next.to_be_bytes()).is_ok());
             }
             if millis.is_multiple_of(limits::KEEP_ALIVE.as_millis()) {
                 self.signs();
@@ -215,9 +224,11 @@ impl World {
 
     /// The room goes on elsewhere.
     pub(super) fn move_to(&mut self, server: usize) {
-        let input_ack = self.servers[self.owner].input_ack;
+        let Server { input_ack, ref guests, .. } = self.servers[self.owner];
+        let guests: Vec<_> = guests.iter().collect();
         self.owner = server;
         self.servers[server].input_ack = input_ack;
+        guests.into_iter().for_each(|it| self.servers[server].guests.insert(it).unwrap());
     }
 
     fn post(&mut self, link: LinkId, is_up: bool, parcel: Parcel) {
@@ -242,25 +253,22 @@ impl World {
 
     fn deliver(&mut self) {
         while let Some(entry) = self.under_way.first_entry().filter(|it| it.key().0 <= self.now) {
-            let (link, is_up, parcel) = entry.remove();
+            let ((_, number), (link, is_up, parcel)) = entry.remove_entry();
             let Some(server) = self.routes.get(&link).copied().filter(|it| self.servers[*it].is_up) else {
                 continue;
             };
+            let is_mute = self.mute.contains(&link);
             let is_held = is_up && self.servers[server].is_paused;
             match parcel {
-                _ if is_held => self.hold(link, is_up, parcel),
                 // Lost; QUIC sends again what is on streams.
-                Parcel::Datagram(_) | Parcel::Sign if self.mute.contains(&link) => {}
-                _ if self.mute.contains(&link) => self.hold(link, is_up, parcel),
+                Parcel::Datagram(_) | Parcel::Sign if is_mute => {}
+                parcel if is_mute || is_held => {
+                    // Later, and still before whatever was sent after it.
+                    self.under_way.insert((self.now + STEP, number), (link, is_up, parcel));
+                }
                 parcel => self.arrive(server, link, is_up, &parcel),
             }
         }
-    }
-
-    /// Later, and behind whatever else waits.
-    fn hold(&mut self, link: LinkId, is_up: bool, parcel: Parcel) {
-        self.parcels += 1;
-        self.under_way.insert((self.now + STEP, self.parcels), (link, is_up, parcel));
     }
 
     fn arrive(&mut self, server: usize, link: LinkId, is_up: bool, parcel: &Parcel) {
@@ -363,13 +371,27 @@ impl World {
             let is_owner = index == self.owner;
             let mut newest = None;
             for (link, session) in &mut server.links {
+                if !is_owner && server.seat == Some(*link) {
+                    // What comes after the room has gone is for the server that has it.
+                    continue;
+                }
                 while let Some(happening) = session.poll(self.now).unwrap() {
-                    let server::Happening::Join(join) = happening else { continue };
+                    let join = match happening {
+                        server::Happening::Join(join) => join,
+                        server::Happening::Message(message) => {
+                            self.told.push(u64::from_be_bytes(message.try_into().unwrap()));
+                            server.guests.heard("ann", session.message_ack());
+                            continue;
+                        }
+                        server::Happening::Leave => continue,
+                    };
                     let admission = Admission::Open;
                     match server.guests.admit(&admission, &join, ROOM, Timestamp::UNIX_EPOCH) {
                         Ok(_) if is_owner => {
                             let (input_ack, epoch, tick) = (server.input_ack, server.epoch, self.tick);
-                            let admitted = Admitted { epoch, tick, input_ack, ..sessions::admitted() };
+                            let message_ack = server.guests.message_ack("ann");
+                            let admitted =
+                                Admitted { epoch, tick, input_ack, message_ack, ..sessions::admitted() };
                             session.admit(admitted, self.now).unwrap();
                             newest = newest.max(Some(*link));
                         }

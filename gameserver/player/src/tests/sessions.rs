@@ -38,6 +38,7 @@ pub(super) fn admitted() -> Admitted {
         tick: 900,
         tick_rate: 30,
         input_ack: 0,
+        message_ack: 0,
         fallbacks: Place::default(),
     }
 }
@@ -87,7 +88,9 @@ fn a_client_joins_talks_and_leaves() {
     assert_eq!(pair.server.poll(pair.now), Ok(Some(server::Happening::Message(b"hello"))));
     assert_eq!(pair.server.poll(pair.now), Ok(Some(server::Happening::Leave)));
     assert_eq!(pair.server.poll(pair.now), Ok(None));
-    assert!(pair.server.is_over() && pair.server.is_finished(pair.now));
+    assert!(pair.server.is_over() && !pair.server.is_finished(pair.now), "the message is confirmed");
+    pair.carry_down();
+    assert!(pair.server.is_finished(pair.now));
     pair.client.lost(pair.link, pair.now);
     assert_eq!(pair.client.poll(), Some(client::Happening::Left));
     assert_eq!((pair.client.poll(), pair.client.state()), (None, State::Over));

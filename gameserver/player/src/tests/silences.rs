@@ -217,6 +217,7 @@ fn whatever_befalls_it_a_player_is_in_the_room_in_the_end_and_every_input_counts
         assert_eq!((world.client.state(), world.connections()), (State::Playing, 1), "{:?}", world.happened);
         assert_eq!(joins(&world), losses(&world) + 1, "who is lost comes back");
         assert!(world.played.is_sorted_by(|a, b| a < b), "no input is played twice");
+        assert_eq!(world.told, (1..=world.said).collect::<Vec<_>>(), "every message arrives once");
     }
     println!("{seen:?}");
     assert!(0 < seen.false_alarms && 0 < seen.paths && 0 < seen.recoveries && 0 < seen.cuts, "{seen:?}");

@@ -67,7 +67,7 @@ pub(super) async fn serve(incoming: Incoming, mut pass: Pass, host: Arc<Host>, s
     };
     let datagrams = tokio::spawn(line.clone().hear_all(visit.place.clone(), visit.presence));
     tokio::select! {
-        () = talk.until_over() => (),
+        () = talk.until_over(&visit) => (),
         () = stop.cancelled() => line.close(CLOSED_BY_SERVER, "the server stops"),
     }
     datagrams.abort();
@@ -134,6 +134,7 @@ fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWh
         tick: place.tick().0,
         tick_rate: host.tick_rate.get(),
         input_ack: presence.map_or(0, |it| place.door().last_number(it)),
+        message_ack: presence.map_or(0, |_| place.guests().message_ack(name.as_str())),
         fallbacks: frame::Place::default(),
     };
     let keeps_name = presence.is_some() || !matches!(host.admission, Admission::Open);
@@ -161,6 +162,7 @@ fn tell_end(host: &Host, line: &Line, place: &Place, ending: &Ending, join: &Joi
             tick: place.tick().0,
             tick_rate: host.tick_rate.get(),
             input_ack: 0,
+            message_ack: 0,
             fallbacks: frame::Place::default(),
         };
         let (mut session, now) = (line.session(), host.clock.now());
@@ -242,8 +244,18 @@ impl Talk {
     }
 
     /// Moves bytes until the session or the connection is over.
-    async fn until_over(&mut self) {
-        // Messages of players: no game of ours reads any yet.
-        let _: Option<()> = self.next(|_| None).await;
+    async fn until_over(&mut self, visit: &Visit) {
+        // Messages of players: no game of ours reads any yet. A player who says one again has been heard.
+        while let Some(number) = self.next_message().await {
+            if visit.presence.is_some() {
+                visit.place.guests().heard(visit.name.as_str(), number);
+            }
+        }
+    }
+
+    /// Waits for a message, and says up to which number all have been heard.
+    async fn next_message(&mut self) -> Option<u64> {
+        self.next(|happening| matches!(happening, Happening::Message(_)).then_some(())).await?;
+        Some(self.line().session().message_ack())
     }
 }

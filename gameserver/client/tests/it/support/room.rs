@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use gamekeeper_player::frame::Place;
+use gamekeeper_player::{frame::Place, session::server::Happening};
 use quinn::VarInt;
 use tokio::{sync::watch, task::JoinSet, time::interval};
 
@@ -21,6 +21,9 @@ const REPLACED: VarInt = VarInt::from_u32(6);
 pub(crate) struct Book {
     /// The numbers of inputs, as they came to the game.
     pub(crate) inputs: Vec<u64>,
+    /// Messages, as they came to the game.
+    pub(crate) messages: Vec<Vec<u8>>,
+    message_ack: u64,
     tick: u64,
 }
 
@@ -47,7 +50,10 @@ async fn serve(server: Server, fallbacks: Place, book: Arc<Mutex<Book>>) {
         let (server, newest, book) = (server.clone(), newest.clone(), book.clone());
         let fallbacks = fallbacks.clone();
         guests.spawn(async move {
-            let known = book.lock().unwrap().inputs.last().copied().unwrap_or_default();
+            let known = || {
+                let book = book.lock().unwrap();
+                (book.inputs.last().copied().unwrap_or_default(), book.message_ack)
+            };
             let Some(guest) = server.let_in(incoming, known, fallbacks).await else { return };
             newest.send_modify(|it| *it += 1);
             play(guest, newest.subscribe(), &book).await;
@@ -56,6 +62,7 @@ async fn serve(server: Server, fallbacks: Place, book: Arc<Mutex<Book>>) {
 }
 
 async fn play(mut guest: Guest, mut newest: watch::Receiver<u64>, book: &Mutex<Book>) {
+    let mut bytes = [0; 1024];
     newest.mark_unchanged();
     let mut ticks = interval(TICK);
     loop {
@@ -65,6 +72,18 @@ async fn play(mut guest: Guest, mut newest: watch::Receiver<u64>, book: &Mutex<B
                 let now = guest.start.elapsed();
                 let mut book = book.lock().unwrap();
                 guest.session.on_datagram(&datagram, now, |number, _| book.inputs.push(number)).unwrap();
+            }
+            length = guest.recv.read(&mut bytes) => {
+                let Ok(Some(length)) = length else { return };
+                guest.session.on_stream(&bytes[..length], guest.start.elapsed()).unwrap();
+                while let Some(happening) = guest.session.poll(guest.start.elapsed()).unwrap() {
+                    let Happening::Message(message) = happening else { continue };
+                    let message = message.to_vec();
+                    let mut book = book.lock().unwrap();
+                    book.messages.push(message);
+                    book.message_ack = guest.session.message_ack();
+                }
+                guest.flush().await;
             }
             _ = ticks.tick() => {
                 let tick = {

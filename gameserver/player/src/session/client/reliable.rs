@@ -7,7 +7,7 @@ use crate::{
     Malformed,
     frame::{Joined, Redirect, Refused, RefusedWhy, ToPlayer, ToServer},
     limits,
-    session::PROTOCOL,
+    session::{CONFIRMED_MESSAGES, PROTOCOL},
 };
 
 /// What comes in is read in pieces of this size, so that what waits stays below the inbox's limit.
@@ -54,12 +54,25 @@ impl Session {
         }
     }
 
-    /// Sends a message for the game, of at most 1,024 bytes.
+    /// Sends a message for the game, of at most 1,024 bytes. It arrives once, if the server confirms messages, on
+    /// this connection or a later one; if not, it is lost with the connection.
+    ///
+    /// What was confirmed is not sent again: a server that restores an earlier state of the room has lost it
+    /// together with that time.
     pub fn message(&mut self, message: &[u8]) -> Result<(), NotSent> {
         if limits::MESSAGE_TO_SERVER_BYTES_MAX < message.len() {
             return Err(NotSent::TooLong(message.len()));
         }
-        self.say(&ToServer::Message(message))
+        if self.is_over || self.is_leaving || !self.has_joined {
+            return Err(NotSent::NotPlaying);
+        }
+        if !self.messages.are_confirmed {
+            return self.say(&ToServer::Message(message));
+        }
+        let number = self.messages.push(message).ok_or(NotSent::Full)?;
+        // It is kept: without a connection it waits for the next one.
+        let _ = self.say(&ToServer::Numbered(number, message));
+        Ok(())
     }
 
     /// Goes for good. The session is over when the server has heard of it and closes the connection, or at
@@ -77,6 +90,20 @@ impl Session {
         let link = link.ok_or(NotSent::NotPlaying)?;
         let fits = link.outbox.push(limits::OUTBOX_BYTES_MAX, |out| frame.encode(out));
         fits.then_some(()).ok_or(NotSent::Full)
+    }
+
+    /// Sends the messages that may not have arrived on an earlier connection.
+    fn say_again(&mut self) {
+        if !self.messages.are_confirmed {
+            return self.messages.give_up();
+        }
+        if let Some(link) = &mut self.main.link {
+            for (number, message) in self.messages.iter() {
+                // All that is kept fits.
+                link.outbox
+                    .push(limits::OUTBOX_BYTES_MAX, |out| ToServer::Numbered(number, message).encode(out));
+            }
+        }
     }
 
     fn link(&mut self, link: LinkId) -> Option<&mut Link> {
@@ -102,6 +129,11 @@ impl Session {
                 }
             }
             Frame::Message(message) if is_playing => self.happenings.push_back(Happening::Message(message)),
+            Frame::Confirmed(number) if is_playing => {
+                if is_main {
+                    self.messages.confirm(number);
+                }
+            }
             Frame::Ended(result) if is_playing => self.over(Happening::Ended(result)),
             // Nothing of this is said before Joined, and that only once.
             _ => self.drop_link(link, now),
@@ -130,6 +162,8 @@ impl Session {
         if let Some(link) = &mut self.main.link {
             link.joined();
         }
+        self.messages.are_confirmed = joined.features & CONFIRMED_MESSAGES != 0;
+        self.say_again();
         self.epoch = joined.epoch;
         self.inputs.go_on_after(joined.input_ack);
         self.has_joined = true;
@@ -174,6 +208,7 @@ enum Frame {
     Redirect(Redirect),
     Fallbacks(crate::frame::Place),
     Message(Vec<u8>),
+    Confirmed(u64),
     Ended(std::collections::BTreeMap<String, String>),
 }
 
@@ -188,6 +223,7 @@ fn next_frame(link: &mut Link) -> Result<Option<Frame>, Malformed> {
                 ToPlayer::Redirect(it) => Frame::Redirect(it),
                 ToPlayer::Fallbacks(it) => Frame::Fallbacks(it),
                 ToPlayer::Message(it) => Frame::Message(it.to_owned()),
+                ToPlayer::Confirmed(it) => Frame::Confirmed(it),
                 ToPlayer::Ended(it) => Frame::Ended(it),
             }));
         }
