@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use crate::support::{Path, Room, SOON};
+use crate::support::{Book, Path, Room, SOON};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -121,6 +121,17 @@ async fn a_new_address_on_a_bad_path_costs_nobody_three_seconds() {
         println!("{loss} lost, 72 new addresses: {returns} came back, the longest gap {longest:?}");
         assert!(longest < IDLE, "{longest:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_has_nothing_to_say_is_not_suspected() {
+    let book = Arc::new(Mutex::new(Book { is_quiet: true, ..Book::default() }));
+    let room = Room::open(5, Place::default(), book.clone());
+    let mut ann = join(room.place.clone());
+    until_joined(&mut ann).await;
+    assert_eq!(play(&mut ann, 2000 * MS).await, []);
+    println!("in 2 s without a word {} packets came", ann.statistics().datagrams_received);
+    assert_eq!(book.lock().unwrap().connections, 1);
 }
 
 #[tokio::test]

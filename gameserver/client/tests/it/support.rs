@@ -4,7 +4,7 @@ mod path;
 mod room;
 
 pub(crate) use path::Path;
-pub(crate) use room::Room;
+pub(crate) use room::{Book, Room};
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::{
     examples,
-    sessions::{Pair, admitted},
+    sessions::{Pair, admitted, identity},
 };
 use crate::{
     datagram::Input,
-    frame::Redirect,
+    frame::{Joined, Redirect, ToPlayer, ToServer},
     limits,
     session::{
-        client::{Happening, LinkId, State},
+        client::{Happening, LinkId, NotSent, State},
         server::{self, Admitted},
     },
 };
@@ -112,4 +112,44 @@ fn when_the_old_server_is_lost_in_a_move_the_new_one_is_home() {
         }
     }
     assert_eq!(ports, [7777, 8888, 7777, 8888]);
+}
+
+#[test]
+fn messages_are_kept_until_they_are_confirmed_and_no_longer() {
+    let mut pair = Pair::playing();
+    for number in 0..limits::MESSAGES_KEPT_MAX {
+        assert_eq!(pair.client.message(&[0]), Ok(()), "{number}");
+    }
+    assert_eq!(pair.client.message(&[0]), Err(NotSent::Full));
+    pair.carry_up().unwrap();
+    // The server reads as many as its budget allows, and the rest later.
+    let mut read = 0;
+    while read < limits::MESSAGES_KEPT_MAX {
+        while pair.server.poll(pair.now).unwrap().is_some() {
+            read += 1;
+        }
+        pair.now += Duration::from_millis(100);
+    }
+    pair.carry_down();
+    assert_eq!(
+        (pair.client.message(&[0]), pair.server.message_ack()),
+        (Ok(()), limits::MESSAGES_KEPT_MAX as u64)
+    );
+}
+
+#[test]
+fn where_nobody_confirms_messages_they_are_said_as_before_and_not_again() {
+    let mut pair = Pair::connected(identity());
+    // A server of an earlier release.
+    let mut bytes = Vec::new();
+    ToPlayer::Joined(Joined { features: 0, ..examples::joined() }).encode(&mut bytes);
+    pair.client.on_stream(pair.link, &bytes, pair.now);
+    let said = pair.client.stream_output(pair.link).len();
+    pair.client.consumed(pair.link, said);
+    pair.client.message(b"hi").unwrap();
+    let mut expected = Vec::new();
+    ToServer::Message(b"hi").encode(&mut expected);
+    assert_eq!(pair.client.stream_output(pair.link), expected);
+    pair.client.lost(pair.link, pair.now);
+    assert_eq!(pair.client.message(b"hi"), Err(NotSent::NotPlaying));
 }

@@ -23,8 +23,12 @@ pub(crate) struct Book {
     pub(crate) inputs: Vec<u64>,
     /// Messages, as they came to the game.
     pub(crate) messages: Vec<Vec<u8>>,
-    message_ack: u64,
-    tick: u64,
+    pub(crate) message_ack: u64,
+    /// Connections that were asked for.
+    pub(crate) connections: usize,
+    /// Nothing is shown.
+    pub(crate) is_quiet: bool,
+    pub(crate) tick: u64,
 }
 
 /// A room on a server; gone when it is dropped.
@@ -49,6 +53,7 @@ async fn serve(server: Server, fallbacks: Place, book: Arc<Mutex<Book>>) {
     while let Some(incoming) = server.endpoint.accept().await {
         let (server, newest, book) = (server.clone(), newest.clone(), book.clone());
         let fallbacks = fallbacks.clone();
+        book.lock().unwrap().connections += 1;
         guests.spawn(async move {
             let known = || {
                 let book = book.lock().unwrap();
@@ -86,12 +91,11 @@ async fn play(mut guest: Guest, mut newest: watch::Receiver<u64>, book: &Mutex<B
                 guest.flush().await;
             }
             _ = ticks.tick() => {
-                let tick = {
-                    let mut book = book.lock().unwrap();
-                    book.tick += 1;
-                    book.tick
-                };
-                guest.show(tick, &[7; 100]);
+                let mut book = book.lock().unwrap();
+                book.tick += 1;
+                if !book.is_quiet {
+                    guest.show(book.tick, &[7; 100]);
+                }
             }
             _ = newest.changed() => return guest.connection.close(REPLACED, b""),
         }
