@@ -153,3 +153,32 @@ fn where_nobody_confirms_messages_they_are_said_as_before_and_not_again() {
     pair.client.lost(pair.link, pair.now);
     assert_eq!(pair.client.message(b"hi"), Err(NotSent::NotPlaying));
 }
+
+#[test]
+fn the_last_word_of_an_old_connection_does_not_call_off_the_new_one() {
+    let mut pair = Pair::playing();
+    let until = |pair: &mut Pair, is_so: &dyn Fn(&Pair) -> bool| {
+        while !is_so(pair) {
+            pair.client.datagram(1200, pair.now, &mut Vec::new());
+            pair.now = pair.client.next_timeout().unwrap();
+            pair.client.on_timeout(pair.now);
+        }
+    };
+    let suspected = pair.now + limits::SILENCE_MIN;
+    until(&mut pair, &|it| suspected <= it.now);
+    let (rival, port) = attempts(&mut pair)[0];
+    assert_eq!(port, 7777);
+    pair.client.connected(rival, pair.now);
+    until(&mut pair, &|it| !it.client.stream_output(rival).is_empty());
+    assert_eq!(pair.now, suspected + limits::SETTLE_FOR, "it waits for the old one to speak");
+    // Such as that the same player has come by another connection.
+    pair.client.heard(pair.link, Duration::ZERO, pair.now);
+    assert_eq!(pair.client.poll(), None);
+    pair.client.lost(pair.link, pair.now);
+    let mut bytes = Vec::new();
+    ToPlayer::Joined(examples::joined()).encode(&mut bytes);
+    pair.client.on_stream(rival, &bytes, pair.now);
+    assert_eq!(pair.client.poll(), Some(Happening::Lost));
+    assert_eq!(pair.client.poll(), Some(Happening::Joined(examples::joined())));
+    assert_eq!((pair.client.poll(), pair.client.main()), (None, Some(rival)));
+}
