@@ -15,7 +15,7 @@ use crate::{
     inputs,
     lane::{Inbox, Outbox},
     limits,
-    session::{FEATURES, Violation},
+    session::{CONFIRMED_MESSAGES, FEATURES, Violation},
     snapshots,
 };
 
@@ -164,7 +164,8 @@ impl Session {
         let features = features & FEATURES;
         let joined =
             Joined { protocol, features, seat, player, epoch, tick, tick_rate, input_ack, fallbacks };
-        self.say(&ToPlayer::Joined(joined), now)
+        self.say(&ToPlayer::Joined(joined), now)?;
+        if features & CONFIRMED_MESSAGES == 0 { Ok(()) } else { self.confirm(now) }
     }
 
     /// The client is not let in, or not any more. The session is over.

@@ -138,6 +138,20 @@ fn messages_are_kept_until_they_are_confirmed_and_no_longer() {
 }
 
 #[test]
+fn messages_of_a_program_that_was_started_anew_are_heard() {
+    let mut pair = Pair::connected(identity());
+    pair.carry_up().unwrap();
+    assert!(pair.server.poll(pair.now).unwrap().is_some());
+    // It said twelve in its earlier life.
+    pair.server.admit(Admitted { message_ack: 12, ..admitted() }, pair.now).unwrap();
+    pair.carry_down();
+    pair.client.message(b"here again").unwrap();
+    pair.carry_up().unwrap();
+    assert_eq!(pair.server.poll(pair.now), Ok(Some(server::Happening::Message(b"here again"))));
+    assert_eq!(pair.server.message_ack(), 13);
+}
+
+#[test]
 fn where_nobody_confirms_messages_they_are_said_as_before_and_not_again() {
     let mut pair = Pair::connected(identity());
     // A server of an earlier release.

@@ -11,10 +11,33 @@ pub(super) struct Messages {
     /// The number of the last one that was confirmed or given up.
     confirmed: u64,
     /// The server of the connection in use confirms messages.
-    pub(super) are_confirmed: bool,
+    are_confirmed: bool,
+    /// It has said up to where it knows them: the rest may be sent.
+    is_open: bool,
+    /// Some server has said so: until then nothing was sent, and who was in the room in an earlier life of the
+    /// program goes on with the numbers of that life.
+    is_counted: bool,
 }
 
 impl Messages {
+    /// There is a new connection.
+    pub(super) fn joined(&mut self, are_confirmed: bool) {
+        (self.are_confirmed, self.is_open) = (are_confirmed, false);
+        if !are_confirmed {
+            // Nobody will confirm them: what was sent may have arrived, and must not arrive twice.
+            self.confirmed = self.last();
+            self.kept.clear();
+        }
+    }
+
+    pub(super) fn are_confirmed(&self) -> bool {
+        self.are_confirmed
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     /// Keeps one more and says its number. `None`: too many wait.
     pub(super) fn push(&mut self, message: &[u8]) -> Option<u64> {
         if limits::MESSAGES_KEPT_MAX <= self.kept.len() {
@@ -24,17 +47,16 @@ impl Messages {
         Some(self.last())
     }
 
-    /// All up to this one have arrived.
-    pub(super) fn confirm(&mut self, number: u64) {
+    /// All up to this one have arrived. Whether those that are kept may be sent now.
+    pub(super) fn confirm(&mut self, number: u64) -> bool {
+        if !std::mem::replace(&mut self.is_counted, true) {
+            self.confirmed = number;
+        }
         let count = number.min(self.last()).saturating_sub(self.confirmed);
         let count = usize::try_from(count).unwrap_or(usize::MAX).min(self.kept.len());
         self.kept.drain(..count);
         self.confirmed = self.confirmed.saturating_add(count as u64);
-    }
-
-    /// Nobody will confirm them: what was sent may have arrived, and must not arrive twice.
-    pub(super) fn give_up(&mut self) {
-        self.confirm(self.last());
+        !std::mem::replace(&mut self.is_open, true)
     }
 
     /// Those that are to be sent again.

@@ -66,12 +66,14 @@ impl Session {
         if self.is_over || self.is_leaving || !self.has_joined {
             return Err(NotSent::NotPlaying);
         }
-        if !self.messages.are_confirmed {
+        if !self.messages.are_confirmed() {
             return self.say(&ToServer::Message(message));
         }
         let number = self.messages.push(message).ok_or(NotSent::Full)?;
-        // It is kept: without a connection it waits for the next one.
-        let _ = self.say(&ToServer::Numbered(number, message));
+        if self.messages.is_open() {
+            // It is kept: without a connection it waits for the next one.
+            let _ = self.say(&ToServer::Numbered(number, message));
+        }
         Ok(())
     }
 
@@ -94,9 +96,6 @@ impl Session {
 
     /// Sends the messages that may not have arrived on an earlier connection.
     fn say_again(&mut self) {
-        if !self.messages.are_confirmed {
-            return self.messages.give_up();
-        }
         if let Some(link) = &mut self.main.link {
             for (number, message) in self.messages.iter() {
                 // All that is kept fits.
@@ -130,8 +129,8 @@ impl Session {
             }
             Frame::Message(message) if is_playing => self.happenings.push_back(Happening::Message(message)),
             Frame::Confirmed(number) if is_playing => {
-                if is_main {
-                    self.messages.confirm(number);
+                if is_main && self.messages.confirm(number) {
+                    self.say_again();
                 }
             }
             Frame::Ended(result) if is_playing => self.over(Happening::Ended(result)),
@@ -162,8 +161,7 @@ impl Session {
         if let Some(link) = &mut self.main.link {
             link.joined();
         }
-        self.messages.are_confirmed = joined.features & CONFIRMED_MESSAGES != 0;
-        self.say_again();
+        self.messages.joined(joined.features & CONFIRMED_MESSAGES != 0);
         self.epoch = joined.epoch;
         self.inputs.go_on_after(joined.input_ack);
         self.has_joined = true;
