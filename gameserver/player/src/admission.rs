@@ -98,11 +98,14 @@ impl Guests {
         book.iter().find(|(_, known)| known.secret == join.secret).map(|(player, _)| player.clone())
     }
 
-    /// The messages of a player up to this number have been heard, and are not to be heard again.
-    pub fn heard(&mut self, player: &str, message_ack: u64) {
-        if let Some(known) = self.players.get_mut(player) {
-            known.message_ack = known.message_ack.max(message_ack);
-        }
+    /// A message of a player with this number has come. Whether it is to be heeded: it is not when it came before,
+    /// be it by a connection that another one has just replaced.
+    #[must_use]
+    pub fn is_news(&mut self, player: &str, number: u64) -> bool {
+        let Some(known) = self.players.get_mut(player) else { return true };
+        let is_news = known.message_ack < number;
+        known.message_ack = known.message_ack.max(number);
+        is_news
     }
 
     /// Up to which number the messages of a player have been heard.

@@ -57,6 +57,9 @@ pub enum Happening<'a> {
     Join(Join),
     /// For the game.
     Message(&'a [u8]),
+    /// For the game, with its number, if [`Guests::is_news`](crate::admission::Guests::is_news) says so: two
+    /// connections of a player may overlap.
+    Numbered(u64, &'a [u8]),
     /// It goes for good. The session is over.
     Leave,
 }
@@ -76,7 +79,8 @@ pub struct Admitted {
     pub tick_rate: u32,
     /// [`Session::input_ack`] of the player's last connection, if it had one; else 0.
     pub input_ack: u64,
-    /// [`Session::message_ack`] of the player's last connection, if it had one; else 0.
+    /// The number of the player's last message on earlier connections, as
+    /// [`Guests::message_ack`](crate::admission::Guests::message_ack) knows it; else 0.
     pub message_ack: u64,
     /// Where to look for the room if this server is lost.
     pub fallbacks: Place,
@@ -200,8 +204,7 @@ impl Session {
         self.inputs.acknowledged()
     }
 
-    /// All messages up to this one have been heard, of a client that numbers them. To be kept for the player's next
-    /// connection, from each message on: until then it may be said again.
+    /// The number of the last message, of a client that numbers them.
     pub fn message_ack(&self) -> u64 {
         self.messages
     }
@@ -242,9 +245,8 @@ impl Session {
             return Err(self.end_by(violation, now));
         }
         match ToServer::parse(self.inbox.get(frame))? {
-            Some(ToServer::Message(message) | ToServer::Numbered(_, message)) => {
-                Ok(Some(Happening::Message(message)))
-            }
+            Some(ToServer::Message(message)) => Ok(Some(Happening::Message(message))),
+            Some(ToServer::Numbered(number, message)) => Ok(Some(Happening::Numbered(number, message))),
             _ => Ok(None),
         }
     }

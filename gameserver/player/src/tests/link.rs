@@ -378,12 +378,13 @@ impl World {
                 while let Some(happening) = session.poll(self.now).unwrap() {
                     let join = match happening {
                         server::Happening::Join(join) => join,
-                        server::Happening::Message(message) => {
-                            self.told.push(u64::from_be_bytes(message.try_into().unwrap()));
-                            server.guests.heard("ann", session.message_ack());
+                        server::Happening::Numbered(number, message) => {
+                            let message = u64::from_be_bytes(message.try_into().unwrap());
+                            let is_news = server.guests.is_news("ann", number);
+                            self.told.extend(is_news.then_some(message));
                             continue;
                         }
-                        server::Happening::Leave => continue,
+                        server::Happening::Message(_) | server::Happening::Leave => continue,
                     };
                     let admission = Admission::Open;
                     match server.guests.admit(&admission, &join, ROOM, Timestamp::UNIX_EPOCH) {

@@ -147,7 +147,7 @@ fn messages_of_a_program_that_was_started_anew_are_heard() {
     pair.carry_down();
     pair.client.message(b"here again").unwrap();
     pair.carry_up().unwrap();
-    assert_eq!(pair.server.poll(pair.now), Ok(Some(server::Happening::Message(b"here again"))));
+    assert_eq!(pair.server.poll(pair.now), Ok(Some(server::Happening::Numbered(13, b"here again"))));
     assert_eq!(pair.server.message_ack(), 13);
 }
 

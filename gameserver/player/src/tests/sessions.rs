@@ -85,7 +85,7 @@ fn a_client_joins_talks_and_leaves() {
     pair.client.message(b"hello").unwrap();
     pair.client.leave();
     pair.carry_up().unwrap();
-    assert_eq!(pair.server.poll(pair.now), Ok(Some(server::Happening::Message(b"hello"))));
+    assert_eq!(pair.server.poll(pair.now), Ok(Some(server::Happening::Numbered(1, b"hello"))));
     assert_eq!(pair.server.poll(pair.now), Ok(Some(server::Happening::Leave)));
     assert_eq!(pair.server.poll(pair.now), Ok(None));
     assert!(pair.server.is_over() && !pair.server.is_finished(pair.now), "the message is confirmed");

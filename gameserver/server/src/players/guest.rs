@@ -238,24 +238,27 @@ impl Talk {
     async fn next_join(&mut self) -> Option<Join> {
         self.next(|happening| match happening {
             Happening::Join(join) => Some(join),
-            Happening::Message(_) | Happening::Leave => None,
+            Happening::Message(_) | Happening::Numbered(..) | Happening::Leave => None,
         })
         .await
     }
 
     /// Moves bytes until the session or the connection is over.
     async fn until_over(&mut self, visit: &Visit) {
-        // Messages of players: no game of ours reads any yet. A player who says one again has been heard.
         while let Some(number) = self.next_message().await {
             if visit.presence.is_some() {
-                visit.place.guests().heard(visit.name.as_str(), number);
+                // No game of ours reads messages yet; each that is news would be for it.
+                let _ = visit.place.guests().is_news(visit.name.as_str(), number);
             }
         }
     }
 
-    /// Waits for a message, and says up to which number all have been heard.
+    /// Waits for a message with a number.
     async fn next_message(&mut self) -> Option<u64> {
-        self.next(|happening| matches!(happening, Happening::Message(_)).then_some(())).await?;
-        Some(self.line().session().message_ack())
+        self.next(|happening| match happening {
+            Happening::Numbered(number, _) => Some(number),
+            Happening::Message(_) | Happening::Join(_) | Happening::Leave => None,
+        })
+        .await
     }
 }

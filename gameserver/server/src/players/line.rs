@@ -174,11 +174,6 @@ impl Talk {
         Self { line, send, recv, output: Vec::new(), input: Box::new([0; CHUNK]), is_read: false }
     }
 
-    /// The connection.
-    pub(super) fn line(&self) -> &Line {
-        &self.line
-    }
-
     /// Moves bytes until something happens of which `wanted` makes something, or nothing more can happen.
     pub(super) async fn next<T>(&mut self, wanted: impl Fn(Happening<'_>) -> Option<T>) -> Option<T> {
         loop {

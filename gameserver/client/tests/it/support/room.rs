@@ -82,11 +82,13 @@ async fn play(mut guest: Guest, mut newest: watch::Receiver<u64>, book: &Mutex<B
                 let Ok(Some(length)) = length else { return };
                 guest.session.on_stream(&bytes[..length], guest.start.elapsed()).unwrap();
                 while let Some(happening) = guest.session.poll(guest.start.elapsed()).unwrap() {
-                    let Happening::Message(message) = happening else { continue };
+                    let Happening::Numbered(number, message) = happening else { continue };
                     let message = message.to_vec();
                     let mut book = book.lock().unwrap();
-                    book.messages.push(message);
-                    book.message_ack = guest.session.message_ack();
+                    if book.message_ack < number {
+                        book.message_ack = number;
+                        book.messages.push(message);
+                    }
                 }
                 guest.flush().await;
             }
