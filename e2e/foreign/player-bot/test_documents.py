@@ -39,13 +39,16 @@ SNAPSHOTS = {
     "SnapshotPart: tick 901, part 1 of 2": Snapshot(901, 0, 8, b"world", 1, 2),
 }
 
+# Of features that this bot does not offer: nothing of it is sent to it, and it would skip it.
+NOT_OFFERED = {"Numbered: hi, the fifth message", "Confirmed"}
+
 
 class TheProtocol(unittest.TestCase):
     def setUp(self):
         self.examples = of_protocol()
 
     def test_every_example_is_known_here(self):
-        known = TO_SERVER.keys() | TO_PLAYER.keys() | SNAPSHOTS.keys()
+        known = TO_SERVER.keys() | TO_PLAYER.keys() | SNAPSHOTS.keys() | NOT_OFFERED
         self.assertEqual(self.examples.keys(), known)
 
     def test_what_we_send_is_written_as_it_says(self):
@@ -55,6 +58,9 @@ class TheProtocol(unittest.TestCase):
     def test_frames_are_read_as_it_says(self):
         for name, meant in TO_PLAYER.items():
             self.assertEqual(Frames().put(self.examples[name]), [meant], name)
+
+    def test_frames_of_other_features_are_skipped(self):
+        self.assertEqual(Frames().put(self.examples["Confirmed"] + self.examples["Message to the player: hi"]), [Message(b"hi")])
 
     def test_snapshots_are_read_as_it_says(self):
         for name, meant in SNAPSHOTS.items():

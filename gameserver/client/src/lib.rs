@@ -24,6 +24,11 @@
 //! }
 //! ```
 //!
+//! A server that falls silent is noticed within 300 ms (later on a long path), and the player is let in again where
+//! the room is, by the same secret, at the same place or at a fallback that the server named. A silence that ends
+//! by itself is not told. Messages to the game that a lost connection left unconfirmed are sent again, and arrive
+//! once; how far that goes is in `docs/player-protocol.md`.
+//!
 //! What is to be done is decided by the session of `gamekeeper-player`, pure; here are sockets and time. There
 //! is no callback and no thread of ours: whoever owns a [`Player`] asks it what is next. So it can be wrapped
 //! for other languages.

@@ -1,8 +1,11 @@
 //! One connection: a task that makes it, and moves the bytes of its stream.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
-use gamekeeper_player::{frame::Endpoint, session::client::LinkId};
+use gamekeeper_player::{
+    frame::Endpoint,
+    session::{CLOSED, client::LinkId},
+};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::{
     net::lookup_host,
@@ -39,6 +42,10 @@ pub(crate) struct Link {
     pub(crate) connection: Option<Connection>,
     /// Where bytes for the stream go.
     pub(crate) stream: Option<mpsc::Sender<Vec<u8>>>,
+    /// Whether the room was played over it.
+    pub(crate) has_joined: bool,
+    /// Packets that were heard on it.
+    packets: u64,
     task: AbortHandle,
 }
 
@@ -80,15 +87,23 @@ impl Link {
             // A player who is gone does not care.
             let _ = news.send(News::Lost(id)).await;
         });
-        Self { id, connection: None, stream: None, task }
+        Self { id, connection: None, stream: None, has_joined: false, packets: 0, task }
     }
 
-    /// Ends the connection. What was given to its stream is still written.
-    pub(crate) fn close(mut self) {
-        match self.connection.take() {
+    /// The round trip, if anything came since this was asked last.
+    pub(crate) fn heard(&mut self) -> Option<Duration> {
+        let stats = self.connection.as_ref()?.stats();
+        let before = std::mem::replace(&mut self.packets, stats.udp_rx.datagrams);
+        (before != self.packets).then_some(stats.path.rtt)
+    }
+
+    /// Ends the connection. What was given to the stream of one that was in use is still written.
+    pub(crate) fn close(self) {
+        match self.connection {
             // The end of the queue ends the task, and the stream with it; the server closes the connection then.
-            Some(connection) if self.stream.take().is_none() => connection.close(VarInt::from_u32(0), b""),
-            Some(_) => (),
+            Some(_) if self.has_joined => (),
+            // An attempt that is not needed must not get a seat any more.
+            Some(connection) => connection.close(VarInt::from_u32(CLOSED), b""),
             None => self.task.abort(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gamekeeper_player::limits;
 use quinn::{
     AckFrequencyConfig, ClientConfig, IdleTimeout, TransportConfig, VarInt, crypto::rustls::QuicClientConfig,
 };
@@ -20,15 +21,15 @@ const ALPN: &[u8] = b"gamekeeper/1";
 /// What is sent to servers as the name they go by. They have none.
 pub(crate) const SERVER_NAME: &str = "gamekeeper.invalid";
 
-/// Of whom nothing is heard for so long is lost. Short, so that the player is soon elsewhere; servers that
-/// play send thirty times a second.
+/// Of whom nothing is heard for so long is lost for certain. Long before that the session suspects it and looks
+/// elsewhere.
 const IDLE: Duration = Duration::from_secs(3);
 
-/// Who has nothing to say says so, well within what the server waits for.
-const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// Until a round trip is measured. Half of what QUIC assumes is still enough for half the world, and a lost first
+/// packet is sent again while the attempt lasts.
+const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);
 
 /// The server acknowledges our packets with the snapshots that it sends anyway, not with packets of their own.
-const ACK_AFTER: Duration = Duration::from_millis(100);
 const ACK_AFTER_PACKETS: u32 = 8;
 
 /// Datagrams that came and were not read yet.
@@ -70,13 +71,15 @@ pub(crate) fn config(hashes: &[CertificateHash]) -> Result<ClientConfig, rustls:
     let mut transport = TransportConfig::default();
     let idle = IdleTimeout::try_from(IDLE).expect("three seconds are less than 2^62 milliseconds");
     let mut acks = AckFrequencyConfig::default();
-    acks.max_ack_delay(Some(ACK_AFTER)).ack_eliciting_threshold(VarInt::from_u32(ACK_AFTER_PACKETS));
+    acks.max_ack_delay(Some(limits::ACKNOWLEDGED_AFTER))
+        .ack_eliciting_threshold(VarInt::from_u32(ACK_AFTER_PACKETS));
     transport
         .ack_frequency_config(Some(acks))
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .max_idle_timeout(Some(idle))
-        .keep_alive_interval(Some(KEEP_ALIVE))
+        .keep_alive_interval(Some(limits::KEEP_ALIVE))
+        .initial_rtt(INITIAL_ROUND_TRIP)
         .datagram_receive_buffer_size(Some(DATAGRAMS_IN))
         .datagram_send_buffer_size(DATAGRAMS_OUT);
     let mut config = ClientConfig::new(Arc::new(tls));

@@ -70,7 +70,8 @@ pub enum Event {
     Message(Vec<u8>),
     /// The room moves; the player follows it.
     Redirected(Redirect),
-    /// The connection was lost; the player tries to come back.
+    /// The connection was lost, or was silent for so long that another one has taken its place; the player
+    /// tries to come back, or is back already. A silence that ends by itself is not told.
     Lost,
     /// Not let in. Nothing more happens.
     Refused(Refused),
@@ -99,6 +100,13 @@ pub struct Player {
     last_tick: Option<u64>,
     datagram: Vec<u8>,
     statistics: Statistics,
+}
+
+/// What ended a wait.
+enum Woken {
+    Datagram(Bytes),
+    News(News),
+    Alarm,
 }
 
 impl Player {
@@ -211,6 +219,9 @@ impl Player {
                 // Another server counts from where it was left, and what is shown there is the truth.
                 self.last_tick = None;
                 self.main = self.session.main();
+                if let Some(link) = self.links.iter_mut().find(|it| Some(it.id) == self.main) {
+                    link.has_joined = true;
+                }
                 Event::Joined(joined)
             }
             Happening::Message(message) => Event::Message(message),
@@ -247,6 +258,17 @@ impl Player {
         }
     }
 
+    /// Tells what QUIC heard from the server and kept to itself.
+    fn listen(&mut self) {
+        let now = self.now();
+        if let Some(main) = self.main
+            && let Some(link) = self.links.iter_mut().find(|it| it.id == main)
+            && let Some(round_trip) = link.heard()
+        {
+            self.session.heard(main, round_trip, now);
+        }
+    }
+
     /// Waits for one thing.
     async fn wait(&mut self) -> Option<Event> {
         let due = self.start + self.session.next_timeout().unwrap_or_else(|| self.now() + IDLE);
@@ -263,10 +285,17 @@ impl Player {
             // That a connection is lost is told by its link, after the last words on its stream.
             std::future::pending().await
         };
-        tokio::select! {
-            datagram = datagram => return self.on_datagram(&datagram),
-            Some(news) = self.news.recv() => self.on_news(news),
-            () = &mut self.alarm => {
+        let woken = tokio::select! {
+            datagram = datagram => Woken::Datagram(datagram),
+            Some(news) = self.news.recv() => Woken::News(news),
+            () = &mut self.alarm => Woken::Alarm,
+        };
+        // First, since who has been heard needs no other connection.
+        self.listen();
+        match woken {
+            Woken::Datagram(datagram) => return self.on_datagram(&datagram),
+            Woken::News(news) => self.on_news(news),
+            Woken::Alarm => {
                 let now = self.now();
                 self.session.on_timeout(now);
             }

@@ -21,6 +21,10 @@ pub const SECRET_BYTES: usize = 32;
 /// Of a player's message: chat, or a choice in a menu.
 pub const MESSAGE_TO_SERVER_BYTES_MAX: usize = 1024;
 
+/// Messages that a client keeps until they are confirmed: so many may be under way, and all of them fit onto a
+/// new connection.
+pub const MESSAGES_KEPT_MAX: usize = 32;
+
 /// Of a message to a player: a list of scores of a large room.
 pub const MESSAGE_TO_PLAYER_BYTES_MAX: usize = 16 * 1024;
 
@@ -172,10 +176,51 @@ pub const RECONNECT_MIN: Duration = Duration::from_millis(50);
 /// The longest pause before a client connects again.
 pub const RECONNECT_MAX: Duration = Duration::from_secs(2);
 
+/// Of whom nothing came for so long is asked for a sign of life by QUIC (a keep-alive). Servers that play send
+/// more often, so it costs nothing but where they are silent.
+pub const KEEP_ALIVE: Duration = Duration::from_millis(50);
+
+/// By then a server has acknowledged what a client sent, if it had nothing to say meanwhile. At 20 ticks a second
+/// and more it always has, so this costs no packets.
+pub const ACKNOWLEDGED_AFTER: Duration = Duration::from_millis(50);
+
+/// How often a client looks whether anything came, while nothing does: rarer than ticks usually are, so that who
+/// is played with is not looked at.
+pub const LOOK_EVERY: Duration = Duration::from_millis(40);
+
+/// What one look may add to a silence. Who looks later stood still itself, and what came meanwhile may wait to
+/// be read.
+pub const LISTENED_MAX: Duration = Duration::from_millis(80);
+
+/// After such a silence a server is suspected, on a short path: with one look more it is less than 300 ms.
+pub const SILENCE_MIN: Duration = Duration::from_millis(240);
+
+/// On a long path the silence may last so many round trips longer than the waits of both ends: in that time a
+/// keep-alive that is lost is sent again and acknowledged.
+pub const SILENCE_ROUND_TRIPS: u32 = 3;
+
+/// How often each false alarm doubles the silence that the next one takes: a machine that is too busy to answer
+/// does not get a handshake from every player every time.
+pub const FALSE_ALARMS_MAX: u32 = 3;
+
+/// After so long without a false alarm all of them are forgotten.
+pub const CALM_AFTER: Duration = Duration::from_secs(30);
+
+/// A server that is suspected and shakes hands is alive, so it may only have stood still. It has so long to be
+/// heard on the old connection before the player takes its seat by the new one: a tick, or an acknowledgement.
+pub const SETTLE_FOR: Duration = Duration::from_millis(100);
+
+/// Attempts at other places that are made side by side. More endpoints wait for their turn.
+pub const RIVALS_ELSEWHERE_MAX: usize = 3;
+
+/// How much later each of them begins: a server that has the room answers before the next one is asked, and two
+/// addresses of one server do not take the seat from each other.
+pub const RIVAL_EVERY: Duration = Duration::from_millis(25);
+
 /// How long a client tries to come back. A room is recovered within eight seconds, or not at all.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 
-/// Attempts at the endpoint where the room was, before others are tried too.
+/// Attempts at the endpoint where the room is said to be, before others are tried too, by who was never in.
 pub const ATTEMPTS_AT_FIRST: u32 = 2;
 
 /// After which unacknowledged inputs are sent again when there is no new one to go with them.
@@ -207,6 +252,9 @@ const _: () = {
     assert!(FRAME_TO_SERVER_BYTES_MAX + FRAME_HEADER_BYTES_MAX < INBOX_TO_SERVER_BYTES_MAX);
     assert!(FRAME_TO_PLAYER_BYTES_MAX + FRAME_HEADER_BYTES_MAX < INBOX_TO_PLAYER_BYTES_MAX);
     assert!(FRAME_TO_PLAYER_BYTES_MAX + FRAME_HEADER_BYTES_MAX < OUTBOX_BYTES_MAX);
+    assert!(
+        MESSAGES_KEPT_MAX * (MESSAGE_TO_SERVER_BYTES_MAX + 16) + FRAME_TO_SERVER_BYTES_MAX < OUTBOX_BYTES_MAX
+    );
     // Every frame is affordable, or a client would wait for ever.
     assert!((FRAME_TO_SERVER_BYTES_MAX + FRAME_HEADER_BYTES_MAX) as u64 <= STREAM_BYTES_BURST);
     assert!(BODY_BYTES_MAX <= PARTS_MAX * (DATAGRAM_BYTES_MIN - SNAPSHOT_HEADER_BYTES_MAX));
@@ -215,6 +263,11 @@ const _: () = {
     // Whoever sends all that it has is not too early.
     assert!(INPUT_LOST_AFTER + INPUTS_KEPT_MAX <= INPUT_AHEAD_MAX);
     assert!(CONNECT_WITHIN_MIN.as_millis() < CONNECT_WITHIN_MAX.as_millis());
+    // A dead server is suspected within 300 ms.
+    assert!(SILENCE_MIN.as_millis() + LOOK_EVERY.as_millis() < 300);
+    assert!(KEEP_ALIVE.as_millis() + 2 * ACKNOWLEDGED_AFTER.as_millis() < SILENCE_MIN.as_millis());
+    // Who merely stood still is heard before the seat is taken over.
+    assert!(ACKNOWLEDGED_AFTER.as_millis() < SETTLE_FOR.as_millis());
     assert!(RECONNECT_MAX.as_millis() + ANSWER_WITHIN.as_millis() < GIVE_UP_AFTER.as_millis());
     // One byte is enough for the parts of a snapshot and the inputs of a datagram, two for a distance.
     assert!(PARTS_MAX < 64 && INPUTS_PER_DATAGRAM_MAX < 64 && BASELINES_MAX < 16384);

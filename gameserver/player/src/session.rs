@@ -12,6 +12,12 @@ use std::ops::RangeInclusive;
 /// The versions of the protocol that this release speaks.
 pub const PROTOCOL: RangeInclusive<u64> = 1..=1;
 
+/// Bit of `features`: messages to the server are numbered and confirmed.
+pub const CONFIRMED_MESSAGES: u64 = 1;
+
+/// All that this release understands beyond the version.
+pub const FEATURES: u64 = CONFIRMED_MESSAGES;
+
 /// What QUIC's handshake agrees on (ALPN).
 pub const ALPN: &[u8] = b"gamekeeper/1";
 

@@ -15,6 +15,7 @@ mod play;
 mod returning;
 mod round_trips;
 mod sessions;
+mod silences;
 mod snapshots;
 mod tickets;
 mod unknown;

@@ -54,6 +54,7 @@ impl Pair {
             tick: 1,
             tick_rate: 30,
             input_ack: 0,
+            message_ack: 0,
             fallbacks: Place::default(),
         };
         server.admit(admitted, now).unwrap();

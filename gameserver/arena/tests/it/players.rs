@@ -5,13 +5,13 @@ use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 use bytes::Bytes;
 use gamekeeper_player::{
     datagram::Snapshot,
-    frame::{Refused, RefusedWhy},
-    limits, varint,
+    frame::{Credentials, Join, Refused, RefusedWhy, ToServer},
+    limits, session, varint,
 };
 use quinn::Connection;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{Guest, Said, Scene, code, input, loopback, soon};
+use crate::support::{Guest, Said, Scene, code, input, join, loopback, soon};
 
 const MALFORMED: u64 = 1;
 const FLOOD: u64 = 3;
@@ -164,11 +164,24 @@ async fn again_and_again(to: SocketAddr) {
     println!("60 connections of one player, one after the other: each closed by the next");
 }
 
+/// What a player said once is known when it comes again, and it is told so.
+async fn says_it_once(to: SocketAddr) {
+    let join = join("south", Credentials::Open("talks".to_owned()), 7);
+    let join = Join { features: session::CONFIRMED_MESSAGES, ..join };
+    for (known, number) in [(0, 1), (1, 2), (2, 2), (2, 1), (2, 9), (9, 10)] {
+        let (mut guest, answer) = Guest::ask(loopback(0, 10), to, join.clone()).await;
+        assert!(matches!(answer, Said::Joined(_)), "{answer:?}");
+        assert_eq!(guest.next().await, Some(Said::Confirmed(known)));
+        guest.say(&ToServer::Numbered(number, b"hi")).await;
+        assert_eq!(guest.next().await, Some(Said::Confirmed(known.max(number))));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn inputs_of_other_times_and_above_the_budget_are_dropped() {
     let scene = Scene::open(7).await;
     let to = scene.server.players;
-    tokio::join!(out_of_time(to), too_many(to), acknowledges_nothing(to));
+    tokio::join!(out_of_time(to), too_many(to), acknowledges_nothing(to), says_it_once(to));
     scene.close("inputs").await;
 }
 

@@ -37,6 +37,7 @@ fuzz_target!(|bytes: &[u8]| {
                         tick: 1,
                         tick_rate: 30,
                         input_ack: 0,
+                        message_ack: 0,
                         fallbacks,
                     };
                     let _ = session.admit(admitted, now);

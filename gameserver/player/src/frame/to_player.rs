@@ -14,6 +14,7 @@ const REDIRECT: u8 = 0x13;
 const FALLBACKS: u8 = 0x14;
 const MESSAGE: u8 = 0x15;
 const ENDED: u8 = 0x16;
+const CONFIRMED: u8 = 0x17;
 
 /// A frame to a player.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum ToPlayer<'a> {
     Message(&'a [u8]),
     /// The match is over.
     Ended(BTreeMap<String, String>),
+    /// All messages of the player up to this number have arrived.
+    Confirmed(u64),
 }
 
 /// What a player is told first.
@@ -37,7 +40,7 @@ pub enum ToPlayer<'a> {
 pub struct Joined {
     /// The version of the protocol that both speak from here on.
     pub protocol: u64,
-    /// Bits of what both understand beyond it. None are defined in version 1.
+    /// Bits of what both understand beyond it: [`FEATURES`](crate::session::FEATURES).
     pub features: u64,
     /// The player's place in the room, from 0.
     pub seat: u32,
@@ -176,6 +179,7 @@ impl<'a> ToPlayer<'a> {
             Self::Redirect(redirect) => put(REDIRECT, out, |out| redirect.put(out)),
             Self::Fallbacks(place) => put(FALLBACKS, out, |out| place.put(out)),
             Self::Message(message) => put(MESSAGE, out, |out| put_bytes(message, out)),
+            Self::Confirmed(number) => put(CONFIRMED, out, |out| varint::put(*number, out)),
             Self::Ended(result) => put(ENDED, out, |out| put_result(result, out)),
         }
     }
@@ -194,6 +198,7 @@ impl<'a> ToPlayer<'a> {
             FALLBACKS => Self::Fallbacks(Place::parse(reader)?),
             MESSAGE => Self::Message(reader.bytes("Message.bytes", limits::MESSAGE_TO_PLAYER_BYTES_MAX)?),
             ENDED => Self::Ended(parse_result(reader)?),
+            CONFIRMED => Self::Confirmed(reader.number("Confirmed.number")?),
             _ => return Ok(None),
         }))
     }

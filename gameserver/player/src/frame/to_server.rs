@@ -11,6 +11,7 @@ use crate::{
 const JOIN: u8 = 0x01;
 const MESSAGE: u8 = 0x02;
 const LEAVE: u8 = 0x03;
+const NUMBERED: u8 = 0x04;
 
 const OPEN: u8 = 0;
 const TICKET: u8 = 1;
@@ -27,6 +28,8 @@ pub enum ToServer<'a> {
     Message(&'a [u8]),
     /// I go, and do not come back.
     Leave,
+    /// A message with its number in the stay, from 1: to be confirmed, and to be heeded once.
+    Numbered(u64, &'a [u8]),
 }
 
 /// Who wants to play where.
@@ -90,6 +93,10 @@ impl<'a> ToServer<'a> {
             Self::Join(join) => put(JOIN, out, |out| join.put(out)),
             Self::Message(message) => put(MESSAGE, out, |out| put_bytes(message, out)),
             Self::Leave => put(LEAVE, out, |_| {}),
+            Self::Numbered(number, message) => put(NUMBERED, out, |out| {
+                varint::put(*number, out);
+                put_bytes(message, out);
+            }),
         }
     }
 
@@ -101,13 +108,20 @@ impl<'a> ToServer<'a> {
             JOIN => Self::Join(Join::parse(reader)?),
             MESSAGE => Self::Message(reader.bytes("Message.bytes", limits::MESSAGE_TO_SERVER_BYTES_MAX)?),
             LEAVE => Self::Leave,
+            NUMBERED => {
+                let number = reader.number("Numbered.number")?;
+                if number == 0 {
+                    return Err(Malformed::BadValue { field: "Numbered.number", value: 0 });
+                }
+                Self::Numbered(number, reader.bytes("Numbered.bytes", limits::MESSAGE_TO_SERVER_BYTES_MAX)?)
+            }
             _ => return Ok(None),
         }))
     }
 
     /// Whether this release knows the type of a frame.
     pub(crate) fn is_known(frame: &[u8]) -> bool {
-        matches!(frame.first(), Some(&JOIN | &MESSAGE | &LEAVE))
+        matches!(frame.first(), Some(&JOIN | &MESSAGE | &LEAVE | &NUMBERED))
     }
 }
 

@@ -3,7 +3,10 @@
 mod approach;
 mod clock;
 mod link;
+mod messages;
+mod race;
 mod reliable;
+mod silence;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -11,11 +14,14 @@ use std::{
 };
 
 use approach::Approach;
+use link::Link;
+use messages::Messages;
+use silence::{FalseAlarms, Silence};
 
 use crate::{
     frame::{Credentials, Endpoint, Join, Joined, Place, Redirect, Refused, Role, Secret},
     inputs, limits,
-    session::PROTOCOL,
+    session::{FEATURES, PROTOCOL},
     snapshots::{Received, Shown},
 };
 
@@ -24,7 +30,12 @@ use crate::{
 /// Whoever owns it makes connections when [`Happening::Connect`] says so and tells what becomes of them by
 /// [`connected`](Self::connected) and [`lost`](Self::lost); moves the bytes of each; sends what
 /// [`datagram`](Self::datagram) returns, after each input and each timeout; calls [`poll`](Self::poll) until
-/// nothing has happened, and [`on_timeout`](Self::on_timeout) when [`next_timeout`](Self::next_timeout) says.
+/// nothing has happened, and [`on_timeout`](Self::on_timeout) when [`next_timeout`](Self::next_timeout) says,
+/// after [`heard`](Self::heard) if QUIC got anything from the server meanwhile.
+///
+/// A server that is silent for too long is suspected: attempts are made at all places where the room may be, while
+/// the connection is kept. The first that lets the player in wins; if the old connection speaks before, they are
+/// closed, and it was a false alarm, of which nothing is told.
 #[derive(Debug)]
 pub struct Session {
     identity: Identity,
@@ -32,7 +43,13 @@ pub struct Session {
     main: Approach,
     /// The way to where the room moves, until we are there.
     ahead: Option<Ahead>,
+    /// Attempts at the room where it was and elsewhere, while its server is silent or lost.
+    rivals: Vec<Approach>,
+    /// Of the server of the connection in use.
+    silence: Silence,
+    false_alarms: FalseAlarms,
     inputs: inputs::Sender,
+    messages: Messages,
     /// The highest epoch that was heard of.
     epoch: u64,
     /// Since when there is no room, if there is none.
@@ -81,7 +98,7 @@ pub enum Happening {
         /// SHA-256 of the certificates that it may show; none: the usual rules of the web hold.
         certificate_hashes: Vec<[u8; limits::CERTIFICATE_HASH_BYTES]>,
     },
-    /// Close this connection. It is not spoken of any more, and messages that are under way on it may be lost.
+    /// Close this connection. It is not spoken of any more, and what is under way on it may be lost.
     Close {
         /// Which.
         link: LinkId,
@@ -92,7 +109,8 @@ pub enum Happening {
     Message(Vec<u8>),
     /// The room moves. To be shown, if at all: the session does what is to be done.
     Redirected(Redirect),
-    /// The connection was lost. The session tries to come back.
+    /// The connection was lost: it is no more, or another one has taken its place after a silence. The session
+    /// tries to come back, or [`Joined`](Self::Joined) follows at once.
     Lost,
     /// Not let in. The session is over.
     Refused(Refused),
@@ -128,10 +146,10 @@ pub enum NotSent {
     /// Spectators only watch.
     #[error("spectators only watch")]
     Spectator,
-    /// There is no room to send it to.
+    /// There is no room to send it to, or not now and its server did not confirm messages.
     #[error("not in a room")]
     NotPlaying,
-    /// The server does not read what was sent before.
+    /// The server has not read or not confirmed what was sent before.
     #[error("too much waits to be sent")]
     Full,
 }
@@ -143,7 +161,11 @@ impl Session {
             identity,
             main: Approach::new(place, Place::default(), now),
             ahead: None,
+            rivals: Vec::new(),
+            silence: Silence::since(now),
+            false_alarms: FalseAlarms::default(),
             inputs: inputs::Sender::default(),
+            messages: Messages::default(),
             epoch: 0,
             lost_since: Some(now),
             has_joined: false,
@@ -165,7 +187,7 @@ impl Session {
     pub fn state(&self) -> State {
         match (&self.main.link, self.is_over) {
             (_, true) => State::Over,
-            (None, _) => State::Lost,
+            (None, _) => self.rivals.iter().find_map(|it| it.link.as_ref()).map_or(State::Lost, Link::state),
             (Some(link), _) => link.state(),
         }
     }
@@ -177,13 +199,21 @@ impl Session {
 
     /// A connection was made.
     pub fn connected(&mut self, link: LinkId, now: Duration) {
+        if !self.is_to_settle(link) {
+            return self.join(link, now);
+        }
+        if let Some(link) = self.approach(link).and_then(|it| it.link.as_mut()) {
+            link.settle(now.saturating_add(limits::SETTLE_FOR));
+        }
+    }
+
+    fn join(&mut self, link: LinkId, now: Duration) {
         let Identity { room, role, credentials, secret } = self.identity.clone();
         let first_input = self.inputs.first();
-        let join = Join { protocol: PROTOCOL, features: 0, room, role, credentials, secret, first_input };
-        if let Some(approach) = self.approach(link)
-            && let Some(link) = &mut approach.link
-        {
-            link.connected(join, now);
+        let join =
+            Join { protocol: PROTOCOL, features: FEATURES, room, role, credentials, secret, first_input };
+        if let Some(link) = self.approach(link).and_then(|it| it.link.as_mut()) {
+            link.join(join, now);
         }
     }
 
@@ -193,6 +223,8 @@ impl Session {
             self.main_failed(now);
         } else if let Some(ahead) = self.ahead.as_mut().filter(|it| it.approach.is(link)) {
             ahead.approach.failed(now);
+        } else {
+            self.rival_failed(link, now);
         }
     }
 
@@ -202,6 +234,7 @@ impl Session {
         let current = self.main.link.as_mut().filter(|it| it.id == link && it.state() == State::Playing)?;
         let is_shown = current.on_datagram(datagram, now);
         self.inputs.acknowledge(current.snapshots.input_ack());
+        self.hear(now);
         match is_shown {
             Ok(true) => self.main.link.as_ref()?.snapshots.newest(),
             Ok(false) => None,
@@ -252,6 +285,6 @@ impl Session {
 
     fn approach(&mut self, link: LinkId) -> Option<&mut Approach> {
         let ahead = self.ahead.as_mut().map(|it| &mut it.approach);
-        [Some(&mut self.main), ahead].into_iter().flatten().find(|it| it.is(link))
+        std::iter::once(&mut self.main).chain(ahead).chain(&mut self.rivals).find(|it| it.is(link))
     }
 }

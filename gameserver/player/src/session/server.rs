@@ -15,7 +15,7 @@ use crate::{
     inputs,
     lane::{Inbox, Outbox},
     limits,
-    session::Violation,
+    session::{CONFIRMED_MESSAGES, FEATURES, Violation},
     snapshots,
 };
 
@@ -33,6 +33,8 @@ pub struct Session {
     budget: Budget,
     snapshots: snapshots::Sender,
     inputs: inputs::Receiver,
+    /// The number of the last message.
+    messages: u64,
     ignored: u64,
 }
 
@@ -41,7 +43,7 @@ enum Phase {
     /// Nothing has been said.
     Opened { join_by: Duration },
     /// Waits for [`Session::admit`] or [`Session::refuse`]. Whatever else the client says waits too.
-    Asked { protocol: u64, first_input: u64, role: Role },
+    Asked { protocol: u64, features: u64, first_input: u64, role: Role },
     /// In the room.
     Playing { role: Role },
     /// There are only last words to be read.
@@ -55,6 +57,9 @@ pub enum Happening<'a> {
     Join(Join),
     /// For the game.
     Message(&'a [u8]),
+    /// For the game, with its number, if [`Guests::is_news`](crate::admission::Guests::is_news) says so: two
+    /// connections of a player may overlap.
+    Numbered(u64, &'a [u8]),
     /// It goes for good. The session is over.
     Leave,
 }
@@ -74,6 +79,9 @@ pub struct Admitted {
     pub tick_rate: u32,
     /// [`Session::input_ack`] of the player's last connection, if it had one; else 0.
     pub input_ack: u64,
+    /// The number of the player's last message on earlier connections, as
+    /// [`Guests::message_ack`](crate::admission::Guests::message_ack) knows it; else 0.
+    pub message_ack: u64,
     /// Where to look for the room if this server is lost.
     pub fallbacks: Place,
 }
@@ -99,6 +107,7 @@ impl Session {
             budget: Budget::new(now),
             snapshots: snapshots::Sender::default(),
             inputs: inputs::Receiver::after(0),
+            messages: 0,
             ignored: 0,
         }
     }
@@ -116,12 +125,17 @@ impl Session {
         Err(self.end_by(Violation::Flood, now))
     }
 
-    /// What the client says next, as far as its budget goes.
+    /// What the client says next, as far as its budget goes. A message that is returned is confirmed: who gave the
+    /// room away asks no more, so that the client says it again where the room is.
     pub fn poll(&mut self, now: Duration) -> Result<Option<Happening<'_>>, Violation> {
-        match self.next_frame(now) {
-            Ok(Some(frame)) => self.on_frame(frame, now),
-            Ok(None) => Ok(None),
-            Err(violation) => Err(self.end_by(violation, now)),
+        loop {
+            match self.next_frame(now) {
+                // It came by an earlier connection, which was lost before its client heard that.
+                Ok(Some(frame)) if self.is_repeated(frame.clone()) => self.confirm(now)?,
+                Ok(Some(frame)) => return self.on_frame(frame, now),
+                Ok(None) => return Ok(None),
+                Err(violation) => return Err(self.end_by(violation, now)),
+            }
         }
     }
 
@@ -144,16 +158,18 @@ impl Session {
 
     /// The client is let in.
     pub fn admit(&mut self, admitted: Admitted, now: Duration) -> Result<(), Violation> {
-        let Phase::Asked { protocol, first_input, role } = self.phase else { return Ok(()) };
-        let Admitted { seat, player, epoch, tick, tick_rate, input_ack, fallbacks } = admitted;
+        let Phase::Asked { protocol, features, first_input, role } = self.phase else { return Ok(()) };
+        let Admitted { seat, player, epoch, tick, tick_rate, input_ack, message_ack, fallbacks } = admitted;
         // What the client does not have any more will not come.
         let input_ack = input_ack.max(first_input.saturating_sub(1));
         self.inputs = inputs::Receiver::after(input_ack);
         self.phase = Phase::Playing { role };
-        let features = 0;
+        self.messages = message_ack;
+        let features = features & FEATURES;
         let joined =
             Joined { protocol, features, seat, player, epoch, tick, tick_rate, input_ack, fallbacks };
-        self.say(&ToPlayer::Joined(joined), now)
+        self.say(&ToPlayer::Joined(joined), now)?;
+        if features & CONFIRMED_MESSAGES == 0 { Ok(()) } else { self.confirm(now) }
     }
 
     /// The client is not let in, or not any more. The session is over.
@@ -188,6 +204,11 @@ impl Session {
         self.inputs.acknowledged()
     }
 
+    /// The number of the last message, of a client that numbers them.
+    pub fn message_ack(&self) -> u64 {
+        self.messages
+    }
+
     /// Whether there is nothing more to hear or to say but what is in [`stream_output`](Self::stream_output).
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over { .. })
@@ -209,6 +230,11 @@ impl Session {
                 self.over(now);
                 return Ok(Some(Happening::Leave));
             }
+            Ok(Some(ToServer::Numbered(number, _))) if !is_opened => {
+                self.messages = number;
+                self.confirm(now)?;
+                None
+            }
             // Parsed once more below, where nothing but the inbox is borrowed.
             Ok(Some(ToServer::Message(_))) if !is_opened => None,
             Ok(_) if is_opened => Some(Violation::Unexpected("anything but Join")),
@@ -220,6 +246,7 @@ impl Session {
         }
         match ToServer::parse(self.inbox.get(frame))? {
             Some(ToServer::Message(message)) => Ok(Some(Happening::Message(message))),
+            Some(ToServer::Numbered(number, message)) => Ok(Some(Happening::Numbered(number, message))),
             _ => Ok(None),
         }
     }

@@ -72,6 +72,7 @@ pub(super) fn to_server() -> Vec<(ToServer<'static>, &'static str)> {
         (ToServer::Join(ticket), "39 01 01 01 00 04 6475656c 01 01 0b 76342e7075626c69632e78 SECRET 4046"),
         (ToServer::Message(b"hi"), "04 02 02 6869"),
         (ToServer::Leave, "01 03"),
+        (ToServer::Numbered(5, b"hi"), "05 04 05 02 6869"),
     ]
 }
 
@@ -90,6 +91,7 @@ pub(super) fn to_player() -> Vec<(ToPlayer<'static>, &'static str)> {
         (ToPlayer::Fallbacks(place()), "2f 14 01 09 3139322e302e322e37 5e61 01 HASH"),
         (ToPlayer::Message(b"hi"), "04 15 02 6869"),
         (ToPlayer::Ended(result), "0d 16 01 06 77696e6e6572 03 616e6e"),
+        (ToPlayer::Confirmed(5), "02 17 05"),
     ]
 }
 

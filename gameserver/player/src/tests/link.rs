@@ -2,7 +2,7 @@
 //! All of it follows from a seed.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     ops::Range,
     time::Duration,
 };
@@ -14,6 +14,7 @@ use super::{sessions, snapshots::state};
 use crate::{
     admission::{Admission, Guests},
     frame::{Endpoint, Place, RefusedWhy},
+    limits,
     session::{
         client::{self, LinkId},
         server::{self, Admitted},
@@ -24,6 +25,12 @@ use crate::{
 pub(super) const ROOM: &str = "u-1";
 
 const STEP: Duration = Duration::from_millis(1);
+
+/// What QUIC says of every path.
+const ROUND_TRIP: Duration = Duration::from_millis(20);
+
+/// After which QUIC gives up a connection.
+const IDLE: Duration = Duration::from_secs(3);
 
 /// What the network does to datagrams. Streams are only delayed.
 #[derive(Clone, Debug)]
@@ -38,6 +45,10 @@ enum Parcel {
     Connected,
     Stream(Vec<u8>),
     Datagram(Vec<u8>),
+    /// What QUIC sends by itself, such as an acknowledgement.
+    Sign,
+    /// The server closes the connection.
+    Closed,
 }
 
 /// One server process: its connections, and the room if it has it.
@@ -49,6 +60,8 @@ pub(super) struct Server {
     pub(super) input_ack: u64,
     pub(super) epoch: u64,
     pub(super) is_up: bool,
+    /// It stands still: what comes waits.
+    pub(super) is_paused: bool,
 }
 
 pub(super) struct World {
@@ -61,6 +74,9 @@ pub(super) struct World {
     /// Numbers of the inputs that came to the game.
     pub(super) played: Vec<u64>,
     pub(super) inputs: u64,
+    /// Messages that the client said, and those that came to the game.
+    pub(super) said: u64,
+    pub(super) told: Vec<u64>,
     pub(super) shown: Vec<u64>,
     pub(super) happened: Vec<client::Happening>,
     pub(super) bytes_down: usize,
@@ -75,6 +91,10 @@ pub(super) struct World {
     parcels: u64,
     /// When the last bytes of a stream arrive, by connection and direction.
     streams: HashMap<(LinkId, bool), Duration>,
+    /// When something came last, by connection.
+    heard: HashMap<LinkId, Duration>,
+    /// Connections on which nothing arrives.
+    mute: HashSet<LinkId>,
 }
 
 pub(super) fn endpoint(server: usize) -> Place {
@@ -92,6 +112,7 @@ impl World {
             input_ack: 0,
             epoch: 5 + index as u64,
             is_up: true,
+            is_paused: false,
         };
         Self {
             now,
@@ -101,6 +122,8 @@ impl World {
             tick: 100,
             played: Vec::new(),
             inputs: 0,
+            said: 0,
+            told: Vec::new(),
             shown: Vec::new(),
             happened: Vec::new(),
             bytes_down: 0,
@@ -112,6 +135,8 @@ impl World {
             under_way: BTreeMap::new(),
             parcels: 0,
             streams: HashMap::new(),
+            heard: HashMap::new(),
+            mute: HashSet::new(),
         }
     }
 
@@ -127,8 +152,50 @@ impl World {
             if self.has_hands && millis.is_multiple_of(16) && self.client.input(&[]).is_ok() {
                 self.inputs += 1;
             }
+            if self.has_hands && millis.is_multiple_of(200) {
+                let next = self.said + 1;
+                self.said += u64::from(self.client.message(&next.to_be_bytes()).is_ok());
+            }
+            if millis.is_multiple_of(limits::KEEP_ALIVE.as_millis()) {
+                self.signs();
+            }
             self.client_turn();
             self.servers_turn();
+        }
+    }
+
+    /// Nothing arrives any more on the connections that there are.
+    pub(super) fn silence(&mut self) {
+        self.mute = self.routes.keys().copied().collect();
+    }
+
+    /// What is still under way arrives again.
+    pub(super) fn speak(&mut self) {
+        self.mute.clear();
+    }
+
+    /// Connections, and attempts at some.
+    pub(super) fn connections(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// Keep-alives and their answers; and connections on which there were none are given up.
+    fn signs(&mut self) {
+        let mut links: Vec<_> = self.routes.iter().map(|(link, server)| (*link, *server)).collect();
+        links.sort_unstable();
+        for (link, server) in links {
+            if self.heard.get(&link).is_some_and(|it| *it + IDLE <= self.now) {
+                self.routes.remove(&link);
+                self.client.lost(link, self.now);
+            }
+            let it = &self.servers[server];
+            if it.links.contains_key(&link)
+                && it.is_up
+                && !it.is_paused
+                && !self.rng.random_bool(self.weather.loss)
+            {
+                self.post(link, false, Parcel::Sign);
+            }
         }
     }
 
@@ -148,11 +215,20 @@ impl World {
         }
     }
 
+    /// A new process, that knows nothing of its predecessor's connections.
+    pub(super) fn restart(&mut self, server: usize) {
+        let server = &mut self.servers[server];
+        server.links.clear();
+        (server.seat, server.is_up, server.is_paused) = (None, true, false);
+    }
+
     /// The room goes on elsewhere.
     pub(super) fn move_to(&mut self, server: usize) {
-        let input_ack = self.servers[self.owner].input_ack;
+        let Server { input_ack, ref guests, .. } = self.servers[self.owner];
+        let guests: Vec<_> = guests.iter().collect();
         self.owner = server;
         self.servers[server].input_ack = input_ack;
+        guests.into_iter().for_each(|it| self.servers[server].guests.insert(it).unwrap());
     }
 
     fn post(&mut self, link: LinkId, is_up: bool, parcel: Parcel) {
@@ -177,13 +253,30 @@ impl World {
 
     fn deliver(&mut self) {
         while let Some(entry) = self.under_way.first_entry().filter(|it| it.key().0 <= self.now) {
-            let (link, is_up, parcel) = entry.remove();
+            let ((_, number), (link, is_up, parcel)) = entry.remove_entry();
             let Some(server) = self.routes.get(&link).copied().filter(|it| self.servers[*it].is_up) else {
                 continue;
             };
-            match is_up {
-                true => self.up(server, link, &parcel),
-                false => self.down(link, &parcel),
+            let is_mute = self.mute.contains(&link);
+            let is_held = is_up && self.servers[server].is_paused;
+            match parcel {
+                // Lost; QUIC sends again what is on streams.
+                Parcel::Datagram(_) | Parcel::Sign if is_mute => {}
+                parcel if is_mute || is_held => {
+                    // Later, and still before whatever was sent after it.
+                    self.under_way.insert((self.now + STEP, number), (link, is_up, parcel));
+                }
+                parcel => self.arrive(server, link, is_up, &parcel),
+            }
+        }
+    }
+
+    fn arrive(&mut self, server: usize, link: LinkId, is_up: bool, parcel: &Parcel) {
+        match is_up {
+            true => self.up(server, link, parcel),
+            false => {
+                self.heard.insert(link, self.now);
+                self.down(link, parcel);
             }
         }
     }
@@ -193,7 +286,8 @@ impl World {
         let server = &mut self.servers[index];
         let session = server.links.entry(link).or_insert_with(|| server::Session::new(self.now));
         match parcel {
-            Parcel::Connected => {}
+            Parcel::Connected => self.post(link, false, Parcel::Connected),
+            Parcel::Sign | Parcel::Closed => {}
             Parcel::Stream(bytes) => session.on_stream(bytes, self.now).unwrap(),
             // A server without the room, and a connection without the seat, play nothing.
             Parcel::Datagram(_) if !is_owner || server.seat != Some(link) => {}
@@ -210,6 +304,11 @@ impl World {
     fn down(&mut self, link: LinkId, parcel: &Parcel) {
         match parcel {
             Parcel::Connected => self.client.connected(link, self.now),
+            Parcel::Sign => self.client.heard(link, ROUND_TRIP, self.now),
+            Parcel::Closed => {
+                self.routes.remove(&link);
+                self.client.lost(link, self.now);
+            }
             Parcel::Stream(bytes) => self.client.on_stream(link, bytes, self.now),
             Parcel::Datagram(bytes) => {
                 if let Some(shown) = self.client.on_datagram(link, bytes, self.now) {
@@ -222,7 +321,7 @@ impl World {
 
     fn tick(&mut self) {
         let server = &mut self.servers[self.owner];
-        if !server.is_up {
+        if !server.is_up || server.is_paused {
             return;
         }
         self.tick += 1;
@@ -256,9 +355,7 @@ impl World {
             if let client::Happening::Connect { link, endpoint, .. } = &happening {
                 let server = usize::from(endpoint.port - 7000);
                 self.routes.insert(*link, server);
-                // A connection takes a round trip, which this one has shortened to half.
                 self.post(*link, true, Parcel::Connected);
-                self.post(*link, false, Parcel::Connected);
             }
             if let client::Happening::Close { link } = &happening {
                 self.routes.remove(link);
@@ -268,18 +365,34 @@ impl World {
     }
 
     fn servers_turn(&mut self) {
-        let mut posts = Vec::new();
-        for (index, server) in self.servers.iter_mut().enumerate().filter(|(_, it)| it.is_up) {
+        let (mut posts, mut replaced) = (Vec::new(), Vec::new());
+        for (index, server) in self.servers.iter_mut().enumerate().filter(|(_, it)| it.is_up && !it.is_paused)
+        {
             let is_owner = index == self.owner;
             let mut newest = None;
             for (link, session) in &mut server.links {
+                if !is_owner && server.seat == Some(*link) {
+                    // What comes after the room has gone is for the server that has it.
+                    continue;
+                }
                 while let Some(happening) = session.poll(self.now).unwrap() {
-                    let server::Happening::Join(join) = happening else { continue };
+                    let join = match happening {
+                        server::Happening::Join(join) => join,
+                        server::Happening::Numbered(number, message) => {
+                            let message = u64::from_be_bytes(message.try_into().unwrap());
+                            let is_news = server.guests.is_news("ann", number);
+                            self.told.extend(is_news.then_some(message));
+                            continue;
+                        }
+                        server::Happening::Message(_) | server::Happening::Leave => continue,
+                    };
                     let admission = Admission::Open;
                     match server.guests.admit(&admission, &join, ROOM, Timestamp::UNIX_EPOCH) {
                         Ok(_) if is_owner => {
                             let (input_ack, epoch, tick) = (server.input_ack, server.epoch, self.tick);
-                            let admitted = Admitted { epoch, tick, input_ack, ..sessions::admitted() };
+                            let message_ack = server.guests.message_ack("ann");
+                            let admitted =
+                                Admitted { epoch, tick, input_ack, message_ack, ..sessions::admitted() };
                             session.admit(admitted, self.now).unwrap();
                             newest = newest.max(Some(*link));
                         }
@@ -291,10 +404,16 @@ impl World {
                 session.consumed(bytes.len());
                 posts.extend((!bytes.is_empty()).then_some((*link, bytes)));
             }
+            if let Some(before) = server.seat.filter(|_| newest.is_some()) {
+                replaced.push(before);
+            }
             server.seat = newest.or(server.seat);
         }
         for (link, bytes) in posts {
             self.post(link, false, Parcel::Stream(bytes));
+        }
+        for link in replaced {
+            self.post(link, false, Parcel::Closed);
         }
     }
 }

@@ -105,6 +105,22 @@ fn the_manual_and_the_code_have_the_same_budgets_and_times() {
         format!("{} frames and {} KiB at", limits::FRAMES_BURST, limits::STREAM_BYTES_BURST / 1024),
         format!("no `Join` within {} seconds", limits::JOIN_WITHIN.as_secs()),
         format!("{} KiB waited", limits::OUTBOX_BYTES_MAX / 1024),
+        format!("keep-alives when nothing came for {} ms", limits::KEEP_ALIVE.as_millis()),
+        format!("acknowledge within {} ms", limits::ACKNOWLEDGED_AFTER.as_millis()),
+        format!("{} ms, or for {} round trips", limits::SILENCE_MIN.as_millis(), limits::SILENCE_ROUND_TRIPS),
+        format!(
+            "round trips and {} ms, whichever is longer",
+            (limits::KEEP_ALIVE + 2 * limits::ACKNOWLEDGED_AFTER).as_millis()
+        ),
+        format!("{} ms to speak on the old connection", limits::SETTLE_FOR.as_millis()),
+        format!("up to {} times as long", 1 << limits::FALSE_ALARMS_MAX),
+        format!("{} s without a false alarm", limits::CALM_AFTER.as_secs()),
+        format!(
+            "up to {} of them side by side, {} ms",
+            limits::RIVALS_ELSEWHERE_MAX,
+            limits::RIVAL_EVERY.as_millis()
+        ),
+        format!("up to {} that are not confirmed", limits::MESSAGES_KEPT_MAX),
         format!("no more than {} a second", limits::FULL_SNAPSHOTS_PER_SECOND),
         format!("another that is {} later", limits::INPUT_LOST_AFTER),
         format!("more than {} ahead", limits::INPUT_AHEAD_MAX),

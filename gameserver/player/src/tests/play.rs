@@ -15,6 +15,7 @@ pub(super) fn bad_weather() -> Weather {
 pub(super) fn check_inputs(world: &World) {
     let expected: Vec<_> = (1..=world.inputs).collect();
     assert_eq!(world.played, expected);
+    assert_eq!(world.told, (1..=world.said).collect::<Vec<_>>());
     assert_eq!((world.lost_inputs, world.client.inputs_given_up()), (0, 0));
 }
 

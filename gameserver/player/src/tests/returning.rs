@@ -1,14 +1,17 @@
 //! What a client does by itself when it comes back, or follows its room.
 
+use std::time::Duration;
+
 use super::{
     examples,
-    sessions::{Pair, admitted},
+    sessions::{Pair, admitted, identity},
 };
 use crate::{
     datagram::Input,
-    frame::Redirect,
+    frame::{Joined, Redirect, ToPlayer, ToServer},
+    limits,
     session::{
-        client::{Happening, LinkId, State},
+        client::{Happening, LinkId, NotSent, State},
         server::{self, Admitted},
     },
 };
@@ -34,6 +37,8 @@ fn wait(pair: &mut Pair) {
     // What is due is sent first, or there would be nothing else to wait for.
     pair.client.datagram(1200, pair.now, &mut Vec::new());
     pair.now = pair.client.next_timeout().unwrap();
+    // A server that plays is heard all the time.
+    pair.client.heard(pair.link, Duration::ZERO, pair.now);
     pair.client.on_timeout(pair.now);
 }
 
@@ -83,7 +88,7 @@ fn a_connection_to_where_the_room_goes_is_tried_until_the_deadline() {
         }
         wait(&mut pair);
     }
-    assert_eq!((pair.now, pair.client.next_timeout()), (deadline, None));
+    assert!(pair.now < deadline + limits::LOOK_EVERY);
     // At once, after 100 ms, and 200 ms after that.
     assert_eq!((tried, pair.client.state()), (3, State::Playing));
 }
@@ -95,7 +100,7 @@ fn when_the_old_server_is_lost_in_a_move_the_new_one_is_home() {
     let (ahead, _) = attempts(&mut pair)[0];
     pair.client.connected(ahead, pair.now);
     pair.client.lost(pair.link, pair.now);
-    // The attempt that was under way goes on, and is now the one that counts.
+    // The attempt that was under way goes on, and the old place is tried beside it.
     assert_eq!(pair.client.state(), State::Joining);
     pair.client.lost(ahead, pair.now);
     let mut ports = Vec::new();
@@ -106,5 +111,88 @@ fn when_the_old_server_is_lost_in_a_move_the_new_one_is_home() {
             pair.client.lost(link, pair.now);
         }
     }
-    assert_eq!(ports, [8888, 7777, 8888, 7777]);
+    assert_eq!(ports, [7777, 8888, 7777, 8888]);
+}
+
+#[test]
+fn messages_are_kept_until_they_are_confirmed_and_no_longer() {
+    let mut pair = Pair::playing();
+    for number in 0..limits::MESSAGES_KEPT_MAX {
+        assert_eq!(pair.client.message(&[0]), Ok(()), "{number}");
+    }
+    assert_eq!(pair.client.message(&[0]), Err(NotSent::Full));
+    pair.carry_up().unwrap();
+    // The server reads as many as its budget allows, and the rest later.
+    let mut read = 0;
+    while read < limits::MESSAGES_KEPT_MAX {
+        while pair.server.poll(pair.now).unwrap().is_some() {
+            read += 1;
+        }
+        pair.now += Duration::from_millis(100);
+    }
+    pair.carry_down();
+    assert_eq!(
+        (pair.client.message(&[0]), pair.server.message_ack()),
+        (Ok(()), limits::MESSAGES_KEPT_MAX as u64)
+    );
+}
+
+#[test]
+fn messages_of_a_program_that_was_started_anew_are_heard() {
+    let mut pair = Pair::connected(identity());
+    pair.carry_up().unwrap();
+    assert!(pair.server.poll(pair.now).unwrap().is_some());
+    // It said twelve in its earlier life.
+    pair.server.admit(Admitted { message_ack: 12, ..admitted() }, pair.now).unwrap();
+    pair.carry_down();
+    pair.client.message(b"here again").unwrap();
+    pair.carry_up().unwrap();
+    assert_eq!(pair.server.poll(pair.now), Ok(Some(server::Happening::Numbered(13, b"here again"))));
+    assert_eq!(pair.server.message_ack(), 13);
+}
+
+#[test]
+fn where_nobody_confirms_messages_they_are_said_as_before_and_not_again() {
+    let mut pair = Pair::connected(identity());
+    // A server of an earlier release.
+    let mut bytes = Vec::new();
+    ToPlayer::Joined(Joined { features: 0, ..examples::joined() }).encode(&mut bytes);
+    pair.client.on_stream(pair.link, &bytes, pair.now);
+    let said = pair.client.stream_output(pair.link).len();
+    pair.client.consumed(pair.link, said);
+    pair.client.message(b"hi").unwrap();
+    let mut expected = Vec::new();
+    ToServer::Message(b"hi").encode(&mut expected);
+    assert_eq!(pair.client.stream_output(pair.link), expected);
+    pair.client.lost(pair.link, pair.now);
+    assert_eq!(pair.client.message(b"hi"), Err(NotSent::NotPlaying));
+}
+
+#[test]
+fn the_last_word_of_an_old_connection_does_not_call_off_the_new_one() {
+    let mut pair = Pair::playing();
+    let until = |pair: &mut Pair, is_so: &dyn Fn(&Pair) -> bool| {
+        while !is_so(pair) {
+            pair.client.datagram(1200, pair.now, &mut Vec::new());
+            pair.now = pair.client.next_timeout().unwrap();
+            pair.client.on_timeout(pair.now);
+        }
+    };
+    let suspected = pair.now + limits::SILENCE_MIN;
+    until(&mut pair, &|it| suspected <= it.now);
+    let (rival, port) = attempts(&mut pair)[0];
+    assert_eq!(port, 7777);
+    pair.client.connected(rival, pair.now);
+    until(&mut pair, &|it| !it.client.stream_output(rival).is_empty());
+    assert_eq!(pair.now, suspected + limits::SETTLE_FOR, "it waits for the old one to speak");
+    // Such as that the same player has come by another connection.
+    pair.client.heard(pair.link, Duration::ZERO, pair.now);
+    assert_eq!(pair.client.poll(), None);
+    pair.client.lost(pair.link, pair.now);
+    let mut bytes = Vec::new();
+    ToPlayer::Joined(examples::joined()).encode(&mut bytes);
+    pair.client.on_stream(rival, &bytes, pair.now);
+    assert_eq!(pair.client.poll(), Some(Happening::Lost));
+    assert_eq!(pair.client.poll(), Some(Happening::Joined(examples::joined())));
+    assert_eq!((pair.client.poll(), pair.client.main()), (None, Some(rival)));
 }

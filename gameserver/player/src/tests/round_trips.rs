@@ -47,9 +47,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn frames_to_a_server(join in generate::join(), message in vec(any::<u8>(), 0..=1024)) {
+    fn frames_to_a_server(join in generate::join(), number in 1..1u64 << 62, message in vec(any::<u8>(), 0..=1024)) {
         check_to_server(&ToServer::Join(join));
         check_to_server(&ToServer::Message(&message));
+        check_to_server(&ToServer::Numbered(number, &message));
     }
 
     #[test]
@@ -58,6 +59,7 @@ proptest! {
         refused in generate::refused(),
         redirect in generate::redirect(),
         place in generate::place(),
+        number in 0..1u64 << 62,
         message in vec(any::<u8>(), 0..=2000),
         result in proptest::collection::btree_map("[a-z]{1,9}", ".{0,9}", 0..=64),
     ) {
@@ -67,6 +69,7 @@ proptest! {
         check_to_player(&ToPlayer::Fallbacks(place));
         check_to_player(&ToPlayer::Message(&message));
         check_to_player(&ToPlayer::Ended(result));
+        check_to_player(&ToPlayer::Confirmed(number));
     }
 
     #[test]

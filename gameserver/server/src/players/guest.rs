@@ -67,7 +67,7 @@ pub(super) async fn serve(incoming: Incoming, mut pass: Pass, host: Arc<Host>, s
     };
     let datagrams = tokio::spawn(line.clone().hear_all(visit.place.clone(), visit.presence));
     tokio::select! {
-        () = talk.until_over() => (),
+        () = talk.until_over(&visit) => (),
         () = stop.cancelled() => line.close(CLOSED_BY_SERVER, "the server stops"),
     }
     datagrams.abort();
@@ -134,6 +134,7 @@ fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWh
         tick: place.tick().0,
         tick_rate: host.tick_rate.get(),
         input_ack: presence.map_or(0, |it| place.door().last_number(it)),
+        message_ack: presence.map_or(0, |_| place.guests().message_ack(name.as_str())),
         fallbacks: frame::Place::default(),
     };
     let keeps_name = presence.is_some() || !matches!(host.admission, Admission::Open);
@@ -161,6 +162,7 @@ fn tell_end(host: &Host, line: &Line, place: &Place, ending: &Ending, join: &Joi
             tick: place.tick().0,
             tick_rate: host.tick_rate.get(),
             input_ack: 0,
+            message_ack: 0,
             fallbacks: frame::Place::default(),
         };
         let (mut session, now) = (line.session(), host.clock.now());
@@ -236,14 +238,27 @@ impl Talk {
     async fn next_join(&mut self) -> Option<Join> {
         self.next(|happening| match happening {
             Happening::Join(join) => Some(join),
-            Happening::Message(_) | Happening::Leave => None,
+            Happening::Message(_) | Happening::Numbered(..) | Happening::Leave => None,
         })
         .await
     }
 
     /// Moves bytes until the session or the connection is over.
-    async fn until_over(&mut self) {
-        // Messages of players: no game of ours reads any yet.
-        let _: Option<()> = self.next(|_| None).await;
+    async fn until_over(&mut self, visit: &Visit) {
+        while let Some(number) = self.next_message().await {
+            if visit.presence.is_some() {
+                // No game of ours reads messages yet; each that is news would be for it.
+                let _ = visit.place.guests().is_news(visit.name.as_str(), number);
+            }
+        }
+    }
+
+    /// Waits for a message with a number.
+    async fn next_message(&mut self) -> Option<u64> {
+        self.next(|happening| match happening {
+            Happening::Numbered(number, _) => Some(number),
+            Happening::Message(_) | Happening::Join(_) | Happening::Leave => None,
+        })
+        .await
     }
 }

@@ -12,7 +12,8 @@ use super::certificate::Certificate;
 /// The players' protocol, and its version, in the handshake.
 pub(crate) const ALPN: &[u8] = b"gamekeeper/1";
 
-/// A player of whom nothing is heard for so long has left. Clients say something every second.
+/// A player of whom nothing is heard for so long has left. Ours ask for a sign of life twenty times a
+/// second when they hear nothing, others every second or so.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// Players acknowledge our packets with what they send anyway, thirty times a second, and not with packets of

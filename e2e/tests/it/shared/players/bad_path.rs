@@ -14,8 +14,8 @@ use tokio::time::sleep;
 use super::{FLEET, LASTS, all_is_well, rooms, table};
 use crate::support::together;
 
-/// Where what would confirm the new address is lost again and again, a client takes the connection for lost after three
-/// seconds, and takes its seat again by its secret: nobody has left.
+/// Where what would confirm the new address is lost again and again, a client that hears nothing for some tenths of a second
+/// takes its seat again by its secret, over another connection: nobody has left.
 const RETURNS: u64 = 1;
 
 /// A bad mobile network.

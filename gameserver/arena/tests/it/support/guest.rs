@@ -38,6 +38,7 @@ pub(crate) struct Guest {
 pub(crate) enum Said {
     Joined(Joined),
     Refused(Refused),
+    Confirmed(u64),
     Other,
 }
 
@@ -109,6 +110,7 @@ impl Guest {
                 let said = match ToPlayer::parse(frame).expect("a good frame") {
                     Some(ToPlayer::Joined(joined)) => Said::Joined(joined),
                     Some(ToPlayer::Refused(refused)) => Said::Refused(refused),
+                    Some(ToPlayer::Confirmed(number)) => Said::Confirmed(number),
                     _ => Said::Other,
                 };
                 self.inbox = rest.to_vec();

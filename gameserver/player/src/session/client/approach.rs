@@ -30,10 +30,19 @@ impl Approach {
         self.link.as_ref().is_some_and(|it| it.id == link)
     }
 
-    /// The room was found.
+    /// The room was found where the link leads. That is where to look for it first when it is lost.
     pub(super) fn found(&mut self, others: Place) {
         self.others = others;
         self.attempts = 0;
+        let Some(at) = self.link.as_ref().map(|it| it.at.clone()) else { return };
+        let index = self.home.endpoints.iter().position(|it| Some(it) == at.endpoints.first());
+        match index {
+            Some(index) => self.home.endpoints.swap(0, index),
+            None => {
+                let before = std::mem::replace(&mut self.home, at);
+                add(&mut self.others, before);
+            }
+        }
     }
 
     /// The link is no more. Whoever played is back at once, everybody else waits.
@@ -44,7 +53,7 @@ impl Approach {
     }
 
     /// Begins the next attempt, if it is time.
-    pub(super) fn attempt(&mut self, id: LinkId, now: Duration) -> Option<(Endpoint, &Place)> {
+    pub(super) fn attempt(&mut self, id: LinkId, now: Duration) -> Option<(Endpoint, Place)> {
         if self.link.is_some() || now < self.retry_at {
             return None;
         }
@@ -64,12 +73,22 @@ impl Approach {
         // Without a place to go there is nothing to try, until the session gives up.
         self.retry_at = now.saturating_add(limits::RECONNECT_MAX);
         let endpoint = place.endpoints.get(index?)?.clone();
-        self.link = Some(Link::new(id, connect_by, now));
-        Some((endpoint, place))
+        let certificate_hashes = place.certificate_hashes.clone();
+        let at = Place { endpoints: vec![endpoint.clone()], certificate_hashes };
+        self.link = Some(Link::new(id, at.clone(), connect_by, now));
+        Some((endpoint, at))
     }
 
     /// When something is to be done.
     pub(super) fn next_timeout(&self) -> Duration {
-        self.link.as_ref().map_or(self.retry_at, Link::answer_by)
+        self.link.as_ref().map_or(self.retry_at, Link::next_timeout)
     }
+}
+
+/// Makes one place of two.
+fn add(to: &mut Place, more: Place) {
+    let is_new = |it: &Endpoint| !to.endpoints.contains(it);
+    let endpoints: Vec<_> = more.endpoints.into_iter().filter(is_new).collect();
+    to.endpoints.extend(endpoints);
+    to.certificate_hashes.extend(more.certificate_hashes);
 }

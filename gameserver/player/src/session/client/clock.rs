@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Happening, LinkId, Session, approach::Approach};
-use crate::limits;
+use crate::{frame::Place, limits};
 
 impl Session {
     /// When to call [`on_timeout`](Self::on_timeout) and [`datagram`](Self::datagram).
@@ -14,7 +14,9 @@ impl Session {
         let datagram = self.main.link.as_ref().and_then(|it| it.datagram_at(!self.inputs.is_empty()));
         let give_up = self.lost_since.map(|it| it.saturating_add(limits::GIVE_UP_AFTER));
         let ahead = self.ahead.as_ref().map(|it| it.until.min(it.approach.next_timeout()));
-        let times = [datagram, give_up, ahead, Some(self.main.next_timeout())];
+        let main = (self.main.link.is_some() || self.is_searching()).then(|| self.main.next_timeout());
+        let rivals = self.rivals.iter().map(Approach::next_timeout).min();
+        let times = [datagram, give_up, ahead, main, rivals, self.look_at()];
         times.into_iter().flatten().min().filter(|it| *it < Duration::MAX)
     }
 
@@ -27,24 +29,44 @@ impl Session {
             self.over(Happening::GaveUp);
             return;
         }
-        if self.main.link.as_ref().is_some_and(|it| it.answer_by() <= now) {
+        self.listen(now);
+        self.give_up_the_late(now);
+        self.join_settled(now);
+        self.attempt(now);
+    }
+
+    /// Closes the connections on which the answer should be there by now.
+    fn give_up_the_late(&mut self, now: Duration) {
+        let is_late = |it: &Approach| it.link.as_ref().is_some_and(|it| it.answer_by() <= now);
+        if is_late(&self.main) {
             self.close_main(now);
         }
         if let Some(ahead) = &mut self.ahead {
             if ahead.until <= now {
                 // The room did not move, or is found there when it is lost here.
                 self.close_ahead();
-            } else if ahead.approach.link.as_ref().is_some_and(|it| it.answer_by() <= now) {
+            } else if is_late(&ahead.approach) {
                 close(&mut ahead.approach, &mut self.happenings);
                 ahead.approach.failed(now);
             }
         }
-        let approaches = [Some(&mut self.main), self.ahead.as_mut().map(|it| &mut it.approach)];
-        for approach in approaches.into_iter().flatten() {
+        let late: Vec<_> =
+            self.rivals.iter().filter(|it| is_late(it)).filter_map(|it| it.link.as_ref()).collect();
+        for link in late.into_iter().map(|it| it.id).collect::<Vec<_>>() {
+            self.happenings.push_back(Happening::Close { link });
+            self.rival_failed(link, now);
+        }
+    }
+
+    /// Begins the attempts that are due.
+    fn attempt(&mut self, now: Duration) {
+        let main = self.is_searching().then_some(&mut self.main);
+        let ahead = self.ahead.as_mut().map(|it| &mut it.approach);
+        for approach in main.into_iter().chain(ahead).chain(&mut self.rivals) {
             let link = LinkId(self.links);
             if let Some((endpoint, place)) = approach.attempt(link, now) {
                 self.links = self.links.wrapping_add(1);
-                let certificate_hashes = place.certificate_hashes.clone();
+                let certificate_hashes = place.certificate_hashes;
                 self.happenings.push_back(Happening::Connect { link, endpoint, certificate_hashes });
             }
         }
@@ -69,11 +91,16 @@ impl Session {
             self.lost_since = Some(now);
             self.happenings.push_back(Happening::Lost);
         }
+        self.silence.is_suspect = false;
         // The server that moves a room was lost in the middle: the room is where it was to go, or comes back.
-        if let Some(ahead) = self.ahead.take() {
-            let before = std::mem::replace(&mut self.main, ahead.approach);
-            self.main.others.endpoints.extend(before.home.endpoints);
-            self.main.others.certificate_hashes.extend(before.home.certificate_hashes);
+        if let Some(mut ahead) = self.ahead.take() {
+            // Others have attempts of their own.
+            ahead.approach.others = Place::default();
+            self.rivals.push(ahead.approach);
+        }
+        if self.has_joined {
+            self.begin_race(now.saturating_add(limits::RECONNECT_MIN));
+            self.join_settled(now);
         }
     }
 
@@ -86,6 +113,7 @@ impl Session {
     /// Nothing more happens but this.
     pub(super) fn over(&mut self, last: Happening) {
         self.close_ahead();
+        self.close_rivals(|_| false);
         close(&mut self.main, &mut self.happenings);
         self.is_over = true;
         self.happenings.push_back(last);

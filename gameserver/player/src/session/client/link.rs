@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{LinkId, State};
 use crate::{
     Malformed,
-    frame::{Join, ToServer},
+    frame::{Endpoint, Join, Place, ToServer},
     lane::{Inbox, Outbox},
     limits, snapshots,
 };
@@ -14,6 +14,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) id: LinkId,
+    /// Where it leads, and by which certificates its server is known.
+    pub(super) at: Place,
     phase: Phase,
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
@@ -27,15 +29,24 @@ pub(super) struct Link {
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    Connecting { connect_by: Duration },
-    Joining { answer_by: Duration },
+    Connecting {
+        connect_by: Duration,
+    },
+    /// Connected; whether it is needed will be seen.
+    Settling {
+        join_at: Duration,
+    },
+    Joining {
+        answer_by: Duration,
+    },
     Playing,
 }
 
 impl Link {
-    pub(super) fn new(id: LinkId, connect_by: Duration, now: Duration) -> Self {
+    pub(super) fn new(id: LinkId, at: Place, connect_by: Duration, now: Duration) -> Self {
         Self {
             id,
+            at,
             phase: Phase::Connecting { connect_by },
             inbox: Inbox::default(),
             outbox: Outbox::default(),
@@ -48,14 +59,34 @@ impl Link {
 
     pub(super) fn state(&self) -> State {
         match self.phase {
-            Phase::Connecting { .. } => State::Connecting,
+            Phase::Connecting { .. } | Phase::Settling { .. } => State::Connecting,
             Phase::Joining { .. } => State::Joining,
             Phase::Playing => State::Playing,
         }
     }
 
-    pub(super) fn connected(&mut self, join: Join, now: Duration) {
-        let Phase::Connecting { .. } = self.phase else { return };
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
+        self.at.endpoints.first()
+    }
+
+    /// Connected; says nothing before it has to.
+    pub(super) fn settle(&mut self, join_at: Duration) {
+        if let Phase::Connecting { .. } = self.phase {
+            self.phase = Phase::Settling { join_at };
+        }
+    }
+
+    /// Whether it has waited long enough to say Join.
+    pub(super) fn is_settled(&self, now: Duration) -> bool {
+        matches!(self.phase, Phase::Settling { join_at } if join_at <= now)
+    }
+
+    pub(super) fn is_settling(&self) -> bool {
+        matches!(self.phase, Phase::Settling { .. })
+    }
+
+    pub(super) fn join(&mut self, join: Join, now: Duration) {
+        let (Phase::Connecting { .. } | Phase::Settling { .. }) = self.phase else { return };
         self.phase = Phase::Joining { answer_by: now.saturating_add(limits::ANSWER_WITHIN) };
         // The first frame always fits.
         self.outbox.push(limits::OUTBOX_BYTES_MAX, |out| ToServer::Join(join).encode(out));
@@ -78,7 +109,7 @@ impl Link {
     /// When the next datagram is due. `is_waiting`: there are inputs that are not acknowledged.
     pub(super) fn datagram_at(&self, is_waiting: bool) -> Option<Duration> {
         match self.phase {
-            Phase::Connecting { .. } | Phase::Joining { .. } => None,
+            Phase::Connecting { .. } | Phase::Settling { .. } | Phase::Joining { .. } => None,
             Phase::Playing if self.is_due => Some(Duration::ZERO),
             Phase::Playing => {
                 let again = is_waiting.then(|| self.sent_at.saturating_add(limits::RESEND_AFTER));
@@ -99,7 +130,15 @@ impl Link {
     pub(super) fn answer_by(&self) -> Duration {
         match self.phase {
             Phase::Connecting { connect_by: by } | Phase::Joining { answer_by: by } => by,
-            Phase::Playing => Duration::MAX,
+            Phase::Settling { .. } | Phase::Playing => Duration::MAX,
+        }
+    }
+
+    /// When something is to be done, apart from datagrams.
+    pub(super) fn next_timeout(&self) -> Duration {
+        match self.phase {
+            Phase::Settling { join_at } => join_at,
+            Phase::Connecting { .. } | Phase::Joining { .. } | Phase::Playing => self.answer_by(),
         }
     }
 }

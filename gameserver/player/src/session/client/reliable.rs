@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Ahead, Approach, Happening, LinkId, NotSent, Session, State, link::Link};
+use super::{Ahead, Approach, Happening, LinkId, NotSent, Session, State, link::Link, silence::Silence};
 use crate::{
     Malformed,
     frame::{Joined, Redirect, Refused, RefusedWhy, ToPlayer, ToServer},
     limits,
-    session::PROTOCOL,
+    session::{CONFIRMED_MESSAGES, PROTOCOL},
 };
 
 /// What comes in is read in pieces of this size, so that what waits stays below the inbox's limit.
@@ -21,6 +21,9 @@ const _: () = assert!(
 impl Session {
     /// Bytes came on the stream of a connection.
     pub fn on_stream(&mut self, link: LinkId, bytes: &[u8], now: Duration) {
+        if self.main.is(link) {
+            self.hear(now);
+        }
         for piece in bytes.chunks(PIECE_BYTES) {
             if let Some(it) = self.link(link) {
                 it.inbox.push(piece, limits::INBOX_TO_PLAYER_BYTES_MAX);
@@ -39,7 +42,7 @@ impl Session {
     /// What is to be written to the stream of a connection.
     pub fn stream_output(&self, link: LinkId) -> &[u8] {
         let ahead = self.ahead.as_ref().map(|it| &it.approach);
-        let mut approaches = [Some(&self.main), ahead].into_iter().flatten();
+        let mut approaches = std::iter::once(&self.main).chain(ahead).chain(&self.rivals);
         let found = approaches.find_map(|it| it.link.as_ref().filter(|it| it.id == link));
         found.map(|it| it.outbox.output()).unwrap_or_default()
     }
@@ -51,18 +54,34 @@ impl Session {
         }
     }
 
-    /// Sends a message for the game, of at most 1,024 bytes.
+    /// Sends a message for the game, of at most 1,024 bytes. It arrives once, if the server confirms messages, on
+    /// this connection or a later one; if not, it is lost with the connection.
+    ///
+    /// What was confirmed is not sent again: a server that restores an earlier state of the room has lost it
+    /// together with that time.
     pub fn message(&mut self, message: &[u8]) -> Result<(), NotSent> {
         if limits::MESSAGE_TO_SERVER_BYTES_MAX < message.len() {
             return Err(NotSent::TooLong(message.len()));
         }
-        self.say(&ToServer::Message(message))
+        if self.is_over || self.is_leaving || !self.has_joined {
+            return Err(NotSent::NotPlaying);
+        }
+        if !self.messages.are_confirmed() {
+            return self.say(&ToServer::Message(message));
+        }
+        let number = self.messages.push(message).ok_or(NotSent::Full)?;
+        if self.messages.is_open() {
+            // It is kept: without a connection it waits for the next one.
+            let _ = self.say(&ToServer::Numbered(number, message));
+        }
+        Ok(())
     }
 
     /// Goes for good. The session is over when the server has heard of it and closes the connection, or at
     /// once if there is none.
     pub fn leave(&mut self) {
         self.is_leaving = true;
+        self.close_rivals(|_| false);
         if !self.is_over && self.say(&ToServer::Leave).is_err() {
             self.over(Happening::Left);
         }
@@ -73,6 +92,17 @@ impl Session {
         let link = link.ok_or(NotSent::NotPlaying)?;
         let fits = link.outbox.push(limits::OUTBOX_BYTES_MAX, |out| frame.encode(out));
         fits.then_some(()).ok_or(NotSent::Full)
+    }
+
+    /// Sends the messages that may not have arrived on an earlier connection.
+    fn say_again(&mut self) {
+        if let Some(link) = &mut self.main.link {
+            for (number, message) in self.messages.iter() {
+                // All that is kept fits.
+                link.outbox
+                    .push(limits::OUTBOX_BYTES_MAX, |out| ToServer::Numbered(number, message).encode(out));
+            }
+        }
     }
 
     fn link(&mut self, link: LinkId) -> Option<&mut Link> {
@@ -98,6 +128,11 @@ impl Session {
                 }
             }
             Frame::Message(message) if is_playing => self.happenings.push_back(Happening::Message(message)),
+            Frame::Confirmed(number) if is_playing => {
+                if is_main && self.messages.confirm(number) {
+                    self.say_again();
+                }
+            }
             Frame::Ended(result) if is_playing => self.over(Happening::Ended(result)),
             // Nothing of this is said before Joined, and that only once.
             _ => self.drop_link(link, now),
@@ -109,16 +144,24 @@ impl Session {
         if joined.epoch < self.epoch || !PROTOCOL.contains(&joined.protocol) {
             return self.drop_link(link, now);
         }
-        if !self.main.is(link)
+        if self.ahead.as_ref().is_some_and(|it| it.approach.is(link))
             && let Some(ahead) = self.ahead.take()
         {
             let before = std::mem::replace(&mut self.main, ahead.approach);
             self.happenings.extend(before.link.map(|it| Happening::Close { link: it.id }));
         }
+        self.rival_won(link, now);
+        self.close_rivals(|_| false);
+        if self.ahead.as_ref().is_some_and(|it| it.epoch <= joined.epoch) {
+            // The room has moved, and was found on another way.
+            self.close_ahead();
+        }
         self.main.found(joined.fallbacks.clone());
+        self.silence = Silence::since(now);
         if let Some(link) = &mut self.main.link {
             link.joined();
         }
+        self.messages.joined(joined.features & CONFIRMED_MESSAGES != 0);
         self.epoch = joined.epoch;
         self.inputs.go_on_after(joined.input_ack);
         self.has_joined = true;
@@ -133,7 +176,9 @@ impl Session {
             RefusedWhy::NoSuchRoom => self.has_joined,
             _ => false,
         };
-        if may_change || !self.main.is(link) {
+        // While there is a room, no other server has the last word.
+        let is_only_hope = self.main.is(link) || self.main.link.is_none();
+        if may_change || !is_only_hope {
             self.drop_link(link, now);
         } else {
             self.over(Happening::Refused(refused));
@@ -161,6 +206,7 @@ enum Frame {
     Redirect(Redirect),
     Fallbacks(crate::frame::Place),
     Message(Vec<u8>),
+    Confirmed(u64),
     Ended(std::collections::BTreeMap<String, String>),
 }
 
@@ -175,6 +221,7 @@ fn next_frame(link: &mut Link) -> Result<Option<Frame>, Malformed> {
                 ToPlayer::Redirect(it) => Frame::Redirect(it),
                 ToPlayer::Fallbacks(it) => Frame::Fallbacks(it),
                 ToPlayer::Message(it) => Frame::Message(it.to_owned()),
+                ToPlayer::Confirmed(it) => Frame::Confirmed(it),
                 ToPlayer::Ended(it) => Frame::Ended(it),
             }));
         }

@@ -106,8 +106,28 @@ impl Session {
             self.refuse(RefusedWhy::ProtocolVersion, "this server speaks version 1", now);
             return None;
         };
-        self.phase = Phase::Asked { protocol, first_input: join.first_input, role: join.role };
+        self.phase = Phase::Asked {
+            protocol,
+            features: join.features,
+            first_input: join.first_input,
+            role: join.role,
+        };
         Some(join)
+    }
+
+    /// Whether a frame is a message that was heard before.
+    pub(super) fn is_repeated(&self, frame: Range<usize>) -> bool {
+        let is_known = |it| matches!(it, ToServer::Numbered(number, _) if number <= self.messages);
+        self.has_joined() && ToServer::parse(self.inbox.get(frame)).ok().flatten().is_some_and(is_known)
+    }
+
+    /// Says up to which one messages are known.
+    pub(super) fn confirm(&mut self, now: Duration) -> Result<(), Violation> {
+        self.tell(&ToPlayer::Confirmed(self.messages), now)
+    }
+
+    fn has_joined(&self) -> bool {
+        matches!(self.phase, Phase::Playing { .. })
     }
 
     /// Says something to whoever is in; to others, nothing.

@@ -1,0 +1,105 @@
+//! A room of one seat, that is shown thirty times a second to whoever came last.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use gamekeeper_player::{frame::Place, session::server::Happening};
+use quinn::VarInt;
+use tokio::{sync::watch, task::JoinSet, time::interval};
+
+use super::{Guest, Server};
+
+const TICK: Duration = Duration::from_millis(33);
+
+/// The same player has come by another connection.
+const REPLACED: VarInt = VarInt::from_u32(6);
+
+/// What is known of the player, wherever the room is.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    /// The numbers of inputs, as they came to the game.
+    pub(crate) inputs: Vec<u64>,
+    /// Messages, as they came to the game.
+    pub(crate) messages: Vec<Vec<u8>>,
+    pub(crate) message_ack: u64,
+    /// Connections that were asked for.
+    pub(crate) connections: usize,
+    /// Nothing is shown.
+    pub(crate) is_quiet: bool,
+    pub(crate) tick: u64,
+}
+
+/// A room on a server; gone when it is dropped.
+pub(crate) struct Room {
+    pub(crate) place: Place,
+    _task: JoinSet<()>,
+}
+
+impl Room {
+    /// On a new server.
+    pub(crate) fn open(epoch: u64, fallbacks: Place, book: Arc<Mutex<Book>>) -> Self {
+        let server = Server::new(epoch);
+        let (place, mut task) = (server.place(), JoinSet::new());
+        task.spawn(serve(server, fallbacks, book));
+        Self { place, _task: task }
+    }
+}
+
+async fn serve(server: Server, fallbacks: Place, book: Arc<Mutex<Book>>) {
+    let (server, newest) = (Arc::new(server), watch::Sender::new(0_u64));
+    let mut guests = JoinSet::new();
+    while let Some(incoming) = server.endpoint.accept().await {
+        let (server, newest, book) = (server.clone(), newest.clone(), book.clone());
+        let fallbacks = fallbacks.clone();
+        book.lock().unwrap().connections += 1;
+        guests.spawn(async move {
+            let known = || {
+                let book = book.lock().unwrap();
+                (book.inputs.last().copied().unwrap_or_default(), book.message_ack)
+            };
+            let Some(guest) = server.let_in(incoming, known, fallbacks).await else { return };
+            newest.send_modify(|it| *it += 1);
+            play(guest, newest.subscribe(), &book).await;
+        });
+    }
+}
+
+async fn play(mut guest: Guest, mut newest: watch::Receiver<u64>, book: &Mutex<Book>) {
+    let mut bytes = [0; 1024];
+    newest.mark_unchanged();
+    let mut ticks = interval(TICK);
+    loop {
+        tokio::select! {
+            datagram = guest.connection.read_datagram() => {
+                let Ok(datagram) = datagram else { return };
+                let now = guest.start.elapsed();
+                let mut book = book.lock().unwrap();
+                guest.session.on_datagram(&datagram, now, |number, _| book.inputs.push(number)).unwrap();
+            }
+            length = guest.recv.read(&mut bytes) => {
+                let Ok(Some(length)) = length else { return };
+                guest.session.on_stream(&bytes[..length], guest.start.elapsed()).unwrap();
+                while let Some(happening) = guest.session.poll(guest.start.elapsed()).unwrap() {
+                    let Happening::Numbered(number, message) = happening else { continue };
+                    let message = message.to_vec();
+                    let mut book = book.lock().unwrap();
+                    if book.message_ack < number {
+                        book.message_ack = number;
+                        book.messages.push(message);
+                    }
+                }
+                guest.flush().await;
+            }
+            _ = ticks.tick() => {
+                let mut book = book.lock().unwrap();
+                book.tick += 1;
+                if !book.is_quiet {
+                    guest.show(book.tick, &[7; 100]);
+                }
+            }
+            _ = newest.changed() => return guest.connection.close(REPLACED, b""),
+        }
+    }
+}
