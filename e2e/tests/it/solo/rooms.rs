@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use e2e::drain::{ASKED_AGAIN, Drain, uncordon};
 use e2e::faults::Signal;
+use e2e::progress::say;
 use futures::future::try_join_all;
 use gamekeeper_crds::room::{Phase, ServerRef};
 use kube::ResourceExt as _;
@@ -59,7 +60,7 @@ async fn a_drained_node_keeps_its_rooms_until_they_are_over() -> Result<()> {
         // The nodes of other clusters have other names, and what is on them is not ours to move.
         let env = arena.namespace().env();
         env.ours("draining a node")?;
-        let games = start(arena, "Distributed").await?;
+        let games = start_on_both(arena).await?;
         let drained = drain(arena, games).await;
         // In any case: all other scenarios need the node.
         uncordon(env.kubectl(), NODE).await?;
@@ -86,6 +87,26 @@ async fn start(arena: &Arena, strategy: &str) -> Result<Vec<Game>> {
         try_join_all(rooms).await
     });
     anyhow::Ok(try_join_all(games).await?.into_iter().flatten().collect())
+}
+
+/// Rooms on both nodes. A leader that has just begun places rooms when it knows a server, and may know those of one node
+/// first: then some more.
+async fn start_on_both(arena: &Arena) -> Result<Vec<Game>> {
+    let [kind, _] = BOTH;
+    let mut games = start(arena, "Distributed").await?;
+    for number in ROOMS..2 * ROOMS {
+        let there = games.iter().filter(|it| is_on_node(arena, it)).count();
+        if 0 < there && there < games.len() {
+            return Ok(games);
+        }
+        say(&format!("{there} of {} matches are on {NODE}: one more", games.len()));
+        games.push(arena.start(&kind.room(number), kind.fleet).await?);
+    }
+    bail!("all matches are on one node");
+}
+
+fn is_on_node(arena: &Arena, game: &Game) -> bool {
+    node(arena, game.room()).is_ok_and(|node| node == NODE)
 }
 
 /// While nobody leads, a match of each kind ends; the next leader takes its result down, and places new rooms.
@@ -116,9 +137,7 @@ async fn changes_hands(
 }
 
 async fn drain(arena: &Arena, games: Vec<Game>) -> Result<()> {
-    let (there, elsewhere): (Vec<_>, Vec<_>) =
-        games.into_iter().partition(|it| node(arena, it.room()).is_ok_and(|node| node == NODE));
-    ensure!(!there.is_empty() && !elsewhere.is_empty(), "all matches are on one node");
+    let (there, elsewhere): (Vec<_>, Vec<_>) = games.into_iter().partition(|it| is_on_node(arena, it));
     let drain = Drain::begin(arena.namespace().env().kubectl(), NODE, DRAINED)?;
     sleep(ASKED_AGAIN).await;
     // New matches are played elsewhere, those that are on go on.

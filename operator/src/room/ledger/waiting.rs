@@ -15,7 +15,7 @@ use crate::{
     clock::Now,
     name::ObjectName,
     room::{
-        life,
+        ServerState, life,
         placement::{self, Candidate, Opening, Waiting},
         status,
     },
@@ -93,11 +93,15 @@ impl Ledger {
         }
     }
 
-    /// Until when rooms of the fleet wait because some of its servers have not told us what they have:
-    /// one of them may have the room (I5).
+    /// Until when rooms of the fleet wait because some of its servers have not told us what they have: one of them may
+    /// have the room (I5). Or because they have not answered a probe of ours: who takes the first that does, takes all of one
+    /// node.
     fn hears_from_servers_until(&self, fleet: &ObjectName, now: Now) -> Option<Instant> {
         let until = self.synced_at.map(|it| it + HEARING).filter(|it| now.instant < *it)?;
-        let is_unheard = |it: &ServerEntry| it.view.is_controlled && it.view.is_alive() && it.link.is_none();
+        let is_unheard = |it: &ServerEntry| match it.view.is_controlled {
+            true => it.view.is_alive() && it.link.is_none(),
+            false => it.view.state == ServerState::Starting,
+        };
         self.tables.servers_of(fleet).any(is_unheard).then_some(until)
     }
 

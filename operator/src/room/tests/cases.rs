@@ -41,6 +41,22 @@ fn nothing_is_decided_before_everything_was_listed() {
 }
 
 #[test]
+fn i5_rooms_wait_a_second_for_plain_servers_that_a_new_leader_has_not_probed_yet() {
+    for (answers_after, chosen) in [(Duration::from_millis(300), "a"), (Duration::from_secs(9), "b")] {
+        let mut desk = Desk::open();
+        desk.on(Event::Server(ServerView { state: ServerState::Starting, ..server("a", "node-1") }));
+        desk.on(Event::Server(server("b", "node-2")));
+        assert_eq!(desk.room(&room("duel", json!({}))), []);
+        let second = Duration::from_secs(1);
+        let early = desk.after(answers_after.min(second));
+        let late = desk.on(Event::Server(server("a", "node-1")));
+        let commands = [early, late].concat();
+        let [Command::Claim { server, .. }] = &commands[..] else { panic!("{commands:?}") };
+        assert_eq!(server.pod_name, chosen);
+    }
+}
+
+#[test]
 fn i3_a_claim_that_was_not_published_is_claimed_again_by_the_next_leader_and_published() {
     let mut desk = Desk::open();
     let room = room("duel", json!({}));
