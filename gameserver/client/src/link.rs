@@ -11,6 +11,7 @@ use tokio::{
     net::lookup_host,
     sync::mpsc,
     task::{AbortHandle, JoinSet},
+    time::timeout,
 };
 
 use crate::pinned::{self, CertificateHash, SERVER_NAME};
@@ -20,6 +21,9 @@ const CHUNK: usize = 4096;
 
 /// Pieces on their way to the stream. A session holds back more than a few.
 const PIECES_MAX: usize = 16;
+
+/// What was given to a link that is not needed any more arrives within this time, or not at all.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// News that wait for the player.
 pub(crate) const NEWS_MAX: usize = 64;
@@ -100,7 +104,7 @@ impl Link {
     /// Ends the connection. What was given to the stream of one that was in use is still written.
     pub(crate) fn close(self) {
         match self.connection {
-            // The end of the queue ends the task, and the stream with it; the server closes the connection then.
+            // The end of the queue ends the stream, and then the task; the connection is closed with its last handle.
             Some(_) if self.has_joined => (),
             // An attempt that is not needed must not get a seat any more.
             Some(connection) => connection.close(VarInt::from_u32(CLOSED), b""),
@@ -142,14 +146,14 @@ async fn move_bytes(
     let write = async {
         while let Some(piece) = pieces.recv().await {
             if send.write_all(&piece).await.is_err() {
-                break;
+                // What the server said before it stopped reading is still read.
+                std::future::pending::<()>().await;
             }
         }
+        // The player does without this link; a server that does not know would show it the room for ever.
         if send.finish().is_ok() {
-            let _ = send.stopped().await;
+            let _ = timeout(LAST_WORDS, send.stopped()).await;
         }
-        // The server closes the connection, of whoever leaves too.
-        std::future::pending::<()>().await;
     };
     let read = async {
         while let Ok(Some(chunk)) = recv.read_chunk(CHUNK, true).await {

@@ -250,8 +250,9 @@ impl Player {
             }
         }
         let Some(budget) = self.connection().and_then(quinn::Connection::max_datagram_size) else { return };
-        while self.session.datagram(budget, now, &mut self.datagram).is_some() {
-            if let Some(connection) = self.connection() {
+        while let Some(id) = self.session.datagram(budget, now, &mut self.datagram) {
+            let link = self.links.iter().find(|it| it.id == id);
+            if let Some(connection) = link.and_then(|it| it.connection.as_ref()) {
                 // When the path is full, the oldest that waits is dropped for it: it has less than this one.
                 let _ = connection.send_datagram(Bytes::copy_from_slice(&self.datagram));
             }

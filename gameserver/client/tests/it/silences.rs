@@ -154,3 +154,22 @@ async fn a_server_that_stands_still_for_a_moment_loses_nobody() {
         assert!(is_once_each(&book.lock().unwrap().inputs), "{book:?}");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_speaks_again_when_its_player_is_elsewhere_is_left() {
+    let book = Arc::new(Mutex::default());
+    let fallback = Room::open(6, Place::default(), book.clone());
+    let room = Room::open(5, fallback.place.clone(), book.clone());
+    let path = Path::to(address(&room.place), 0.0, 1).await;
+    let mut ann = join(path.place(&room.place));
+    until_joined(&mut ann).await;
+    path.hold();
+    assert_eq!(until_joined(&mut ann).await.1, [Event::Lost]);
+    path.release();
+    let since = Instant::now();
+    while book.lock().unwrap().gone == 0 {
+        assert!(since.elapsed() < SOON, "it shows the room to nobody: {book:?}");
+        assert_eq!(play(&mut ann, 100 * MS).await, []);
+    }
+    println!("the old connection is closed {:?} after its server spoke again", since.elapsed());
+}

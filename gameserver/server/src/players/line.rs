@@ -13,7 +13,7 @@ use gamekeeper_player::session::{
     self, Violation,
     server::{Happening, NotSaid, Session},
 };
-use gamekeeper_room::{Ending, Presence, Seat, Tick};
+use gamekeeper_room::{Ending, NotHeard, Presence, Seat, Tick};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::Notify;
 use tracing::{debug, warn};
@@ -95,15 +95,22 @@ impl Line {
         while let Ok(datagram) = self.connection.read_datagram().await {
             let now = self.clock.now();
             let mut session = self.session();
+            let mut is_replaced = false;
             let heard = session.on_datagram(&datagram, now, |number, input| {
                 if let Some(presence) = presence {
-                    // Who was replaced, or comes after the end, is not heard.
-                    let _ = place.door().numbered_input(presence, number, input);
+                    // Who comes after the end is not heard.
+                    let heard = place.door().numbered_input(presence, number, input);
+                    is_replaced |= heard == Err(NotHeard::Replaced);
                 }
             });
             drop(session);
             if let Err(violation) = heard {
                 return self.end_by(violation);
+            }
+            if is_replaced {
+                // Another connection has the seat, although this one was entered last: nobody would see that nothing
+                // it sends counts.
+                return self.replaced();
             }
         }
     }

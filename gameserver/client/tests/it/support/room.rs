@@ -26,6 +26,8 @@ pub(crate) struct Book {
     pub(crate) message_ack: u64,
     /// Connections that were asked for.
     pub(crate) connections: usize,
+    /// Connections that are gone.
+    pub(crate) gone: usize,
     /// Nothing is shown.
     pub(crate) is_quiet: bool,
     pub(crate) tick: u64,
@@ -70,16 +72,24 @@ async fn play(mut guest: Guest, mut newest: watch::Receiver<u64>, book: &Mutex<B
     let mut bytes = [0; 1024];
     newest.mark_unchanged();
     let mut ticks = interval(TICK);
+    let mut is_read = false;
     loop {
         tokio::select! {
             datagram = guest.connection.read_datagram() => {
-                let Ok(datagram) = datagram else { return };
-                let now = guest.start.elapsed();
                 let mut book = book.lock().unwrap();
+                let Ok(datagram) = datagram else {
+                    book.gone += 1;
+                    return;
+                };
+                let now = guest.start.elapsed();
                 guest.session.on_datagram(&datagram, now, |number, _| book.inputs.push(number)).unwrap();
             }
-            length = guest.recv.read(&mut bytes) => {
-                let Ok(Some(length)) = length else { return };
+            length = guest.recv.read(&mut bytes), if !is_read => {
+                let Ok(Some(length)) = length else {
+                    // Who says nothing more may watch.
+                    is_read = true;
+                    continue;
+                };
                 guest.session.on_stream(&bytes[..length], guest.start.elapsed()).unwrap();
                 while let Some(happening) = guest.session.poll(guest.start.elapsed()).unwrap() {
                     let Happening::Numbered(number, message) = happening else { continue };
