@@ -35,7 +35,7 @@ pub struct Findings {
     pub ended_by_us: BTreeMap<String, String>,
     /// Published as running, and not where.
     pub homeless: BTreeMap<String, String>,
-    /// Played again after their end, which nobody wrote down: a drain takes pods that have ended at once, and with a
+    /// Played again after their end, or failed, since nobody wrote it down: a drain takes pods that have ended at once, and with a
     /// plain server's pod goes its exit code. Nobody broke a promise, if no operator led meanwhile.
     pub unseen_ends: BTreeMap<String, String>,
 }
@@ -149,8 +149,9 @@ fn ended_by_us(case: &Case, hits: Hits<'_>, pods: &Pods, until: Instant) -> Opti
     match status.phase {
         Phase::Failed => {
             let (reason, message) = told(status, FINISHED);
-            (reason == reason::LOST)
-                .then(|| format!("it is lost with {}, which we had not hit: {message}", last.pod))
+            let state = pods.get(&last.pod_uid).map_or("never seen", |it| it.words.as_str());
+            (reason == reason::LOST && !has_ended_well(case, last, pods))
+                .then(|| format!("it is lost with {}, which we had not hit: {message}: {state}", last.pod))
         }
         Phase::Finished => too_early(case, last, hits),
         Phase::Pending | Phase::Running | Phase::Recovering => None,
@@ -163,10 +164,13 @@ fn has_ended_well(case: &Case, tenancy: &Tenancy, pods: &Pods) -> bool {
     is_told && pods.get(&tenancy.pod_uid).is_some_and(|it| it.has_succeeded)
 }
 
-/// Where a match was over, and was played again.
+/// Where a match was over, and was played again, or failed because it may not be.
 fn unseen_end(case: &Case, pods: &Pods) -> Option<String> {
-    let (_, followed) = case.tenancies.split_last()?;
-    let over = followed.iter().find(|it| has_ended_well(case, it, pods))?;
+    let (last, followed) = case.tenancies.split_last()?;
+    let is_lost =
+        case.end.as_ref().is_some_and(|it| it.phase == Phase::Failed && told(it, FINISHED).0 == reason::LOST);
+    let unseen = followed.iter().chain(is_lost.then_some(last));
+    let over = unseen.into_iter().find(|it| has_ended_well(case, it, pods))?;
     Some(format!("its end on {} was not seen", over.pod))
 }
 

@@ -310,6 +310,16 @@ fn a_match_that_is_played_again_because_its_end_was_not_seen_is_told_of_and_brea
     assert!(findings.is_clean() && findings.unseen_ends.len() == 1, "{findings:#?}");
     is_ended_by_us(again(over()));
     is_ended_by_us(again(Story::plain(Recovery::Restart).played("a", 1, 0, 30).succeeded("a")));
+    // One that is not played again fails.
+    let over = || Story::plain(Recovery::Fail).played("a", 1, 0, 30).told(1, 30);
+    let findings = over().succeeded("a").ends("Failed", reason::LOST, 0).judged();
+    assert!(findings.is_clean() && findings.unseen_ends.len() == 1, "{findings:#?}");
+    is_ended_by_us(over().ends("Failed", reason::LOST, 0));
+    is_ended_by_us(Story::plain(Recovery::Fail).played("a", 1, 0, 30).succeeded("a").ends(
+        "Failed",
+        reason::LOST,
+        0,
+    ));
 }
 
 #[test]
