@@ -178,10 +178,8 @@ impl Tables {
         self.due.extend(entry.rooms().cloned());
         let mut before = entry.link.take().map(|it| it.guests).unwrap_or_default();
         let guests = welcome.rooms.into_iter().map(|hosted| {
-            let before = before.remove(&hosted.tenancy.uid);
-            // What it said of checkpoints it says again; until then the status has it.
-            let guest = Guest { saved: Saved::Unheard, ..Guest::new(hosted, before, now) };
-            (guest.hosted.tenancy.uid.clone(), guest)
+            let since = before.remove(&hosted.tenancy.uid).and_then(|it| it.waiting_since);
+            (hosted.tenancy.uid.clone(), Guest::new(hosted, since, now))
         });
         entry.link = Some(Link {
             boot_id: welcome.boot_id,
@@ -219,17 +217,16 @@ impl Tables {
         let Some(entry) = self.servers.get_mut(uid) else { return };
         let Some(link) = &mut entry.link else { return };
         let room_uid = hosted.tenancy.uid.clone();
-        let Some(before) = link.guests.remove(&room_uid) else {
+        let Some(guest) = link.guests.get_mut(&room_uid) else {
             link.guests.insert(room_uid.clone(), Guest::new(hosted, None, now));
             return self.guest_came(uid, &room_uid);
         };
-        let is_same = before.hosted.tenancy.epoch == hosted.tenancy.epoch;
-        if is_same && before.hosted.phase != hosted.phase {
+        let is_same = guest.hosted.tenancy.epoch == hosted.tenancy.epoch;
+        if is_same && guest.hosted.phase != hosted.phase {
             self.changed.insert(entry.view.fleet.clone());
         }
-        let is_closing = is_same && before.is_closing;
-        let guest = Guest { is_closing, ..Guest::new(hosted, Some(before), now) };
-        link.guests.insert(room_uid.clone(), guest);
+        let (is_closing, saved) = (is_same && guest.is_closing, std::mem::take(&mut guest.saved));
+        *guest = Guest { is_closing, saved, ..Guest::new(hosted, guest.waiting_since, now) };
         self.due.insert(room_uid);
     }
 
@@ -449,11 +446,10 @@ impl Tables {
 }
 
 impl Guest {
-    /// A room of which `before` was known.
-    fn new(hosted: HostedRoom, before: Option<Self>, now: Instant) -> Self {
+    /// What was said of its checkpoints on an earlier stream is said again; until then the status has it.
+    fn new(hosted: HostedRoom, waiting_since: Option<Instant>, now: Instant) -> Self {
         let is_waiting = hosted.phase == RoomPhase::Waiting;
-        let (waiting_since, saved) = before.map(|it| (it.waiting_since, it.saved)).unwrap_or_default();
         let waiting_since = if is_waiting { waiting_since.or(Some(now)) } else { None };
-        Self { hosted, waiting_since, is_closing: false, saved }
+        Self { hosted, waiting_since, is_closing: false, saved: Saved::Unheard }
     }
 }

@@ -1,8 +1,11 @@
 //! Rooms that wait for a place: by priority, then by age.
 
-use std::{cmp::Reverse, time::Duration};
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
-use gamekeeper_crds::conditions::{self, PLACED, reason};
+use gamekeeper_crds::{
+    GameRoom,
+    conditions::{self, PLACED, reason},
+};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -172,10 +175,21 @@ impl Ledger {
         if !is_lost && is_told(entry, &waiting) {
             return self.tables.wake(uid, now.instant + REVIEW);
         }
-        let status = status::waiting(&entry.room, &waiting, now.wall);
         let room = entry.room.clone();
+        commands.push(self.write_waiting(uid, room, &waiting, is_lost, now));
+    }
+
+    fn write_waiting(
+        &mut self,
+        uid: &str,
+        room: Arc<GameRoom>,
+        waiting: &Waiting,
+        is_urgent: bool,
+        now: Now,
+    ) -> Command {
         self.tables.busy(uid);
-        commands.push(Command::WriteStatus { room, status: Box::new(status), is_urgent: is_lost });
+        let status = Box::new(status::waiting(&room, waiting, now.wall));
+        Command::WriteStatus { room, status, is_urgent }
     }
 
     /// Writes down, before it is tried again, that a server could not restore the room. Returns whether that was to be done.
@@ -187,10 +201,8 @@ impl Ledger {
         if is_told(entry, &waiting) {
             return false;
         }
-        let status = Box::new(status::waiting(&entry.room, &waiting, now.wall));
         let room = entry.room.clone();
-        self.tables.busy(uid);
-        commands.push(Command::WriteStatus { room, status, is_urgent: true });
+        commands.push(self.write_waiting(uid, room, &waiting, true, now));
         true
     }
 
