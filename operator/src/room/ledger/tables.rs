@@ -305,6 +305,10 @@ impl Tables {
         let entry = self.rooms.get_mut(uid)?;
         let is_new = entry.told.as_ref() != Some(&loss.server);
         entry.told = Some(loss.server.clone());
+        if is_new {
+            // Of an earlier loss.
+            entry.not_restored = None;
+        }
         entry.is_loss_proven = loss.how.is_proven();
         let has_store = self.fleets.get(&entry.fleet).is_some_and(|it| it.has_store);
         let is_restored = has_store && entry.room.spec.recovery == Recovery::Restore;

@@ -566,7 +566,17 @@ fn a_checkpoint_that_cannot_be_read_is_told_of_and_holds_up_no_other_room() {
     lost.status = Some(status);
     desk.room(&lost);
     let commands = desk.done(&lost);
-    assert!(matches!(&commands[..], [.., Command::Open { restore: Some(_), .. }]), "{commands:?}");
+    let [.., Command::Open { epoch, restore: Some(_), .. }] = &commands[..] else { panic!("{commands:?}") };
+    assert_eq!(link(&mut desk, "a", LinkNews::Lost), []);
+    // It runs on "b"; when that is lost too, the trouble of the first time is not told again.
+    let opened = Opened { tenancy: tenancy(&lost, epoch.0), ports: vec![], certificate_hashes: vec![] };
+    let commands = link(&mut desk, "b", LinkNews::Opened(opened));
+    take_down(&mut desk, &mut lost, &commands);
+    greeted_with(&mut desk, "c", &[], &[Feature::Restore]);
+    let exit = ServerState::Ended(Exit { code: 1 });
+    let commands =
+        desk.on(Event::Server(ServerView { is_controlled: true, state: exit, ..server("b", "node-1") }));
+    assert!(matches!(&commands[..], [Command::TellLoss { .. }, Command::Open { .. }]), "{commands:?}");
 }
 
 #[test]
