@@ -31,6 +31,8 @@ pub struct Door {
     chairs: BTreeMap<Seat, Chair>,
     seats: HashMap<PlayerName, Seat>,
     arrivals: u64,
+    /// Arrivals up to this one were before the room was restored here.
+    restored: u64,
     is_shut: bool,
     /// Memory of inputs that were taken, for those to come: nothing is allocated while players play on.
     spare: Vec<Vec<u8>>,
@@ -49,6 +51,21 @@ struct Chair {
     inputs: VecDeque<Vec<u8>>,
     /// The highest number of an input, where its transport numbers them.
     last_number: u64,
+    /// The same, of the inputs that a tick has taken: what waits is in no checkpoint.
+    taken_number: u64,
+}
+
+/// A seat and its player, as a checkpoint keeps them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Occupant {
+    /// Where.
+    pub seat: Seat,
+    /// Who.
+    pub player: PlayerName,
+    /// The game thinks that the player is there.
+    pub is_there: bool,
+    /// The highest number of the inputs that a tick has taken; 0 if its transport does not number them.
+    pub last_number: u64,
 }
 
 /// What a tick takes in, and what it gives back. Kept from tick to tick for its memory.
@@ -104,9 +121,54 @@ impl Door {
             chairs: BTreeMap::new(),
             seats: HashMap::new(),
             arrivals: 0,
+            restored: 0,
             is_shut: false,
             spare: Vec::new(),
         }
+    }
+
+    /// Of a room that was restored, with the seats that are taken. Who was there still is, as far as the game
+    /// knows, until [`dismiss`](Self::dismiss): a player that comes back before has never been away.
+    pub fn restored(seats: Option<NonZeroU32>, occupants: impl IntoIterator<Item = Occupant>) -> Self {
+        let mut door = Self::new(seats);
+        for Occupant { seat, player, is_there, last_number } in occupants {
+            if door.limit <= seat.0 || door.seats.contains_key(&player) || door.chairs.contains_key(&seat) {
+                continue;
+            }
+            door.arrivals += 1;
+            door.seats.insert(player.clone(), seat);
+            let chair = Chair {
+                player,
+                arrival: is_there.then_some(door.arrivals),
+                is_known: is_there,
+                was_known: true,
+                inputs: VecDeque::new(),
+                last_number,
+                taken_number: last_number,
+            };
+            door.chairs.insert(seat, chair);
+        }
+        door.restored = door.arrivals;
+        door
+    }
+
+    /// Who sat here when the room was restored and has not come back is not there any more.
+    pub fn dismiss(&mut self) {
+        let restored = std::mem::take(&mut self.restored);
+        for chair in self.chairs.values_mut().filter(|it| it.arrival.is_some_and(|it| it <= restored)) {
+            chair.arrival = None;
+        }
+    }
+
+    /// All seats that are taken, as of the last tick.
+    pub fn occupants(&self) -> impl Iterator<Item = Occupant> {
+        // Of whom the game does not know yet, its state says nothing either.
+        self.chairs.iter().filter(|(_, it)| it.was_known).map(|(seat, chair)| Occupant {
+            seat: *seat,
+            player: chair.player.clone(),
+            is_there: chair.is_known,
+            last_number: chair.taken_number,
+        })
     }
 
     /// A player comes: to the seat that waits for it, or to the first one that is free.
@@ -126,6 +188,7 @@ impl Door {
             was_known: false,
             inputs: VecDeque::new(),
             last_number: 0,
+            taken_number: 0,
         });
         chair.arrival = Some(self.arrivals);
         self.seats.insert(player.clone(), seat);
@@ -217,6 +280,7 @@ impl Door {
             }
             chair.is_known = is_there;
             chair.was_known |= is_there;
+            chair.taken_number = chair.last_number;
         }
         // Who came and went between two ticks would keep a seat of which no game knows, and which none frees.
         let seats = &mut self.seats;

@@ -17,9 +17,12 @@ mod table;
 use std::time::Duration;
 
 pub use event::{
-    Action, Command, Event, HelloRefusedWhy, Hosted, Order, RefusedWhy, Report, RoomNumber, StreamId, Welcome,
+    Action, Command, Event, HelloRefusedWhy, Hosted, NotMade, Order, RefusedWhy, Report, Restore, RoomNumber,
+    Saving, StreamId, Welcome,
 };
 use table::{State, Table};
+
+use crate::Epoch;
 
 /// A finished match is reported this often until its room is closed.
 pub const FINISHED_PERIOD: Duration = Duration::from_secs(1);
@@ -77,6 +80,7 @@ impl Host {
             Event::Asked(stream, _) if self.stream != Some(stream) => (),
             Event::Asked(_, command) => self.asked(command, now, out),
             Event::Made { room, outcome } => self.made(room, outcome, now, out),
+            Event::Saving(room, news) => self.saving(room, news, now, out),
             Event::Changed(room, state) => self.changed(room, state, now, out),
             Event::Broke { room, message } => self.broke(room, message, out),
             Event::Gone(room) => self.gone(room, out),
@@ -150,6 +154,11 @@ impl Host {
     fn send(&self, report: Report, out: &mut Vec<Action>) {
         out.extend(self.stream.map(|it| Action::Send(it, report)));
     }
+}
+
+/// For people.
+pub fn fenced_by(owner: Epoch) -> String {
+    format!("a later owner has the room, by the store: epoch {owner}")
 }
 
 #[cfg(test)]

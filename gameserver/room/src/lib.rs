@@ -17,7 +17,7 @@ mod seat;
 mod tenancy;
 mod text;
 
-pub use door::{Door, INPUT_BYTES_MAX, INPUTS_MAX, Inbound, NotHeard, NotSeated, SEATS_MAX};
+pub use door::{Door, INPUT_BYTES_MAX, INPUTS_MAX, Inbound, NotHeard, NotSeated, Occupant, SEATS_MAX};
 pub use ending::{Ending, TooLarge};
 pub use game::{Afterwards, Checkpoint, Declined, Game, GameMaker, Next, Schema, Setup, Tick, Turn};
 pub use host::Host;

@@ -52,16 +52,15 @@ pub struct Advance {
 impl Room {
     /// A room whose game is new.
     pub fn new(epoch: Epoch, game: Box<dyn Game>) -> Self {
-        Self::after(Tick::default(), epoch, game)
-    }
-
-    /// A room whose game was restored from this checkpoint.
-    pub fn restored(epoch: Epoch, checkpoint: &Checkpoint, game: Box<dyn Game>) -> Self {
-        Self::after(checkpoint.tick, epoch, game)
-    }
-
-    fn after(tick: Tick, epoch: Epoch, game: Box<dyn Game>) -> Self {
         let now = RoomNow { phase: Phase::Waiting, players: 0, ending: None };
+        Self { game, epoch, tick: Tick::default(), now, is_idle: false, achieved: 0 }
+    }
+
+    /// A room whose game was restored after this tick. `has_begun`: at least one player had come; `players`: so many
+    /// are there, as far as the game knows.
+    pub fn restored(epoch: Epoch, tick: Tick, has_begun: bool, players: u32, game: Box<dyn Game>) -> Self {
+        let phase = if has_begun { Phase::Playing } else { Phase::Waiting };
+        let now = RoomNow { phase, players, ending: None };
         Self { game, epoch, tick, now, is_idle: false, achieved: 0 }
     }
 

@@ -169,3 +169,50 @@ fn a_player_who_comes_again_goes_on_after_what_was_heard_and_the_old_connection_
     door.numbered_input(new, 8, b"right").unwrap();
     assert_eq!(door.last_number(new), 8);
 }
+
+#[test]
+fn p4_who_sat_there_when_the_room_was_lost_still_does() {
+    let (mut before, mut inbound) = (door(3), Inbound::default());
+    let ann = before.join(&player("ann")).unwrap();
+    let ben = before.join(&player("ben")).unwrap();
+    before.numbered_input(ann, 7, b"up").unwrap();
+    before.leave(ben);
+    tick(&mut before, &mut inbound);
+    before.numbered_input(ann, 8, b"down").unwrap();
+    before.join(&player("cid")).unwrap();
+    let saved: Vec<Occupant> = before.occupants().collect();
+    let occupant = |seat, name: &str, is_there, last_number| Occupant {
+        seat: Seat(seat),
+        player: player(name),
+        is_there,
+        last_number,
+    };
+    // Ben came and went between two ticks, cid came after the last one; of neither has the game heard.
+    assert_eq!(saved, [occupant(0, "ann", true, 7)]);
+
+    let occupants = [saved[0].clone(), occupant(1, "ben", true, 3), occupant(2, "dan", false, 0)];
+    let mut after = Door::restored(NonZeroU32::new(3), occupants);
+    assert_eq!(tick(&mut after, &mut inbound), "", "nobody has left, and nobody has come");
+    assert_eq!(after.join(&player("eve")), Err(NotSeated::Full));
+    let ann = after.join(&player("ann")).unwrap();
+    assert_eq!((ann.seat(), after.last_number(ann)), (Seat(0), 7));
+    assert_eq!(tick(&mut after, &mut inbound), "", "she has never been away");
+    after.dismiss();
+    assert_eq!(tick(&mut after, &mut inbound), "-1", "ben has not come back");
+    after.join(&player("dan")).unwrap();
+    after.dismiss();
+    assert_eq!(tick(&mut after, &mut inbound), "+2dan", "who comes later is not dismissed");
+}
+
+#[test]
+fn two_on_one_seat_or_one_on_two_are_not_restored() {
+    let occupant = |seat, name: &str| Occupant {
+        seat: Seat(seat),
+        player: player(name),
+        is_there: true,
+        last_number: 0,
+    };
+    let occupants = [occupant(0, "ann"), occupant(0, "ben"), occupant(1, "ann"), occupant(9, "cid")];
+    let door = Door::restored(NonZeroU32::new(2), occupants);
+    assert_eq!(door.occupants().collect::<Vec<_>>(), [occupant(0, "ann")]);
+}

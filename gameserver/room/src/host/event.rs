@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
-use crate::{Ending, Epoch, Phase, RoomNow, Tenancy};
+use crate::{Ending, Epoch, Phase, RoomNow, Tenancy, Tick};
 
 /// A room of this process: the same uid may come back under another number, a number never does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,9 +36,11 @@ pub enum Event {
     Made {
         /// Which.
         room: RoomNumber,
-        /// Or why it could not be made.
-        outcome: Result<(), String>,
+        /// Or why there is none.
+        outcome: Result<(), NotMade>,
     },
+    /// There is news of the checkpoints of a room that runs.
+    Saving(RoomNumber, Saving),
     /// A room that runs is in another state than before. When it is finished, nothing more is heard of it.
     Changed(RoomNumber, RoomNow),
     /// A room that ran is gone, by a fault of its game. Nothing more is heard of it.
@@ -56,6 +58,33 @@ pub enum Event {
     Stopping,
     /// It is as late as [`next_due`](super::Host::next_due) said.
     TimePassed,
+}
+
+/// Why a room was not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotMade {
+    /// The game does not take the seats or parameters: for people.
+    Declined(String),
+    /// Its checkpoint cannot be had, or not be read: for people.
+    Checkpoint(String),
+    /// A later owner has taken it, by the store.
+    Fenced {
+        /// The epoch of that owner.
+        owner: Epoch,
+    },
+    /// Its match is over, by the store.
+    Over(Arc<Ending>),
+}
+
+/// News of a room's checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Saving {
+    /// The store has the first one, of this tick.
+    Begun(Tick),
+    /// The store has taken none for as long as the fence allows: for people.
+    Failing(String),
+    /// It takes them again.
+    Recovered,
 }
 
 /// What the operator wants.
@@ -87,6 +116,17 @@ pub struct Order {
     pub seats: Option<NonZeroU32>,
     /// Of the `GameRoom`.
     pub parameters: BTreeMap<String, String>,
+    /// Another server has lost it: it goes on from its checkpoint, if there is one.
+    pub restore: Option<Restore>,
+}
+
+/// How a room is restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restore {
+    /// Checkpoints of later owners are not restored. `None`: the newest is.
+    pub lost_epoch: Option<Epoch>,
+    /// The old owner may still live: it ticks only when the store's fence has passed.
+    pub fence: bool,
 }
 
 /// Something is to be done.
@@ -146,7 +186,11 @@ pub enum Report {
         phase: Phase,
         /// How many are there.
         players: u32,
+        /// The store has a checkpoint of it: the tick of the first.
+        checkpoint: Option<Tick>,
     },
+    /// The store does not take a room's checkpoints, and why; without a reason, it does again.
+    CheckpointFailed(Tenancy, String),
     /// A match is over. Answers an Open of it, too.
     Finished(Tenancy, Arc<Ending>),
     /// The room is not here.
@@ -210,6 +254,10 @@ pub enum RefusedWhy {
     Retired,
     /// The game does not take these seats or parameters.
     Parameters,
+    /// Its checkpoint cannot be had, or not be read by this build.
+    Checkpoint,
+    /// A later owner has taken it, by the store.
+    Fenced,
     /// The command was not offered, or is malformed.
     Unsupported,
     /// The room is not here, or was closed before it was open.

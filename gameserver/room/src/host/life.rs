@@ -3,29 +3,28 @@
 use std::time::Duration;
 
 use super::{
-    Action, FINISHED_PERIOD, Host, PLAYERS_PERIOD, RefusedWhy, Report, RoomNumber,
+    Action, FINISHED_PERIOD, Host, NotMade, PLAYERS_PERIOD, RefusedWhy, Report, RoomNumber, Saving, fenced_by,
     table::{Entry, Live, State},
 };
-use crate::{Phase, RoomNow};
+use crate::RoomNow;
 
 impl Host {
     pub(super) fn made(
         &mut self,
         number: RoomNumber,
-        outcome: Result<(), String>,
+        outcome: Result<(), NotMade>,
         now: Duration,
         out: &mut Vec<Action>,
     ) {
-        if let Err(message) = outcome {
-            return self.not_made(number, message, out);
+        if let Err(why) = outcome {
+            return self.not_made(number, why, now, out);
         }
         let Some(entry) = self.table.get_mut(number) else { return };
         let tenancy = entry.tenancy.clone();
         match &mut entry.state {
             State::Opening { is_owed } => {
                 let is_owed = *is_owed;
-                let mut live =
-                    Live { phase: Phase::Waiting, players: 0, told: (Phase::Waiting, 0), told_at: now };
+                let mut live = Live::new(now);
                 let state = live.tell(&tenancy, now);
                 entry.state = State::Live(live);
                 // Whoever reads an address may connect to it: players are let in before anybody is told.
@@ -42,16 +41,48 @@ impl Host {
         }
     }
 
-    fn not_made(&mut self, number: RoomNumber, message: String, out: &mut Vec<Action>) {
+    fn not_made(&mut self, number: RoomNumber, why: NotMade, now: Duration, out: &mut Vec<Action>) {
+        if let NotMade::Over(ending) = &why
+            && let Some(entry) = self.table.get_mut(number)
+            && matches!(entry.state, State::Opening { .. })
+        {
+            let repeat_at = now.saturating_add(FINISHED_PERIOD);
+            entry.state = State::Finished { players: 0, ending: ending.clone(), repeat_at };
+            let finished = Report::Finished(entry.tenancy.clone(), ending.clone());
+            return self.send(finished, out);
+        }
         let Some(Entry { tenancy, state }) = self.table.remove(number) else { return };
+        let (refused, current, message) = match why {
+            NotMade::Declined(message) => (RefusedWhy::Parameters, None, message),
+            NotMade::Checkpoint(message) => (RefusedWhy::Checkpoint, None, message),
+            NotMade::Fenced { owner } => (RefusedWhy::Fenced, Some(owner), fenced_by(owner)),
+            NotMade::Over(_) => (RefusedWhy::UnknownRoom, None, String::new()),
+        };
         match state {
-            State::Opening { is_owed: true } => {
-                self.refuse(tenancy, RefusedWhy::Parameters, None, message, out);
-            }
+            State::Opening { is_owed: true } => self.refuse(tenancy, refused, current, message, out),
             State::Opening { is_owed: false } => self.send(Report::Fault(tenancy, message), out),
             State::Leaving { owed, .. } => self.closed(&tenancy, owed, out),
             State::Live(_) | State::Finished { .. } => (),
         }
+    }
+
+    /// Takes in what there is to say of a room's checkpoints. Each is told once, and again on every new stream.
+    pub(super) fn saving(&mut self, number: RoomNumber, news: Saving, now: Duration, out: &mut Vec<Action>) {
+        let Some(entry) = self.table.get_mut(number) else { return };
+        let State::Live(live) = &mut entry.state else { return };
+        let report = match news {
+            Saving::Begun(tick) => {
+                live.saved = Some(tick);
+                live.tell(&entry.tenancy, now)
+            }
+            Saving::Failing(message) => {
+                live.failing = Some(message.clone());
+                Report::CheckpointFailed(entry.tenancy.clone(), message)
+            }
+            Saving::Recovered if live.failing.take().is_none() => return,
+            Saving::Recovered => Report::CheckpointFailed(entry.tenancy.clone(), String::new()),
+        };
+        self.send(report, out);
     }
 
     pub(super) fn changed(
@@ -77,7 +108,8 @@ impl Host {
                 entry.state = State::Finished { players, ending: ending.clone(), repeat_at };
                 let tenancy = entry.tenancy.clone();
                 out.push(Action::Shut(number));
-                self.send(Report::RoomState { tenancy: tenancy.clone(), phase, players }, out);
+                let state = Report::RoomState { tenancy: tenancy.clone(), phase, players, checkpoint: None };
+                self.send(state, out);
                 self.send(Report::Finished(tenancy, ending), out);
             }
             // It ended while it was being closed.

@@ -30,6 +30,7 @@ impl Host {
         let welcome = Welcome { protocol, is_retired: self.is_retired, is_draining, rooms };
         self.send(Report::Welcome(welcome), out);
         out.push(Action::Beat(stream, heartbeat));
+        self.tell_savings(out);
     }
 
     pub(super) fn garbled(&mut self, stream: StreamId, out: &mut Vec<Action>) {
@@ -47,6 +48,23 @@ impl Host {
     fn refuse_hello(&self, stream: StreamId, why: HelloRefusedWhy, out: &mut Vec<Action>) {
         let refused = Report::HelloRefused { why, highest_term: self.highest_term };
         out.extend([Action::Send(stream, refused), Action::End(stream)]);
+    }
+
+    /// What no Welcome says: how the store does.
+    fn tell_savings(&mut self, out: &mut Vec<Action>) {
+        let Some(stream) = self.stream else { return };
+        for (_, entry) in self.table.iter_mut() {
+            let State::Live(live) = &mut entry.state else { continue };
+            let tenancy = &entry.tenancy;
+            let failing = live.failing.clone().map(|it| Report::CheckpointFailed(tenancy.clone(), it));
+            let saved = live.saved.map(|it| Report::RoomState {
+                tenancy: tenancy.clone(),
+                phase: live.phase,
+                players: live.players,
+                checkpoint: Some(it),
+            });
+            out.extend(failing.into_iter().chain(saved).map(|it| Action::Send(stream, it)));
+        }
     }
 
     /// A Welcome says of every room how it is.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Hosted, PLAYERS_PERIOD, Report, RoomNumber};
-use crate::{Ending, Epoch, Phase, RoomNow, Tenancy};
+use crate::{Ending, Epoch, Phase, RoomNow, Tenancy, Tick};
 
 /// All rooms that take up a place.
 #[derive(Debug, Default)]
@@ -53,14 +53,25 @@ pub(super) struct Live {
     pub(super) players: u32,
     pub(super) told: (Phase, u32),
     pub(super) told_at: Duration,
+    /// The tick of the first checkpoint that the store took.
+    pub(super) saved: Option<Tick>,
+    /// Why it takes none.
+    pub(super) failing: Option<String>,
 }
 
 impl Live {
+    /// Nobody has come yet, and nothing was told.
+    pub(super) fn new(now: Duration) -> Self {
+        let phase = Phase::Waiting;
+        Self { phase, players: 0, told: (phase, 0), told_at: now, saved: None, failing: None }
+    }
+
     /// The report of how it is now.
     pub(super) fn tell(&mut self, tenancy: &Tenancy, now: Duration) -> Report {
         self.told = (self.phase, self.players);
         self.told_at = now;
-        Report::RoomState { tenancy: tenancy.clone(), phase: self.phase, players: self.players }
+        let Self { phase, players, saved, .. } = *self;
+        Report::RoomState { tenancy: tenancy.clone(), phase, players, checkpoint: saved }
     }
 }
 

@@ -5,7 +5,7 @@ mod histories;
 mod simulation;
 
 use super::*;
-use crate::{Epoch, Phase, RoomNow, Tenancy};
+use crate::{Epoch, Phase, RoomNow, Tenancy, Tick};
 
 /// A tenancy of the room `name`. Its uid is its name's, so that a name is enough in tests.
 fn tenancy(name: &str, epoch: i64) -> Tenancy {
@@ -18,7 +18,7 @@ fn tenancy(name: &str, epoch: i64) -> Tenancy {
 }
 
 fn order(name: &str, epoch: i64) -> Order {
-    Order { tenancy: tenancy(name, epoch), seats: None, parameters: [].into() }
+    Order { tenancy: tenancy(name, epoch), seats: None, parameters: [].into(), restore: None }
 }
 
 /// A room that ticks.

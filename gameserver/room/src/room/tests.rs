@@ -217,7 +217,7 @@ proptest! {
         if two.now().phase != Phase::Finished {
             let checkpoint = two.checkpoint(SumMaker.schema()).unwrap();
             let game = SumMaker.restore(&setup(), &checkpoint).unwrap();
-            two = Room::restored(Epoch(2), &checkpoint, game);
+            two = Room::restored(Epoch(2), checkpoint.tick, false, 0, game);
             play(&mut two, saved_after, 60);
         }
         prop_assert_eq!(end(&one), end(&two));

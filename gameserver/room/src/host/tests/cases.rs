@@ -32,9 +32,11 @@ fn say(report: &Report) -> String {
             let current = current.map(|it| format!(" {it}")).unwrap_or_default();
             format!("Refused {} {why:?}{current}", short(tenancy))
         }
-        Report::RoomState { tenancy, phase, players } => {
-            format!("RoomState {} {phase:?} {players}", short(tenancy))
+        Report::RoomState { tenancy, phase, players, checkpoint } => {
+            let saved = checkpoint.map(|it| format!(" saved {}", it.0)).unwrap_or_default();
+            format!("RoomState {} {phase:?} {players}{saved}", short(tenancy))
         }
+        Report::CheckpointFailed(it, message) => format!("CheckpointFailed {} {message}", short(it)),
         Report::Finished(it, ending) => format!("Finished {} {}", short(it), ending.values()["winner"]),
         Report::Closed(it) => format!("Closed {}", short(it)),
         Report::Draining(it) => format!("Draining {it}"),
@@ -97,7 +99,15 @@ impl Case {
     }
 
     fn not_made(&mut self, room: u64) -> Vec<String> {
-        self.on(Event::Made { room: RoomNumber(room), outcome: Err("no such map".to_owned()) })
+        self.not_made_because(room, NotMade::Declined("no such map".to_owned()))
+    }
+
+    fn not_made_because(&mut self, room: u64, why: NotMade) -> Vec<String> {
+        self.on(Event::Made { room: RoomNumber(room), outcome: Err(why) })
+    }
+
+    fn saving(&mut self, room: u64, news: Saving) -> Vec<String> {
+        self.on(Event::Saving(RoomNumber(room), news))
     }
 
     fn changed(&mut self, room: u64, state: RoomNow) -> Vec<String> {

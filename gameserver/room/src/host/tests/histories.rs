@@ -9,7 +9,7 @@ const HISTORIES: u64 = 3_000;
 const STEPS: usize = 400;
 
 /// All that must have happened in some history.
-const EXPECTED: [&str; 28] = [
+const EXPECTED: [&str; 32] = [
     "all rooms were to be told anew",
     "a draining server refused",
     "a full server refused",
@@ -22,14 +22,18 @@ const EXPECTED: [&str; 28] = [
     "a retired server refused",
     "a room broke",
     "a room changed",
+    "a room has a checkpoint",
     "a room was closed",
     "a room was closed before it was open",
     "a room was dropped",
+    "a room was not restored",
     "a room was opened",
     "a room went on under a higher epoch",
     "a server retired",
     "a server was full",
     "a server with rooms did not retire",
+    "a store failed",
+    "a store recovered",
     "a stream that does not count asked",
     "a welcome with a finished room",
     "a welcome with a live room",

@@ -151,7 +151,10 @@ impl Simulation {
         let epoch = self.referee.newest_epoch(name) + self.rng.random_range(-1..=1);
         let tenancy = tenancy(name, epoch.max(1));
         let command = match self.rng.random_range(0..100) {
-            0..60 => Command::Open(Order { tenancy, seats: None, parameters: [].into() }),
+            0..60 => {
+                let restore = self.rng.random_bool(0.3).then_some(Restore { lost_epoch: None, fence: true });
+                Command::Open(Order { tenancy, seats: None, parameters: [].into(), restore })
+            }
             60..85 => Command::Close(tenancy),
             85..88 => Command::Drain(true),
             88..94 => Command::Drain(false),
@@ -179,7 +182,16 @@ impl Simulation {
             return;
         }
         let room = self.makes.swap_remove(self.rng.random_range(0..self.makes.len()));
-        let outcome = if self.rng.random_bool(0.8) { Ok(()) } else { Err("no such map".to_owned()) };
+        let outcome = match self.rng.random_range(0..20) {
+            0 => Err(NotMade::Declined("no such map".to_owned())),
+            1 => Err(NotMade::Checkpoint("it cannot be read".to_owned())),
+            2 => Err(NotMade::Fenced { owner: Epoch(i64::MAX) }),
+            3 => {
+                let ending = crate::Ending::new([("winner", format!("{} in the store", room.0))]).unwrap();
+                Err(NotMade::Over(ending.into()))
+            }
+            _ => Ok(()),
+        };
         self.on(Event::Made { room, outcome });
     }
 
@@ -201,6 +213,14 @@ impl Simulation {
                 self.running.remove(&room);
                 let winner = room.0.to_string() + ["ann", "ben"][usize::from(players < 2)];
                 self.news.push_back(Event::Changed(room, over(players, &winner)));
+            }
+            2 => {
+                let news = match players {
+                    0 => Saving::Begun(Tick(9)),
+                    1 => Saving::Failing("it is slow".to_owned()),
+                    _ => Saving::Recovered,
+                };
+                self.news.push_back(Event::Saving(room, news));
             }
             _ => {
                 running.state = state(Phase::Playing, players);

@@ -214,3 +214,26 @@ fn closes_of_a_room_that_does_not_go_are_not_collected_for_ever() {
     assert_eq!(case.close("duel", 16), NOTHING);
     assert_eq!(case.gone(number).len(), 16);
 }
+
+#[test]
+fn i3_a_room_that_is_not_restored_is_refused_with_the_reason() {
+    let mut case = Case::greeted(9);
+    for (name, why, refused) in [
+        ("torn", NotMade::Checkpoint("it is torn".to_owned()), "Checkpoint"),
+        ("taken", NotMade::Fenced { owner: Epoch(9) }, "Fenced 9"),
+    ] {
+        let made = case.open(name, 5);
+        let number = made[0].split(' ').nth(1).unwrap().parse().unwrap();
+        assert_eq!(case.not_made_because(number, why), [format!("1: Refused {name}@5 {refused}")]);
+    }
+}
+
+#[test]
+fn a_match_that_is_over_in_the_store_is_not_played_again() {
+    let mut case = Case::greeted(9);
+    assert_eq!(case.open("duel", 5), ["make 1 duel@5"]);
+    let over = NotMade::Over(crate::Ending::new([("winner", "ann")]).unwrap().into());
+    assert_eq!(case.not_made_because(1, over), ["1: Finished duel@5 ann"]);
+    assert_eq!(case.pass(1000), ["1: Finished duel@5 ann"]);
+    assert_eq!(case.close("duel", 5), ["1: Closed duel@5"]);
+}

@@ -22,6 +22,8 @@ pub(super) struct Referee {
     newest: BTreeMap<String, i64>,
     pub(super) is_retired: bool,
     players_told: BTreeMap<String, (Duration, Phase)>,
+    /// The store has just been heard of, or all is told to a new stream.
+    is_saving_news: bool,
     now: Duration,
     pub(super) seen: Seen,
 }
@@ -45,6 +47,7 @@ impl Referee {
             newest: BTreeMap::new(),
             is_retired: false,
             players_told: BTreeMap::new(),
+            is_saving_news: false,
             now: Duration::ZERO,
             seen: Seen::new(),
         }
@@ -71,6 +74,7 @@ impl Referee {
     pub(super) fn happens(&mut self, event: &Event, now: Duration) {
         self.now = now;
         self.repeated.clear();
+        self.is_saving_news = matches!(event, Event::Greeted { .. } | Event::Saving(..));
         match event {
             Event::Greeted { stream, term, protocol, .. }
                 if self.highest_term <= *term && protocol.is_some() =>
@@ -182,6 +186,14 @@ impl Referee {
                 self.see("a room was opened");
             }
             Report::Refused { tenancy, why, current, .. } => self.refused(tenancy, *why, *current),
+            Report::CheckpointFailed(tenancy, message) => {
+                self.is_here(tenancy);
+                assert!(self.is_saving_news, "what is known is told again: {tenancy:?} {message}");
+                self.see(if message.is_empty() { "a store recovered" } else { "a store failed" });
+            }
+            Report::RoomState { checkpoint: Some(_), .. } if self.is_saving_news => {
+                self.see("a room has a checkpoint");
+            }
             Report::RoomState { tenancy, phase, .. } => {
                 self.is_here(tenancy);
                 let before = self.players_told.insert(tenancy.uid.clone(), (self.now, *phase));
@@ -242,6 +254,10 @@ impl Referee {
             RefusedWhy::Parameters => {
                 self.here.remove(&tenancy.uid);
                 self.see("a game declined");
+            }
+            RefusedWhy::Checkpoint | RefusedWhy::Fenced => {
+                self.here.remove(&tenancy.uid);
+                self.see("a room was not restored");
             }
             RefusedWhy::UnknownRoom => self.see("a room was closed before it was open"),
             RefusedWhy::Unsupported => unreachable!("returned above"),
