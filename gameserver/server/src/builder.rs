@@ -22,6 +22,8 @@ use crate::{
     pulse::Pulse,
     rooms::Rooms,
     server::Server,
+    state::{State, StateError},
+    vault::Vault,
 };
 
 /// The control port of a fleet that does not say otherwise.
@@ -55,6 +57,7 @@ pub struct Builder {
     tick_rate: u32,
     threads: usize,
     patience: Duration,
+    state: Option<State>,
 }
 
 /// Why there is no server.
@@ -78,6 +81,9 @@ pub enum BindError {
         #[source]
         source: io::Error,
     },
+    /// Rooms cannot be kept as it says.
+    #[error("cannot keep rooms in the store")]
+    State(#[source] StateError),
     /// Players cannot come in.
     #[error("cannot let players in at {address}")]
     Players {
@@ -101,6 +107,7 @@ impl Builder {
             tick_rate: 30,
             threads: thread::available_parallelism().map_or(1, |it| it.get().min(THREADS_MAX)),
             patience: PATIENCE,
+            state: None,
         }
     }
 
@@ -168,10 +175,27 @@ impl Builder {
         self
     }
 
+    /// Where rooms are kept, so that another server can go on with them, and this one with those of others: the fleet's
+    /// `spec.state`. Without it, a match is lost with its server.
+    pub fn state(mut self, state: Option<State>) -> Self {
+        self.state = state;
+        self
+    }
+
     /// Checks it all and binds the ports. To be called within a tokio runtime.
     pub async fn bind(self) -> Result<Server, BindError> {
-        let Self { maker, control, players, admission, per_address, capacity, tick_rate, threads, patience } =
-            self;
+        let Self {
+            maker,
+            control,
+            players,
+            admission,
+            per_address,
+            capacity,
+            tick_rate,
+            threads,
+            patience,
+            state,
+        } = self;
         if !limits::CAPACITY.contains(&capacity) {
             return Err(BindError::Capacity(capacity));
         }
@@ -183,6 +207,7 @@ impl Builder {
         }
         let (listener, control_address) = listen(control).await?;
         let clock = Clock::start();
+        let vault = state.map(|it| Vault::new(it, clock)).transpose().map_err(BindError::State)?;
         let (rooms, hashes) = (Rooms::default(), Hashes::default());
         let host =
             Host { rooms: rooms.clone(), admission, clock, tick_rate, hashes: hashes.clone(), per_address };
@@ -192,7 +217,12 @@ impl Builder {
             listener,
             control_address,
             // Random, and not from anything that a restart would repeat.
-            identity: Identity { boot_id: format!("{:032x}", rand::random::<u128>()), capacity, hashes },
+            identity: Identity {
+                boot_id: format!("{:032x}", rand::random::<u128>()),
+                capacity,
+                hashes,
+                restores: vault.is_some(),
+            },
             gate,
             tick_rate,
             threads,
@@ -200,6 +230,7 @@ impl Builder {
             clock,
             pulse: Pulse::new(clock, threads),
             rooms,
+            vault,
         })
     }
 }

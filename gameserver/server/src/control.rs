@@ -36,6 +36,8 @@ pub(crate) struct Service {
     pub(crate) notes: mpsc::Sender<Note>,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) capacity: usize,
+    /// It was offered to restore rooms.
+    pub(crate) restores: bool,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
     pub(crate) streams: AtomicU64,
@@ -66,6 +68,7 @@ impl Control for Service {
             incoming: request.into_inner(),
             notes: self.notes.clone(),
             pulse: self.pulse.clone(),
+            restores: self.restores,
         };
         let (stream, notes, stop) = (reader.stream, self.notes.clone(), self.stop.clone());
         self.tasks.spawn(async move {
@@ -92,6 +95,7 @@ struct Reader {
     incoming: Streaming<proto::OperatorMessage>,
     notes: mpsc::Sender<Note>,
     pulse: Arc<Pulse>,
+    restores: bool,
 }
 
 impl Reader {
@@ -136,7 +140,7 @@ impl Reader {
                 (Ok(None), _) => debug!("a message of a later protocol is ignored"),
                 (Ok(Some(ToServer::BeatEcho { sequence })), _) => self.pulse.heard(self.stream, sequence),
                 (Ok(Some(ToServer::Hello(_))), _) => return Some(Note::Garbled(self.stream, None)),
-                (Ok(Some(message)), _) => match convert::command(message) {
+                (Ok(Some(message)), _) => match convert::command(message, self.restores) {
                     Some(command) => return Some(Note::Asked(self.stream, command)),
                     None => debug!("a command that was not offered is ignored"),
                 },

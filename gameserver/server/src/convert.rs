@@ -1,10 +1,10 @@
 //! Between the control protocol and the host's own words.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use gamekeeper_control::{
-    Close, Fault, HelloRefused, HelloRefusedWhy, HostedRoom, MoveTo, Open, Opened, PROTOCOL, Prepare,
-    Refused, RefusedWhy, RoomPhase, RoomState, ToOperator, ToServer, Welcome,
+    Close, Fault, Feature, HelloRefused, HelloRefusedWhy, HostedRoom, MoveTo, Open, Opened, PROTOCOL,
+    Prepare, Refused, RefusedWhy, Restore, RoomPhase, RoomState, ToOperator, ToServer, Welcome,
 };
 use gamekeeper_room::{
     Epoch, Phase, Tenancy,
@@ -22,27 +22,37 @@ pub(crate) const SPOKEN: std::ops::RangeInclusive<u32> = PROTOCOL..=PROTOCOL;
 pub(crate) struct Identity {
     pub(crate) boot_id: String,
     pub(crate) capacity: u32,
+    /// It has a store to restore rooms from.
+    pub(crate) restores: bool,
     /// By which players know it.
     pub(crate) hashes: Hashes,
 }
 
 /// What a message asks of the host; `None` if there is nothing to do. Hello and `BeatEcho` are not for it.
-pub(crate) fn command(message: ToServer) -> Option<Command> {
+pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
     let not_offered = |tenancy, what: &str| Command::Unsupported {
         tenancy: tenancy_from(tenancy),
         message: format!("this server does not offer {what}"),
     };
     Some(match message {
-        ToServer::Open(Open { tenancy, restore: Some(_), .. }) => not_offered(tenancy, "to restore rooms"),
-        ToServer::Open(Open { tenancy, seats, parameters, restore: None, reason }) => {
+        ToServer::Open(Open { tenancy, restore: Some(_), .. }) if !restores => {
+            not_offered(tenancy, "to restore rooms")
+        }
+        ToServer::Open(Open { tenancy, seats, parameters, restore, reason }) => {
             debug!(
                 room = tenancy.name,
                 namespace = tenancy.namespace,
                 epoch = tenancy.epoch,
+                ?restore,
                 reason,
                 "asked to open a room"
             );
-            Command::Open(Order { tenancy: tenancy_from(tenancy), seats: NonZeroU32::new(seats), parameters })
+            let restore = restore.map(|Restore { lost_epoch, fence }| host::Restore {
+                lost_epoch: (0 < lost_epoch).then_some(Epoch(lost_epoch)),
+                fence,
+            });
+            let (tenancy, seats) = (tenancy_from(tenancy), NonZeroU32::new(seats));
+            Command::Open(Order { tenancy, seats, parameters, restore })
         }
         ToServer::Close(Close { tenancy, why }) => {
             debug!(
@@ -89,11 +99,15 @@ pub(crate) fn message(report: Report, identity: &Identity) -> ToOperator {
             current_epoch: current.map_or(0, |it| it.0),
             message,
         }),
-        Report::RoomState { tenancy, phase, players } => ToOperator::RoomState(RoomState {
+        Report::CheckpointFailed(tenancy, message) => {
+            ToOperator::CheckpointFailed { tenancy: tenancy_to(tenancy), message }
+        }
+        Report::RoomState { tenancy, phase, players, checkpoint } => ToOperator::RoomState(RoomState {
             tenancy: tenancy_to(tenancy),
             phase: phase_to(phase),
             players,
-            checkpoint_tick: None,
+            // 0 would say that there is none.
+            checkpoint_tick: checkpoint.and_then(|it| NonZeroU64::new(it.0.max(1))),
             certificate_hashes: identity.hashes.get(),
         }),
         Report::Finished(tenancy, ending) => {
@@ -115,7 +129,7 @@ fn welcome_from(welcome: host::Welcome, identity: &Identity) -> Welcome {
     Welcome {
         boot_id: identity.boot_id.clone(),
         protocol,
-        features: [].into(),
+        features: identity.restores.then_some(Feature::Restore).into_iter().collect(),
         capacity: identity.capacity,
         is_retired,
         is_draining,
@@ -152,6 +166,8 @@ fn refused_why(why: host::RefusedWhy) -> RefusedWhy {
         host::RefusedWhy::Draining => RefusedWhy::Draining,
         host::RefusedWhy::Retired => RefusedWhy::Retired,
         host::RefusedWhy::Parameters => RefusedWhy::Parameters,
+        host::RefusedWhy::Checkpoint => RefusedWhy::Checkpoint,
+        host::RefusedWhy::Fenced => RefusedWhy::Fenced,
         host::RefusedWhy::Unsupported => RefusedWhy::Unsupported,
         host::RefusedWhy::UnknownRoom => RefusedWhy::UnknownRoom,
     }

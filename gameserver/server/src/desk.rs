@@ -3,9 +3,10 @@
 use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use gamekeeper_control::{Hello, agree};
+use gamekeeper_player::admission::Guests;
 use gamekeeper_room::{
-    Door, Host, Room, Setup, Tenancy,
-    host::{Action, Command, Event, HelloRefusedWhy, Order, Report, RoomNumber, StreamId},
+    Door, Host, Room, Schema, Setup, Tenancy,
+    host::{Action, Command, Event, HelloRefusedWhy, NotMade, Order, Report, RoomNumber, StreamId},
 };
 use tokio::{
     sync::mpsc,
@@ -21,14 +22,18 @@ use crate::{
     listener::LineInfo,
     opener::{Openers, Wish},
     outbox::Outbox,
-    place::Place,
+    place::{Company, Place},
     pulse::Pulse,
     rooms::Rooms,
-    worker::Workers,
+    vault::{Lost, Vault},
+    worker::{Seated, Workers},
 };
 
 /// News that wait for the desk, of each kind. Streams wait when it is full, threads try again with the next tick.
 pub(crate) const NOTES_MAX: usize = 256;
+
+/// Who was there when a room was lost has so long to come back before the game is told that they left.
+const RETURN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Something that the desk is told.
 #[derive(Debug)]
@@ -42,7 +47,7 @@ pub(crate) enum Note {
     /// Nothing more comes over a stream.
     StreamEnded(StreamId),
     /// A game was made, or was not.
-    Made(RoomNumber, Result<Made, String>),
+    Made(RoomNumber, Result<Made, NotMade>),
     /// What a room on a thread does.
     Room(Event),
 }
@@ -59,6 +64,10 @@ pub(crate) struct Caller {
 pub(crate) struct Made {
     pub(crate) room: Box<Room>,
     pub(crate) door: Door,
+    pub(crate) guests: Guests,
+    /// From when on it is ours.
+    pub(crate) since: Duration,
+    pub(crate) is_restored: bool,
 }
 
 /// The task.
@@ -71,6 +80,12 @@ pub(crate) struct Desk {
     pub(crate) rooms: Rooms,
     pub(crate) openers: Openers,
     pub(crate) workers: Workers,
+    /// Of a fleet with `state`.
+    pub(crate) vault: Option<Vault>,
+    /// Of what its games save.
+    pub(crate) schema: Schema,
+    /// For those that work for it.
+    pub(crate) notes: mpsc::Sender<Note>,
     pub(crate) callers: HashMap<StreamId, Caller>,
     /// Between its Made and its Run.
     pub(crate) made: Option<(RoomNumber, Made)>,
@@ -132,7 +147,7 @@ impl Desk {
                 self.made = Some((room, made));
                 self.on(Event::Made { room, outcome: Ok(()) });
             }
-            Note::Made(room, Err(message)) => self.on(Event::Made { room, outcome: Err(message) }),
+            Note::Made(room, Err(why)) => self.on(Event::Made { room, outcome: Err(why) }),
             Note::Room(event) => self.on(event),
         }
     }
@@ -188,19 +203,31 @@ impl Desk {
     }
 
     fn make(&mut self, room: RoomNumber, order: Order) {
-        let Order { tenancy: Tenancy { namespace, name, uid, epoch }, seats, parameters } = order;
+        let Order { tenancy: Tenancy { namespace, name, uid, epoch }, seats, parameters, restore } = order;
         let setup = Setup { namespace, name, uid, seats, parameters, tick_rate: self.tick_rate };
-        self.openers.make(Wish { room, setup, epoch });
+        match (&self.vault, restore) {
+            (Some(vault), Some(restore)) => {
+                let lost = Lost { room, setup, epoch, restore };
+                vault.restore(lost, self.openers.clone(), self.notes.clone());
+            }
+            // It was not offered to restore, and so not asked for.
+            (None, _) | (Some(_), None) => self.openers.make(Wish { room, setup, epoch, found: None }),
+        }
     }
 
     fn run_room(&mut self, number: RoomNumber, tenancy: Tenancy) {
-        let Some((_, Made { mut room, door })) = self.made.take().filter(|it| it.0 == number) else {
+        let Some((_, made)) = self.made.take().filter(|it| it.0 == number) else {
             return error!(number = number.0, "a room is to run that was not made");
         };
+        let Made { mut room, door, guests, since, is_restored } = made;
         room.adopt(tenancy.epoch);
-        let place = Arc::new(Place::new(number, tenancy, door));
+        let custody = self.vault.as_ref().map(|it| it.custody(since));
+        let company = Company { door, guests, custody, schema: self.schema };
+        let place = Arc::new(Place::new(number, tenancy, company));
         self.rooms.insert(place.clone());
-        self.workers.run(place, room);
+        let saved = self.vault.as_ref().map(|it| it.keep(place.clone(), since, self.notes.clone()));
+        let dismiss_at = is_restored.then(|| self.clock.now().saturating_add(RETURN_WITHIN));
+        self.workers.run(Seated::new(place, room, saved, dismiss_at));
     }
 
     /// The stream hears nothing more.
@@ -226,6 +253,12 @@ fn tell(report: &Report) {
         Report::Draining(is_draining) => info!(is_draining, "draining"),
         Report::Retired { is_retired, rooms } => info!(is_retired, rooms, "retired"),
         Report::Finished(it, _) => debug!(room = it.name, namespace = it.namespace, "finished"),
+        Report::CheckpointFailed(it, message) if message.is_empty() => {
+            info!(room = it.name, namespace = it.namespace, "its checkpoints are stored again");
+        }
+        Report::CheckpointFailed(it, message) => {
+            warn!(room = it.name, namespace = it.namespace, message, "its checkpoints are not stored");
+        }
         Report::Welcome(_) | Report::RoomState { .. } | Report::Fault(..) => (),
     }
 }

@@ -5,14 +5,24 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc},
     thread,
+    time::Duration,
 };
 
-use gamekeeper_room::{Door, Game, GameMaker, Room, Setup, host::RoomNumber, shortened};
-use tokio::sync::mpsc;
+use gamekeeper_player::admission::Guests;
+use gamekeeper_room::{
+    Checkpoint, Declined, Door, Epoch, Game, GameMaker, Room, Setup, Tenancy,
+    host::{NotMade, RoomNumber},
+    shortened,
+};
+use gamekeeper_store::Sealed;
+use tokio::{runtime::Handle, sync::mpsc, time::sleep_until};
 use tracing::{error, warn};
 
 use crate::{
+    clock::Clock,
     desk::{Made, Note},
+    saved::Saved,
+    vault::Found,
     worker::Frame,
 };
 
@@ -25,11 +35,13 @@ const THREADS: usize = 2;
 pub(crate) struct Wish {
     pub(crate) room: RoomNumber,
     pub(crate) setup: Setup,
-    pub(crate) epoch: gamekeeper_room::Epoch,
+    pub(crate) epoch: Epoch,
+    /// Of a room that another server has lost.
+    pub(crate) found: Option<Found>,
 }
 
-/// The threads that make games.
-#[derive(Debug)]
+/// The threads that make games. A copy is another way to the same ones.
+#[derive(Clone, Debug)]
 pub(crate) struct Openers {
     wishes: std_mpsc::SyncSender<Wish>,
 }
@@ -41,10 +53,16 @@ impl Openers {
         let (sender, receiver) = std_mpsc::sync_channel(capacity);
         let receiver = Arc::new(Mutex::new(receiver));
         for number in 0..THREADS {
-            let (maker, receiver) = (maker.clone(), receiver.clone());
-            let (notes, alive) = (frame.notes.clone(), frame.alive.clone());
+            let opener = Opener {
+                maker: maker.clone(),
+                wishes: receiver.clone(),
+                notes: frame.notes.clone(),
+                clock: frame.clock,
+                runtime: Handle::current(),
+            };
+            let alive = frame.alive.clone();
             thread::Builder::new().name(format!("open-{number}")).spawn(move || {
-                make_all(&*maker, &receiver, &notes);
+                opener.run();
                 drop(alive);
             })?;
         }
@@ -60,26 +78,91 @@ impl Openers {
     }
 }
 
-fn make_all(maker: &dyn GameMaker, wishes: &Mutex<std_mpsc::Receiver<Wish>>, notes: &mpsc::Sender<Note>) {
-    loop {
-        // One of the threads waits in `recv`, the others for the lock.
-        let wish = wishes.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Wish { room, setup, epoch }) = wish else { return };
-        let outcome = make(maker, &setup)
-            .map(|game| Made { room: Box::new(Room::new(epoch, game)), door: Door::new(setup.seats) });
-        if let Err(message) = &outcome {
-            warn!(room = setup.name, namespace = setup.namespace, message, "a room could not be opened");
+/// One of the threads.
+struct Opener {
+    maker: Arc<dyn GameMaker>,
+    wishes: Arc<Mutex<std_mpsc::Receiver<Wish>>>,
+    notes: mpsc::Sender<Note>,
+    clock: Clock,
+    /// For what waits: a thread does not.
+    runtime: Handle,
+}
+
+impl Opener {
+    fn run(self) {
+        loop {
+            // One of the threads waits in `recv`, the others for the lock.
+            let wish = self.wishes.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(wish) = wish else { return };
+            let (room, not_before) = (wish.room, wish.found.as_ref().map(|it| it.not_before));
+            let outcome = self.make(&wish);
+            if let Err(why) = &outcome {
+                let Setup { name, namespace, .. } = &wish.setup;
+                warn!(room = name, namespace, ?why, "a room could not be opened");
+            }
+            let note = Note::Made(room, outcome);
+            match not_before.filter(|it| self.clock.now() < *it) {
+                // The owner before may still tick.
+                Some(at) => {
+                    let (at, notes) = (self.clock.instant(at), self.notes.clone());
+                    self.runtime.spawn(async move {
+                        sleep_until(at).await;
+                        let _ = notes.send(note).await;
+                    });
+                }
+                None if self.notes.blocking_send(note).is_err() => return,
+                None => (),
+            }
         }
-        if notes.blocking_send(Note::Made(room, outcome)).is_err() {
-            return;
+    }
+
+    fn make(&self, Wish { room: _, setup, epoch, found }: &Wish) -> Result<Made, NotMade> {
+        let fresh = |since| {
+            let game = guarded("opened", || self.maker.open(setup)).map_err(NotMade::Declined)?;
+            let (room, door) = (Box::new(Room::new(*epoch, game)), Door::new(setup.seats));
+            Ok(Made { room, door, guests: Guests::default(), since, is_restored: false })
+        };
+        let Some(Found { taken, lost_epoch, since, .. }) = found else { return fresh(self.clock.now()) };
+        let Setup { namespace, name, uid, .. } = setup.clone();
+        let tenancy = Tenancy { namespace, name, uid, epoch: *epoch };
+        let no = |message: String| NotMade::Checkpoint(shortened(message));
+        let Some(sealed) = taken.open(&tenancy).map_err(|it| no(it.to_string()))? else {
+            return fresh(*since);
+        };
+        if lost_epoch.is_some_and(|it| it < sealed.epoch) {
+            return Err(no(format!("the checkpoint is of a later owner, epoch {}", sealed.epoch)));
         }
+        self.restore(setup, *epoch, sealed, *since)
+    }
+
+    fn restore(&self, setup: &Setup, epoch: Epoch, sealed: Sealed, since: Duration) -> Result<Made, NotMade> {
+        let no = |message: String| NotMade::Checkpoint(shortened(message));
+        let Checkpoint { schema, tick, state } = sealed.checkpoint;
+        let saved =
+            Saved::decode(tick, &state).map_err(|it| no(format!("the checkpoint cannot be read: {it}")))?;
+        let players = saved.players();
+        let Saved { has_begun, occupants, guests: names, game, .. } = saved;
+        let checkpoint = Checkpoint { schema, tick, state: game.unwrap_or_default() };
+        let game = guarded("restored", || self.maker.restore(setup, &checkpoint)).map_err(no)?;
+        let mut guests = Guests::default();
+        for guest in names {
+            // As many as were let in before.
+            let _ = guests.insert(guest);
+        }
+        let room = Box::new(Room::restored(epoch, tick, has_begun, players, game));
+        let door = Door::restored(setup.seats, occupants);
+        Ok(Made { room, door, guests, since, is_restored: true })
     }
 }
 
-fn make(maker: &dyn GameMaker, setup: &Setup) -> Result<Box<dyn Game>, String> {
-    match catch_unwind(AssertUnwindSafe(|| maker.open(setup))) {
-        Ok(opened) => opened.map_err(|it| it.to_string()),
-        Err(panic) => Err(shortened(format!("the game panicked when it was opened: {}", text_of(&*panic)))),
+/// What a maker makes, or why it does not.
+fn guarded(
+    what: &str,
+    make: impl FnOnce() -> Result<Box<dyn Game>, Declined>,
+) -> Result<Box<dyn Game>, String> {
+    match catch_unwind(AssertUnwindSafe(make)) {
+        Ok(made) => made.map_err(|it| it.to_string()),
+        Err(panic) => Err(shortened(format!("the game panicked when it was {what}: {}", text_of(&*panic)))),
     }
 }
 

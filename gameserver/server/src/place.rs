@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use gamekeeper_player::admission::Guests;
-use gamekeeper_room::{Door, Ending, Epoch, Tenancy, Tick, host::RoomNumber};
+use gamekeeper_room::{Door, Ending, Epoch, Schema, Tenancy, Tick, host::RoomNumber};
 
-use crate::audience::Audience;
+use crate::{audience::Audience, custody::Custody};
 
 /// A room's place in the process. The game itself is only on its thread.
 #[derive(Debug)]
@@ -24,11 +24,33 @@ pub(crate) struct Place {
     door: Mutex<Door>,
     guests: Mutex<Guests>,
     pub(crate) audience: Audience,
+    /// Of a room that is kept in the store.
+    pub(crate) custody: Option<Custody>,
+    /// Of the game's saved state.
+    pub(crate) schema: Schema,
+}
+
+/// Who is in a room, and whose it is.
+#[derive(Debug)]
+pub(crate) struct Company {
+    pub(crate) door: Door,
+    pub(crate) guests: Guests,
+    pub(crate) custody: Option<Custody>,
+    pub(crate) schema: Schema,
+}
+
+#[cfg(test)]
+impl Company {
+    /// Of a room that nobody has entered, and that is not kept in a store.
+    pub(crate) fn new(door: Door) -> Self {
+        Self { door, guests: Guests::default(), custody: None, schema: Schema::default() }
+    }
 }
 
 impl Place {
-    pub(crate) fn new(number: RoomNumber, tenancy: Tenancy, door: Door) -> Self {
+    pub(crate) fn new(number: RoomNumber, tenancy: Tenancy, company: Company) -> Self {
         let Tenancy { namespace, name, uid, epoch } = tenancy;
+        let Company { door, guests, custody, schema } = company;
         Self {
             number,
             namespace,
@@ -39,8 +61,10 @@ impl Place {
             is_closing: AtomicBool::new(false),
             ending: OnceLock::new(),
             door: Mutex::new(door),
-            guests: Mutex::default(),
+            guests: Mutex::new(guests),
             audience: Audience::default(),
+            custody,
+            schema,
         }
     }
 
@@ -67,6 +91,11 @@ impl Place {
 
     pub(crate) fn is_closing(&self) -> bool {
         self.is_closing.load(Ordering::Relaxed)
+    }
+
+    /// A later owner has it: its thread drops it at the next visit.
+    pub(crate) fn lose_to(&self, owner: Epoch) {
+        self.custody.iter().for_each(|it| it.lose_to(owner));
     }
 
     /// How its match ended, if it has: nobody comes in any more.

@@ -6,6 +6,7 @@
 //! any, whichever wakes first sends the beat of an empty server.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
@@ -21,6 +22,12 @@ use crate::{clock::Clock, measure::Figures, outbox::Outbox};
 /// A server without rooms beats at most this often.
 const EMPTY_HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// Until an operator says how often it wants beats.
+const USUAL_HEARTBEAT: Duration = Duration::from_millis(100);
+
+/// Beats whose echo may still come. One that is older says nothing of now.
+const ECHOES_AWAITED: usize = 64;
+
 /// Nobody listens.
 const NEVER: u64 = u64::MAX;
 
@@ -34,8 +41,10 @@ pub(crate) struct Pulse {
     is_hosting: AtomicBool,
     /// When the next beat is due, in microseconds: what threads look at, without the lock.
     due: AtomicU64,
-    /// When a beat was echoed last, in microseconds.
+    /// When the last beat that was echoed had been sent, in microseconds: what an echo says is as old as that.
     heard: AtomicU64,
+    /// How often beats are wanted, in microseconds.
+    heartbeat: AtomicU64,
     beater: Mutex<Beater>,
 }
 
@@ -55,6 +64,8 @@ struct Beater {
     listener: Option<Listener>,
     sequence: u64,
     last: Duration,
+    /// When the latest beats were sent, by their sequence.
+    sent: VecDeque<(u64, Duration)>,
 }
 
 /// Who hears the beats.
@@ -72,12 +83,9 @@ struct Listener {
 pub struct Contact(Arc<Pulse>);
 
 impl Contact {
-    /// For how long no beat was echoed; `None` if none ever was.
+    /// How old the last beat is that was echoed; `None` if none ever was.
     pub fn silence(&self) -> Option<Duration> {
-        match self.0.heard.load(Ordering::Relaxed) {
-            NEVER => None,
-            heard => Some(self.0.clock.now().saturating_sub(Duration::from_micros(heard))),
-        }
+        self.0.heard_at().map(|it| self.0.clock.now().saturating_sub(it))
     }
 }
 
@@ -91,7 +99,13 @@ impl Pulse {
             is_hosting: AtomicBool::new(false),
             due: AtomicU64::new(NEVER),
             heard: AtomicU64::new(NEVER),
-            beater: Mutex::new(Beater { listener: None, sequence: 0, last: Duration::ZERO }),
+            heartbeat: AtomicU64::new(micros(USUAL_HEARTBEAT)),
+            beater: Mutex::new(Beater {
+                listener: None,
+                sequence: 0,
+                last: Duration::ZERO,
+                sent: VecDeque::with_capacity(ECHOES_AWAITED),
+            }),
         })
     }
 
@@ -106,6 +120,7 @@ impl Pulse {
         let mut beater = self.beater();
         let first = beater.sequence.saturating_add(1);
         beater.listener = Some(Listener { stream, outbox, heartbeat, first });
+        self.heartbeat.store(micros(heartbeat), Ordering::Relaxed);
         // What moved while nobody listened proves nothing now.
         self.threads.iter().for_each(|it| it.has_moved.store(false, Ordering::Relaxed));
         self.due.store(micros(now), Ordering::Relaxed);
@@ -148,13 +163,25 @@ impl Pulse {
 
     /// A beat was echoed.
     pub(crate) fn heard(&self, stream: StreamId, sequence: u64) {
-        let now = self.clock.now();
         let beater = self.beater();
         let Some(listener) = beater.listener.as_ref().filter(|it| it.stream == stream) else { return };
         // An echo of what was never sent says nothing.
-        if (listener.first..=beater.sequence).contains(&sequence) {
-            self.heard.store(micros(now), Ordering::Relaxed);
+        let sent = beater.sent.iter().find(|it| it.0 == sequence && listener.first <= sequence);
+        if let Some((_, sent_at)) = sent {
+            self.heard.store(micros(*sent_at), Ordering::Relaxed);
         }
+    }
+
+    /// When the last beat was sent that the operator has echoed.
+    pub(crate) fn heard_at(&self) -> Option<Duration> {
+        let heard = self.heard.load(Ordering::Relaxed);
+        (heard != NEVER).then(|| Duration::from_micros(heard))
+    }
+
+    /// How often beats are wanted. The operator takes more than twice as long without one for a hang, so a thread that
+    /// stood still for one has not been given up yet.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        Duration::from_micros(self.heartbeat.load(Ordering::Relaxed))
     }
 
     // What the threads that tick say.
@@ -219,6 +246,10 @@ impl Pulse {
     fn beat(&self, beater: &mut Beater, now: Duration) {
         let Some(listener) = &beater.listener else { return };
         beater.sequence += 1;
+        if beater.sent.len() == ECHOES_AWAITED {
+            beater.sent.pop_front();
+        }
+        beater.sent.push_back((beater.sequence, now));
         let slowest = self.threads.iter().map(|it| it.tick_p99_us.load(Ordering::Relaxed)).max();
         let beat = Beat {
             sequence: beater.sequence,

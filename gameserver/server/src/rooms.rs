@@ -141,6 +141,7 @@ mod tests {
     use gamekeeper_room::{Door, Tenancy};
 
     use super::*;
+    use crate::place::Company;
 
     fn place(number: u64, name: &str, uid: &str, epoch: i64) -> Arc<Place> {
         let tenancy = Tenancy {
@@ -149,7 +150,7 @@ mod tests {
             uid: uid.to_owned(),
             epoch: Epoch(epoch),
         };
-        Arc::new(Place::new(RoomNumber(number), tenancy, Door::new(None)))
+        Arc::new(Place::new(RoomNumber(number), tenancy, Company::new(Door::new(None))))
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::{
     players::Gate,
     pulse::{Contact, Pulse},
     rooms::Rooms,
+    vault::Vault,
     worker::{Frame, Workers},
 };
 
@@ -55,6 +56,7 @@ pub struct Server {
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) rooms: Rooms,
     pub(crate) gate: Option<Gate>,
+    pub(crate) vault: Option<Vault>,
 }
 
 /// How a server has ended, as it was asked to.
@@ -123,7 +125,7 @@ impl Server {
         let (stream_notes, from_streams) = mpsc::channel(NOTES_MAX);
         let (thread_notes, from_threads) = mpsc::channel(NOTES_MAX);
         let (alive, mut ended) = mpsc::channel(1);
-        let desk_notes = thread_notes.clone();
+        let (desk_notes, own_notes) = (thread_notes.clone(), thread_notes.clone());
         let frame = Frame { clock, pulse: self.pulse.clone(), notes: thread_notes, tick_rate, alive };
         let openers = Openers::start(&self.maker, capacity, &frame).map_err(RunError::Threads)?;
         let workers = Workers::start(threads, capacity, &frame).map_err(RunError::Threads)?;
@@ -135,6 +137,7 @@ impl Server {
             notes: stream_notes,
             pulse: self.pulse.clone(),
             capacity,
+            restores: self.vault.is_some(),
             tasks: tasks.clone(),
             stop: hang_up.clone(),
             streams: AtomicU64::new(1),
@@ -145,6 +148,7 @@ impl Server {
             let renewed = move || drop(desk_notes.try_send(Note::Room(Event::Restate)));
             tasks.spawn(gate.run(hang_up.clone(), renewed));
         }
+        let vault = self.vault.clone();
         let desk = Desk {
             host: Host::new(capacity),
             identity: self.identity,
@@ -154,11 +158,17 @@ impl Server {
             rooms: self.rooms,
             openers,
             workers,
+            vault: self.vault,
+            schema: self.maker.schema(),
+            notes: own_notes,
             callers: HashMap::new(),
             made: None,
         };
         let left = desk.run(from_streams, from_threads, stop, patience).await;
         hang_up.cancel();
+        if let Some(vault) = vault {
+            tasks.spawn(async move { vault.close().await });
+        }
         tasks.close();
         farewell(served, &tasks, &mut ended).await;
         info!("stopped");

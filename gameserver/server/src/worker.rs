@@ -1,6 +1,7 @@
 //! Threads that tick: many rooms each, at a fixed rate, and nothing that a room does ends more than itself.
 
 mod seated;
+mod standstill;
 
 use std::{
     io,
@@ -13,12 +14,14 @@ use std::{
     time::Duration,
 };
 
-use gamekeeper_room::{Pace, Room};
+use gamekeeper_room::Pace;
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
-use crate::{audience::Screen, clock::Clock, desk::Note, measure::Measure, place::Place, pulse::Pulse};
-use seated::{Seated, Visit};
+use crate::{audience::Screen, clock::Clock, desk::Note, measure::Measure, pulse::Pulse};
+pub(crate) use seated::Seated;
+use seated::{Moment, Visit};
+use standstill::Standstill;
 
 /// How long a thread without rooms sleeps when no beat is due: it is woken for everything else.
 const IDLE_SLEEP: Duration = Duration::from_mins(1);
@@ -30,7 +33,7 @@ const BEAT_RETRY: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) enum Task {
     /// Tick this room.
-    Room(Arc<Place>, Box<Room>),
+    Room(Box<Seated>),
     /// Look at the time of the next beat.
     Knock,
 }
@@ -80,11 +83,11 @@ impl Workers {
     }
 
     /// Gives a room to the thread with the fewest.
-    pub(crate) fn run(&self, place: Arc<Place>, room: Box<Room>) {
+    pub(crate) fn run(&self, room: Seated) {
         let thread = self.pulse.idlest();
         // Before the thread knows: one that stands still must not seem to have nothing to do.
         self.pulse.give(thread);
-        let sent = self.threads.get(thread).map(|it| it.tasks.try_send(Task::Room(place, room)).is_ok());
+        let sent = self.threads.get(thread).map(|it| it.tasks.try_send(Task::Room(Box::new(room))).is_ok());
         if sent != Some(true) {
             // The beats stop, and that says it.
             error!(thread, "a thread takes no rooms any more");
@@ -112,6 +115,7 @@ struct Worker {
     pace: Pace,
     measure: Measure,
     screen: Screen,
+    standstill: Standstill,
     #[cfg(feature = "count-allocations")]
     told: Duration,
 }
@@ -134,6 +138,7 @@ impl Worker {
             pace,
             measure: Measure::new(now),
             screen: Screen::default(),
+            standstill: Standstill::new(now),
             #[cfg(feature = "count-allocations")]
             told: now,
         }
@@ -151,19 +156,19 @@ impl Worker {
                 },
             };
             match task {
-                Some(Task::Room(place, room)) => self.take_in(place, room),
+                Some(Task::Room(room)) => self.take_in(*room),
                 Some(Task::Knock) => self.is_knocked.store(false, Ordering::Relaxed),
                 None => (),
             }
         }
     }
 
-    fn take_in(&mut self, place: Arc<Place>, room: Box<Room>) {
+    fn take_in(&mut self, room: Seated) {
         if self.rooms.is_empty() {
             // The time without rooms is not one to be made up for.
             self.pace = Pace::new(self.frame.tick_rate, self.frame.clock.now());
         }
-        self.rooms.push(Seated::new(place, room));
+        self.rooms.push(room);
     }
 
     /// Does what is due, or waits until something is or a task comes.
@@ -200,6 +205,7 @@ impl Worker {
         let pause = self.pace.period().min(BEAT_RETRY);
         let next_beat = if next_beat <= now { now.saturating_add(pause) } else { next_beat };
         let wait = next_beat.min(next_tick).saturating_sub(now).min(IDLE_SLEEP);
+        self.standstill.expect(now.saturating_add(wait));
         match self.tasks.recv_timeout(wait) {
             Ok(task) => Ok(Some(task)),
             Err(std_mpsc::RecvTimeoutError::Timeout) => Ok(None),
@@ -208,13 +214,22 @@ impl Worker {
     }
 
     fn visit_all(&mut self, visit: Visit, now: Duration) {
-        let Self { number, frame, rooms, measure, screen, .. } = self;
+        let Self { number, frame, rooms, measure, screen, standstill, .. } = self;
         let mut before = now;
+        // Two atomics for all rooms: whoever was heard while they are visited is heard at the next visit.
+        let (heard, limit) = (frame.pulse.heard_at(), frame.pulse.heartbeat());
         rooms.retain_mut(|seated| {
+            let moment = Moment {
+                clock: frame.clock,
+                now: before,
+                heard,
+                is_late: standstill.is(before, limit),
+                limit,
+            };
             #[cfg(feature = "count-allocations")]
-            let visited = crate::allocations::counted(|| seated.visit(visit, screen));
+            let visited = crate::allocations::counted(|| seated.visit(visit, screen, &moment));
             #[cfg(not(feature = "count-allocations"))]
-            let visited = seated.visit(visit, screen);
+            let visited = seated.visit(visit, screen, &moment);
             let after = frame.clock.now();
             if visited.ticked {
                 measure.room(after.saturating_sub(before));
@@ -229,5 +244,7 @@ impl Worker {
             frame.pulse.moved(*number, visited.progress, after);
             !is_gone
         });
+        // What comes next, comes at once; and a round that took long is a standstill for all rooms.
+        standstill.expect(now);
     }
 }

@@ -8,7 +8,7 @@ use gamekeeper_player::{
     admission::Admission,
     ticket::{PublicKey, Verifier},
 };
-use gamekeeper_server::{Stopped, stop_on_signal};
+use gamekeeper_server::{State, Stopped, stop_on_signal};
 use tracing::{info, warn};
 
 /// Host rooms: the operator comes in by the control port, players by the game port
@@ -89,6 +89,7 @@ impl Server {
             .players_port(game_port)
             .admission(admission)
             .capacity(capacity)
+            .state(State::from_environment().context("the fleet's state")?)
             .tick_rate(tick_rate)
             .patience(Duration::from_secs(grace));
         if let Some(threads) = threads {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Action, FINISHED_PERIOD, Host, NotMade, PLAYERS_PERIOD, RefusedWhy, Report, RoomNumber, Saving, fenced_by,
+    Action, FINISHED_PERIOD, Host, NotMade, PLAYERS_PERIOD, RefusedWhy, Report, RoomNumber, Saving,
+    fenced_by,
     table::{Entry, Live, State},
 };
 use crate::RoomNow;

@@ -3,27 +3,33 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use gamekeeper_room::{
     Advance, Inbound, Phase, Room, RoomNow,
-    host::{Event, RoomNumber},
+    host::{Event, RoomNumber, fenced_by},
     shortened,
 };
 use tokio::sync::mpsc;
-use tracing::warn;
+use tracing::{info, warn};
 
-use crate::{audience::Screen, desk::Note, opener::text_of, place::Place};
+use crate::{
+    audience::Screen, clock::Clock, custody::Leave, desk::Note, opener::text_of, place::Place, saved::Saved,
+};
 
 /// A room that is given to a thread.
-pub(super) struct Seated {
+pub(crate) struct Seated {
     place: Arc<Place>,
     state: State,
+    /// Who was there when it was restored, and has not come back by then, has left.
+    dismiss_at: Option<Duration>,
+    is_frozen: bool,
 }
 
 enum State {
-    /// It ticks.
-    Live { room: Box<Room>, inbound: Inbound, told: RoomNow },
+    /// It ticks. What is saved of it goes to `keeper`, if it has one.
+    Live { room: Box<Room>, inbound: Inbound, told: RoomNow, keeper: Option<mpsc::Sender<Saved>> },
     /// Its game is gone, and the desk is to be told.
     Over(Event),
     /// The desk was told.
@@ -39,33 +45,70 @@ pub(super) enum Visit {
     Look,
 }
 
+/// What a thread knows when it visits a room.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) clock: Clock,
+    pub(super) now: Duration,
+    /// When the last beat was sent that the operator has echoed.
+    pub(super) heard: Option<Duration>,
+    /// The thread stood still before.
+    pub(super) is_late: bool,
+    /// A tick that takes longer is a standstill, too.
+    pub(super) limit: Duration,
+}
+
 impl Seated {
-    pub(super) fn new(place: Arc<Place>, room: Box<Room>) -> Self {
-        let told = room.now().clone();
-        Self { place, state: State::Live { room, inbound: Inbound::default(), told } }
+    pub(crate) fn new(
+        place: Arc<Place>,
+        room: Box<Room>,
+        keeper: Option<mpsc::Sender<Saved>>,
+        dismiss_at: Option<Duration>,
+    ) -> Self {
+        // As the host knows every new room.
+        let told = RoomNow { phase: Phase::Waiting, players: 0, ending: None };
+        let state = State::Live { room, inbound: Inbound::default(), told, keeper };
+        Self { place, state, dismiss_at, is_frozen: false }
     }
 
     /// Lets the room do what is due. Whatever it does, this returns, unless it never ends.
-    pub(super) fn visit(&mut self, visit: Visit, screen: &mut Screen) -> Advance {
+    pub(super) fn visit(&mut self, visit: Visit, screen: &mut Screen, moment: &Moment) -> Advance {
         const NOTHING: Advance = Advance { ticked: false, progress: 0 };
-        let State::Live { room, inbound, .. } = &mut self.state else { return NOTHING };
-        let number = self.place.number;
-        if self.place.is_closing() {
-            self.end(Event::Gone(number));
+        if !matches!(self.state, State::Live { .. }) {
             return NOTHING;
         }
-        let place = &self.place;
-        let advanced = catch_unwind(AssertUnwindSafe(|| match visit {
-            Visit::Tick => {
-                room.adopt(place.epoch());
-                place.door().take(inbound);
-                let advance = room.advance(inbound);
-                if advance.ticked {
-                    place.audience.show(room, screen);
-                }
-                advance
+        if self.place.is_closing() {
+            self.end(Event::Gone(self.place.number));
+            return NOTHING;
+        }
+        let is_ours = match self.leave(moment) {
+            Leave::Tick => true,
+            Leave::Freeze => false,
+            Leave::Stop(owner) => {
+                self.end(Event::Broke { room: self.place.number, message: fenced_by(owner) });
+                return NOTHING;
             }
-            Visit::Look => Advance { ticked: false, progress: room.look() },
+        };
+        if self.dismiss_at.is_some_and(|it| it <= moment.now) {
+            self.dismiss_at = None;
+            self.place.door().dismiss();
+        }
+        let State::Live { room, inbound, keeper, .. } = &mut self.state else { return NOTHING };
+        let (place, number) = (&self.place, self.place.number);
+        let advanced = catch_unwind(AssertUnwindSafe(|| {
+            let advance = match visit {
+                Visit::Tick if is_ours => tick(place, room, inbound, screen, moment),
+                // The thread goes on, and that is what a visit is to tell.
+                Visit::Tick => Advance { ticked: false, progress: 1 },
+                Visit::Look => Advance { ticked: false, progress: room.look() },
+            };
+            if let (Some(custody), Some(keeper)) = (&place.custody, keeper)
+                && custody.take_wish()
+            {
+                // There is room for one; when it is not taken yet, the next will do.
+                let _ = keeper.try_send(save(place, room));
+            }
+            advance
         }));
         match advanced {
             Ok(advance) => {
@@ -89,6 +132,29 @@ impl Seated {
                 Advance { ticked: false, progress: 1 }
             }
         }
+    }
+
+    /// Whether the room is still ours.
+    fn leave(&mut self, moment: &Moment) -> Leave {
+        let Some(custody) = &self.place.custody else { return Leave::Tick };
+        if moment.is_late {
+            custody.stood_still(moment.now);
+        }
+        let leave = custody.leave(moment.now, moment.heard);
+        let is_frozen = leave == Leave::Freeze;
+        if is_frozen != self.is_frozen {
+            self.is_frozen = is_frozen;
+            let Place { name, namespace, .. } = &*self.place;
+            let epoch = self.place.epoch().0;
+            match is_frozen {
+                true => warn!(
+                    room = name,
+                    namespace, epoch, "frozen: neither the operator nor the store is heard"
+                ),
+                false => info!(room = name, namespace, epoch, "goes on"),
+            }
+        }
+        leave
     }
 
     /// Tells the desk what has changed, now or at the next visit. `false`: it knows that the room is gone.
@@ -129,6 +195,40 @@ impl Drop for Seated {
     }
 }
 
+/// Takes a tick and shows it.
+fn tick(
+    place: &Place,
+    room: &mut Room,
+    inbound: &mut Inbound,
+    screen: &mut Screen,
+    moment: &Moment,
+) -> Advance {
+    room.adopt(place.epoch());
+    place.door().take(inbound);
+    let advance = room.advance(inbound);
+    if !advance.ticked {
+        return advance;
+    }
+    if let Some(custody) = &place.custody {
+        let now = moment.clock.now();
+        if moment.limit < now.saturating_sub(moment.now) {
+            // Meanwhile the room may have gone to another server, and its players see that one.
+            custody.stood_still(now);
+            return advance;
+        }
+    }
+    place.audience.show(room, screen);
+    advance
+}
+
+fn save(place: &Place, room: &Room) -> Saved {
+    let game = room.checkpoint(place.schema).map(|it| it.state);
+    // One lock after the other: who comes in holds the first while it takes the second.
+    let occupants = place.door().occupants().collect();
+    let guests = place.guests().iter().collect();
+    Saved { tick: room.tick(), has_begun: room.now().phase >= Phase::Playing, occupants, guests, game }
+}
+
 /// Drops what is a game's: its destructor may panic, too.
 fn drop_safely<T>(value: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
@@ -147,6 +247,7 @@ mod tests {
     use gamekeeper_room::{Door, Ending, Epoch, Game, Next, Tenancy, Turn};
 
     use super::*;
+    use crate::{custody::Custody, place::Company};
 
     struct Match(u64);
 
@@ -156,12 +257,88 @@ mod tests {
         }
     }
 
+    const LIMIT: Duration = Duration::from_millis(100);
+
     fn seated(ticks: u64) -> (Arc<Place>, Seated) {
+        seated_in(ticks, Company::new(Door::new(None)), None)
+    }
+
+    fn seated_in(ticks: u64, company: Company, keeper: Option<mpsc::Sender<Saved>>) -> (Arc<Place>, Seated) {
         let (namespace, name, uid) = ("games".to_owned(), "duel".to_owned(), "uid-1".to_owned());
         let tenancy = Tenancy { namespace, name, uid, epoch: Epoch(5) };
-        let place = Arc::new(Place::new(RoomNumber(1), tenancy, Door::new(None)));
+        let place = Arc::new(Place::new(RoomNumber(1), tenancy, company));
         let room = Box::new(Room::new(Epoch(5), Box::new(Match(ticks))));
-        (place.clone(), Seated::new(place, room))
+        (place.clone(), Seated::new(place, room, keeper, None))
+    }
+
+    /// At this time, by a thread that is or is not late.
+    fn visit_at(seated: &mut Seated, ms: u64, is_late: bool) -> Advance {
+        let now = Duration::from_millis(ms);
+        // What the tick itself takes is none of these tests.
+        let moment = Moment { clock: Clock::start(), now, heard: None, is_late, limit: LIMIT };
+        seated.visit(Visit::Tick, &mut Screen::default(), &moment)
+    }
+
+    fn visit(seated: &mut Seated) -> Advance {
+        visit_at(seated, 0, false)
+    }
+
+    fn kept() -> (Arc<Place>, Seated, mpsc::Receiver<Saved>) {
+        let custody = Some(Custody::new(Duration::from_secs(1), Duration::ZERO));
+        let (keeper, saved) = mpsc::channel(1);
+        let company = Company { custody, ..Company::new(Door::new(None)) };
+        let (place, seated) = seated_in(100, company, Some(keeper));
+        (place, seated, saved)
+    }
+
+    #[test]
+    fn i7_a_room_that_nobody_hears_of_freezes_and_goes_on() {
+        let (place, mut seated, _saved) = kept();
+        let custody = place.custody.as_ref().unwrap();
+        assert!(visit_at(&mut seated, 999, false).ticked);
+        let frozen = visit_at(&mut seated, 1000, false);
+        assert_eq!(frozen, Advance { ticked: false, progress: 1 }, "the thread itself is well");
+        custody.accepted(Duration::from_millis(900));
+        assert!(visit_at(&mut seated, 1001, false).ticked);
+        assert_eq!(place.tick().0, 2);
+    }
+
+    #[test]
+    fn i7_after_a_standstill_nothing_moves_until_the_store_has_answered() {
+        let (place, mut seated, _saved) = kept();
+        let custody = place.custody.as_ref().unwrap();
+        assert!(!visit_at(&mut seated, 300, true).ticked);
+        assert!(custody.has_question());
+        assert!(!visit_at(&mut seated, 310, false).ticked);
+        custody.accepted(Duration::from_millis(305));
+        assert!(!custody.has_question());
+        assert!(visit_at(&mut seated, 320, false).ticked);
+    }
+
+    #[test]
+    fn i1_a_room_that_a_later_owner_has_is_dropped_without_a_tick() {
+        let (place, mut seated, _saved) = kept();
+        place.lose_to(Epoch(9));
+        assert!(!visit_at(&mut seated, 10, false).ticked);
+        let (notes, mut desk) = mpsc::channel(1);
+        assert!(!seated.tell(&notes));
+        let Ok(Note::Room(Event::Broke { message, .. })) = desk.try_recv() else { panic!("not told") };
+        assert!(message.contains("epoch 9"), "{message}");
+    }
+
+    #[test]
+    fn p4_a_room_is_saved_when_its_keeper_asks_and_the_keeper_hears_of_its_end() {
+        let (place, mut seated, mut saved) = kept();
+        visit_at(&mut seated, 0, false);
+        assert!(saved.try_recv().is_err(), "nobody asked");
+        place.custody.as_ref().unwrap().want_save();
+        visit_at(&mut seated, 10, false);
+        assert_eq!(saved.try_recv().unwrap().tick.0, 2);
+        visit_at(&mut seated, 20, false);
+        assert!(saved.try_recv().is_err(), "it was asked for once");
+        place.close();
+        visit_at(&mut seated, 30, false);
+        assert_eq!(saved.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
     }
 
     #[test]
@@ -169,7 +346,7 @@ mod tests {
         let (place, mut seated) = seated(100);
         place.adopt(Epoch(9));
         place.adopt(Epoch(8));
-        seated.visit(Visit::Tick, &mut Screen::default());
+        visit(&mut seated);
         let State::Live { room, .. } = &seated.state else { panic!("it is over") };
         assert_eq!((room.epoch(), room.tick(), place.tick()), (Epoch(9), room.tick(), room.tick()));
     }
@@ -179,9 +356,9 @@ mod tests {
         let (_, mut seated) = seated(1);
         let (notes, mut desk) = mpsc::channel(1);
         notes.try_send(Note::Room(Event::Gone(RoomNumber(7)))).unwrap();
-        seated.visit(Visit::Tick, &mut Screen::default());
+        visit(&mut seated);
         assert!(seated.tell(&notes), "the queue is full: later");
-        seated.visit(Visit::Tick, &mut Screen::default());
+        visit(&mut seated);
         assert!(desk.try_recv().is_ok());
         assert!(!seated.tell(&notes));
         assert!(!seated.tell(&notes));
@@ -193,9 +370,9 @@ mod tests {
     #[test]
     fn a_room_that_is_closed_takes_no_more_ticks() {
         let (place, mut seated) = seated(100);
-        seated.visit(Visit::Tick, &mut Screen::default());
+        visit(&mut seated);
         place.close();
-        seated.visit(Visit::Tick, &mut Screen::default());
+        visit(&mut seated);
         assert_eq!(place.tick().0, 1);
         let (notes, mut desk) = mpsc::channel(1);
         assert!(!seated.tell(&notes));

@@ -89,7 +89,7 @@ async fn an_operator_that_goes_leaves_the_rooms_alone() {
     let server = TestServer::with_capacity(2).await;
     let (mut operator, _) = Operator::greet(server.address, 1).await;
     operator.open("duel", 5).await;
-    let Operator { requests, answers } = operator;
+    let Operator { requests, answers, .. } = operator;
     drop((requests, answers));
     server.ticks("duel", 10).await;
     let (_operator, welcome) = Operator::greet(server.address, 1).await;

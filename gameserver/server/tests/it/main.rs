@@ -8,5 +8,7 @@ mod life;
 mod limits;
 mod players;
 mod quic;
+mod restore;
 mod stop;
+mod store;
 mod support;

@@ -2,15 +2,17 @@
 
 mod game;
 mod operator;
+mod redis;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
-use gamekeeper_server::{Builder, Contact, Entrance, PlayerName, Rooms, RunError, Server, Stopped};
+use gamekeeper_server::{Builder, Contact, Entrance, PlayerName, Rooms, RunError, Server, State, Stopped};
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use game::{Games, say};
 pub(crate) use operator::{HEARTBEAT, Operator, close, open, tenancy};
+pub(crate) use redis::Redis;
 
 /// Everything that is awaited comes within this time, on a busy machine too, or never.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,6 +40,12 @@ pub(crate) struct TestServer {
 }
 
 impl TestServer {
+    /// One that keeps its rooms in this Redis.
+    pub(crate) async fn with_store(redis: &Redis, fence_after: Duration) -> Self {
+        let state = State { url: redis.url(), checkpoint_interval: Duration::from_millis(30), fence_after };
+        Self::start(|it| it.capacity(4).players_address(loopback()).state(Some(state))).await
+    }
+
     /// With sixty ticks a second and two threads, and what `change` changes.
     pub(crate) async fn start(change: impl FnOnce(Builder) -> Builder) -> Self {
         let games = Games::default();

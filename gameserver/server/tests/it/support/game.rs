@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Condvar, Mutex};
 
-use gamekeeper_server::{Declined, Ending, Game, GameMaker, Messages, Next, Seat, Setup, Turn};
+use gamekeeper_server::{
+    Checkpoint, Declined, Ending, Game, GameMaker, Messages, Next, Schema, Seat, Setup, Turn,
+};
 
 /// Opens games. A room's parameter `open` says how: `decline`, `panic`, or `slowly`, when they are released.
 #[derive(Clone, Default)]
@@ -52,6 +54,22 @@ impl GameMaker for Games {
             heard: Vec::new(),
             is_told: false,
         }))
+    }
+
+    fn schema(&self) -> Schema {
+        Schema(3)
+    }
+
+    /// With the parameter `restore`: `decline`, it does not.
+    fn restore(&self, setup: &Setup, checkpoint: &Checkpoint) -> Result<Box<dyn Game>, Declined> {
+        if setup.parameters.get("restore").is_some_and(|it| it == "decline") {
+            return Err(Declined::because("that was another game"));
+        }
+        assert_eq!(checkpoint.schema, Schema(3));
+        let heard =
+            String::from_utf8(checkpoint.state.clone()).map_err(|it| Declined::because(it.to_string()))?;
+        let heard = heard.lines().map(str::to_owned).collect();
+        Ok(Box::new(TestGame { games: self.clone(), breaks_when_dropped: false, heard, is_told: false }))
     }
 }
 
@@ -110,6 +128,10 @@ impl Game for TestGame {
         let last = self.heard.iter().rev().take(8).rev().cloned().collect::<Vec<_>>().join(" ");
         let seat = seat.map_or_else(|| "watcher".to_owned(), |it| it.0.to_string());
         out.extend(format!("{seat} {} {last}", self.heard.len()).bytes());
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        Some(self.heard.join("\n").into_bytes())
     }
 
     fn messages(&mut self, out: &mut Messages) {

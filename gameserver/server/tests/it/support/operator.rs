@@ -19,6 +19,8 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_millis(25);
 pub(crate) struct Operator {
     pub(crate) requests: mpsc::Sender<proto::OperatorMessage>,
     pub(crate) answers: Streaming<proto::ServerMessage>,
+    /// Beats that it reads are echoed.
+    pub(crate) echoes: bool,
 }
 
 pub(crate) fn tenancy(name: &str, epoch: i64) -> Tenancy {
@@ -45,7 +47,7 @@ impl Operator {
         let mut client = ControlClient::new(channel).max_decoding_message_size(limits::MESSAGE_BYTES_MAX);
         let (requests, outgoing) = mpsc::channel(1024);
         let answers = soon("the beginning of a stream", client.attach(ReceiverStream::new(outgoing))).await;
-        Self { requests, answers: answers.expect("a stream").into_inner() }
+        Self { requests, answers: answers.expect("a stream").into_inner(), echoes: false }
     }
 
     /// A stream that is welcome.
@@ -83,7 +85,13 @@ impl Operator {
     pub(crate) async fn next(&mut self) -> ToOperator {
         let message = soon("a message", self.answers.message()).await;
         let message = message.expect("a stream that did not break").expect("a stream that did not end");
-        ToOperator::parse(message).expect("a good message").expect("a known message")
+        let message = ToOperator::parse(message).expect("a good message").expect("a known message");
+        if let ToOperator::Beat(beat) = &message
+            && self.echoes
+        {
+            self.say(ToServer::BeatEcho { sequence: beat.sequence }).await;
+        }
+        message
     }
 
     /// The next message for which `pick` finds something.

@@ -105,13 +105,16 @@ fn what_is_known_of_the_store_is_told_once_and_again_on_every_new_stream() {
     assert_eq!(case.saving(duel, Saving::Begun(Tick(7))), ["1: RoomState duel@5 Waiting 0 saved 7"]);
     let failing = Saving::Failing("it is slow".to_owned());
     assert_eq!(case.saving(duel, failing), ["1: CheckpointFailed duel@5 it is slow"]);
-    assert_eq!(case.hello(2, 7), [
-        "replace 1",
-        "2: Welcome v1 duel@5 Waiting 0",
-        "beat 2",
-        "2: CheckpointFailed duel@5 it is slow",
-        "2: RoomState duel@5 Waiting 0 saved 7",
-    ]);
+    assert_eq!(
+        case.hello(2, 7),
+        [
+            "replace 1",
+            "2: Welcome v1 duel@5 Waiting 0",
+            "beat 2",
+            "2: CheckpointFailed duel@5 it is slow",
+            "2: RoomState duel@5 Waiting 0 saved 7",
+        ]
+    );
     assert_eq!(case.saving(duel, Saving::Recovered), ["2: CheckpointFailed duel@5 "]);
     assert_eq!(case.saving(duel, Saving::Recovered), NOTHING, "it was said");
     assert_eq!(case.hello(3, 7).last().unwrap(), "3: RoomState duel@5 Waiting 0 saved 7");

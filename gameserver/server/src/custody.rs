@@ -1,0 +1,189 @@
+//! Whether a room may be ticked here (I7): pure but for atomics, since the thread that ticks and the one that keeps
+//! checkpoints share it.
+//!
+//! A room with a store is another's when the operator gives this server up; nobody can tell a server that is cut off. So
+//! it freezes by itself when it was heard by nobody for the fence's time, and a loop that stood still asks first.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use gamekeeper_room::Epoch;
+use tokio::sync::Notify;
+
+/// It never happened.
+const NEVER: u64 = u64::MAX;
+
+/// One room's. Times are since the process began.
+#[derive(Debug)]
+pub(crate) struct Custody {
+    fence_after: Duration,
+    /// When the last call was sent that the store took, in microseconds.
+    accepted: AtomicU64,
+    /// Since then the loop that ticks waits for somebody to say that the room is still here.
+    stood_until: AtomicU64,
+    /// When the store last failed to say so.
+    unanswered: AtomicU64,
+    /// The epoch of a later owner; 0: there is none.
+    later_owner: AtomicI64,
+    is_save_wanted: AtomicBool,
+    /// There is a question for the store.
+    pub(crate) question: Notify,
+}
+
+/// What may be done with a room now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// It is ours.
+    Tick,
+    /// It may be another's: nothing moves until somebody says that it is not.
+    Freeze,
+    /// It is another's.
+    Stop(Epoch),
+}
+
+impl Custody {
+    /// Of a room that was had from the store at this time, or that nobody else can have yet.
+    pub(crate) fn new(fence_after: Duration, since: Duration) -> Self {
+        Self {
+            fence_after,
+            accepted: AtomicU64::new(micros(since)),
+            stood_until: AtomicU64::new(NEVER),
+            unanswered: AtomicU64::new(NEVER),
+            later_owner: AtomicI64::new(0),
+            is_save_wanted: AtomicBool::new(false),
+            question: Notify::new(),
+        }
+    }
+
+    /// What may be done now. `heard`: when the last beat was sent that the operator has echoed.
+    pub(crate) fn leave(&self, now: Duration, heard: Option<Duration>) -> Leave {
+        let later = self.later_owner.load(Ordering::Acquire);
+        if later != 0 {
+            return Leave::Stop(Epoch(later));
+        }
+        let accepted = Duration::from_micros(self.accepted.load(Ordering::Acquire));
+        if let Some(stood_until) = self.stood_until() {
+            let is_ours = stood_until <= accepted;
+            // Without the store nobody else can have it either; then a word of the operator is enough (I8).
+            let fails = time_of(&self.unanswered).is_some_and(|it| stood_until <= it);
+            let is_heard = heard.is_some_and(|it| stood_until <= it);
+            let is_answered = is_ours || (fails && is_heard);
+            if !is_answered {
+                return Leave::Freeze;
+            }
+            self.stood_until.store(NEVER, Ordering::Release);
+        }
+        let last = heard.map_or(accepted, |it| it.max(accepted));
+        if now.saturating_sub(last) < self.fence_after { Leave::Tick } else { Leave::Freeze }
+    }
+
+    /// The loop that ticks stood still until now, for how long it does not know.
+    pub(crate) fn stood_still(&self, now: Duration) {
+        self.stood_until.store(micros(now), Ordering::Release);
+        self.question.notify_one();
+    }
+
+    /// Until when the loop stood still, if it still waits.
+    fn stood_until(&self) -> Option<Duration> {
+        time_of(&self.stood_until)
+    }
+
+    /// The store took a call that was sent at this time.
+    pub(crate) fn accepted(&self, sent_at: Duration) {
+        self.accepted.fetch_max(micros(sent_at), Ordering::AcqRel);
+    }
+
+    /// Whether the loop waits, and the store has not said anything since it stood still.
+    pub(crate) fn has_question(&self) -> bool {
+        self.stood_until().is_some_and(|it| self.accepted.load(Ordering::Acquire) < micros(it))
+    }
+
+    /// The store did not answer the question.
+    pub(crate) fn unanswered(&self, now: Duration) {
+        self.unanswered.store(micros(now), Ordering::Release);
+    }
+
+    /// A later owner has the room. Final.
+    pub(crate) fn lose_to(&self, owner: Epoch) {
+        self.later_owner.store(owner.0.max(1), Ordering::Release);
+    }
+
+    /// The room is to be saved at the next visit.
+    pub(crate) fn want_save(&self) {
+        self.is_save_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is to be saved; asked once.
+    pub(crate) fn take_wish(&self) -> bool {
+        self.is_save_wanted.load(Ordering::Relaxed) && self.is_save_wanted.swap(false, Ordering::Relaxed)
+    }
+}
+
+fn time_of(cell: &AtomicU64) -> Option<Duration> {
+    let time = cell.load(Ordering::Acquire);
+    (time != NEVER).then(|| Duration::from_micros(time))
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(NEVER).min(NEVER - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FENCE: Duration = Duration::from_secs(1);
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn i7_a_room_freezes_when_nobody_was_heard_for_the_fence_and_goes_on_when_one_is() {
+        let room = Custody::new(FENCE, ms(0));
+        assert_eq!(room.leave(ms(999), None), Leave::Tick);
+        assert_eq!(room.leave(ms(1000), None), Leave::Freeze);
+        assert_eq!(room.leave(ms(1000), Some(ms(1))), Leave::Tick, "the operator is enough");
+        assert_eq!(room.leave(ms(2000), Some(ms(1))), Leave::Freeze);
+        room.accepted(ms(1500));
+        assert_eq!(room.leave(ms(2000), Some(ms(1))), Leave::Tick, "the store is enough");
+        room.accepted(ms(1200));
+        assert_eq!(room.leave(ms(2400), None), Leave::Tick, "answers may come in another order");
+        assert_eq!(room.leave(ms(2500), None), Leave::Freeze);
+    }
+
+    #[test]
+    fn i7_a_loop_that_stood_still_asks_before_it_ticks() {
+        let room = Custody::new(FENCE, ms(0));
+        room.accepted(ms(100));
+        room.stood_still(ms(300));
+        assert_eq!(room.leave(ms(300), Some(ms(290))), Leave::Freeze);
+        assert_eq!(room.leave(ms(310), Some(ms(305))), Leave::Freeze, "the operator may not have noticed");
+        room.accepted(ms(299));
+        assert_eq!(room.leave(ms(310), None), Leave::Freeze, "that was before");
+        room.accepted(ms(301));
+        assert_eq!(room.leave(ms(310), None), Leave::Tick);
+        assert_eq!(room.stood_until(), None, "and it is over");
+    }
+
+    #[test]
+    fn i8_where_the_store_is_gone_too_the_operator_is_enough() {
+        let room = Custody::new(FENCE, ms(0));
+        room.stood_still(ms(300));
+        room.unanswered(ms(200));
+        assert_eq!(room.leave(ms(400), Some(ms(310))), Leave::Freeze, "it failed before, and may answer now");
+        room.unanswered(ms(350));
+        assert_eq!(room.leave(ms(400), Some(ms(290))), Leave::Freeze);
+        assert_eq!(room.leave(ms(400), Some(ms(310))), Leave::Tick);
+    }
+
+    #[test]
+    fn i1_a_room_that_is_anothers_stays_so() {
+        let room = Custody::new(FENCE, ms(0));
+        room.lose_to(Epoch(7));
+        room.accepted(ms(10));
+        assert_eq!(room.leave(ms(10), Some(ms(10))), Leave::Stop(Epoch(7)));
+    }
+}

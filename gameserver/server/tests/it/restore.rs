@@ -1,0 +1,204 @@
+//! Rooms that another server goes on with, with a real Redis.
+
+use std::time::Duration;
+
+use gamekeeper_client::{Credentials, Event, Player, Stay, endpoint, place};
+use gamekeeper_control::{Feature, Refused, RefusedWhy, ToOperator, ToServer, proto};
+use tokio::time::Instant;
+
+use crate::support::{Operator, Redis, TestServer, close, open, say, soon, tenancy};
+
+const FENCE: Duration = Duration::from_secs(1);
+
+/// Two servers of one fleet, with their operators.
+struct Fleet {
+    redis: Redis,
+    one: (TestServer, Operator),
+    two: (TestServer, Operator),
+}
+
+async fn server(redis: &Redis) -> (TestServer, Operator) {
+    let server = TestServer::with_store(redis, FENCE).await;
+    let (mut operator, welcome) = Operator::greet(server.address, 1).await;
+    operator.echoes = true;
+    assert!(welcome.features.contains(&Feature::Restore), "{welcome:?}");
+    (server, operator)
+}
+
+async fn fleet() -> Fleet {
+    let redis = Redis::start(&[]).await;
+    let (one, two) = (server(&redis).await, server(&redis).await);
+    Fleet { redis, one, two }
+}
+
+fn restore(name: &str, epoch: i64, fence: bool, parameters: &[(&str, &str)]) -> ToServer {
+    let parameters = parameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let restore = Some(proto::Restore { lost_epoch: 0, fence });
+    let tenancy = Some(tenancy(name, epoch).into());
+    let open = proto::Open { tenancy, seats: 3, parameters, restore, reason: "lost".to_owned() };
+    ToServer::Open(open.try_into().expect("a good Open"))
+}
+
+/// Waits until the store has a checkpoint of the room.
+async fn saved(operator: &mut Operator) {
+    let has_checkpoint = |it: &ToOperator| {
+        matches!(it, ToOperator::RoomState(it) if it.checkpoint_tick.is_some()).then_some(())
+    };
+    operator.until("a checkpoint", has_checkpoint).await;
+}
+
+async fn opened(operator: &mut Operator) {
+    let is_opened = |it: &ToOperator| match it {
+        ToOperator::Opened(_) => Some(()),
+        ToOperator::Refused(refused) => panic!("{refused:?}"),
+        _ => None,
+    };
+    operator.until("an answer to Open", is_opened).await;
+}
+
+async fn refused(operator: &mut Operator) -> Refused {
+    let is_refused = |it: &ToOperator| if let ToOperator::Refused(it) = it { Some(it.clone()) } else { None };
+    operator.until("a refusal", is_refused).await
+}
+
+/// Reads on, and echoes beats, for so long.
+async fn listen(operator: &mut Operator, time: Duration) -> Vec<ToOperator> {
+    let (mut heard, until) = (Vec::new(), Instant::now() + time);
+    while let Ok(message) = tokio::time::timeout_at(until, operator.next()).await {
+        heard.push(message);
+    }
+    heard
+}
+
+fn come(server: &TestServer, stay: &Stay) -> Player {
+    let place = place(&[server.players.unwrap()], &server.hashes).unwrap();
+    Player::join(endpoint().unwrap(), stay.clone(), place)
+}
+
+/// The next thing shown that has so many inputs.
+async fn shown(player: &mut Player, inputs: usize) -> String {
+    let found = async {
+        loop {
+            let event = player.next().await;
+            assert!(!matches!(event, Event::Refused(_)), "{event:?}");
+            let text = String::from_utf8_lossy(player.shown()).into_owned();
+            if matches!(event, Event::Shown { .. }) && text.split(' ').nth(1) == Some(&inputs.to_string()) {
+                return text;
+            }
+        }
+    };
+    soon(&format!("{inputs} inputs"), found).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_match_goes_on_elsewhere_with_its_players_on_their_seats() {
+    let Fleet { redis: _redis, one: (one, mut first), two: (two, mut second) } = fleet().await;
+    first.open("duel", 5).await;
+    let (ann, ben) = (
+        Stay::new("duel", Credentials::Open("ann".to_owned())),
+        Stay::new("duel", Credentials::Open("ben".to_owned())),
+    );
+    let (mut ann_here, mut ben_here) = (come(&one, &ann), come(&one, &ben));
+    shown(&mut ann_here, 0).await;
+    shown(&mut ben_here, 0).await;
+    ben_here.input(b"left").unwrap();
+    shown(&mut ben_here, 1).await;
+    saved(&mut first).await;
+    listen(&mut first, Duration::from_millis(200)).await;
+    let before = one.room("duel").tick();
+
+    second.say(restore("duel", 9, false, &[])).await;
+    opened(&mut second).await;
+    assert!(before <= two.room("duel").tick(), "it goes on where it was");
+    let mut ben_there = come(&two, &ben);
+    let seen = shown(&mut ben_there, 1).await;
+    assert!(seen.ends_with("1:left"), "{seen}");
+    // The same secret, and no other, brings the same seat.
+    let mut stranger = come(&two, &Stay::new("duel", Credentials::Open("ann".to_owned())));
+    let refusal = async {
+        loop {
+            if let Event::Refused(refused) = stranger.next().await {
+                return refused.why;
+            }
+        }
+    };
+    assert_eq!(soon("an answer", refusal).await, gamekeeper_client::RefusedWhy::NameTaken);
+    assert!(shown(&mut come(&two, &ann), 1).await.starts_with("0 "), "she has her seat");
+
+    // The old owner hears of it from the store, and lets the room go.
+    let fault =
+        |it: &ToOperator| if let ToOperator::Fault(it) = it { Some(it.message.clone()) } else { None };
+    let message = first.until("the end of the old room", fault).await;
+    assert!(message.contains("epoch 9"), "{message}");
+    assert!(one.rooms.by_name("duel").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i7_a_new_owner_waits_until_the_old_one_has_frozen() {
+    let Fleet { redis: _redis, one: (_one, mut first), two: (_two, mut second) } = fleet().await;
+    first.open("duel", 5).await;
+    saved(&mut first).await;
+    let asked = Instant::now();
+    second.say(restore("duel", 9, true, &[])).await;
+    opened(&mut second).await;
+    // The last write came at most an interval before; slow machines have slow writes.
+    assert!(FENCE / 2 <= asked.elapsed(), "{:?}", asked.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_this_build_does_not_read_is_refused_and_may_be_tried_again() {
+    let Fleet { redis: _redis, one: (_one, mut first), two: (two, mut second) } = fleet().await;
+    first.open("duel", 5).await;
+    saved(&mut first).await;
+    second.say(restore("duel", 9, false, &[("restore", "decline")])).await;
+    let no = refused(&mut second).await;
+    assert_eq!((no.why, no.message.as_str()), (RefusedWhy::Checkpoint, "that was another game"));
+    assert!(two.rooms.by_name("duel").is_none());
+    second.say(restore("duel", 10, false, &[])).await;
+    opened(&mut second).await;
+    second.say(restore("other", 3, false, &[])).await;
+    opened(&mut second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lower_epoch_is_fenced() {
+    let Fleet { redis: _redis, one: (_one, mut first), two: (_two, mut second) } = fleet().await;
+    first.open("duel", 9).await;
+    saved(&mut first).await;
+    second.say(restore("duel", 5, false, &[])).await;
+    let no = refused(&mut second).await;
+    assert_eq!((no.why, no.current_epoch), (RefusedWhy::Fenced, 9), "{}", no.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_match_that_is_over_is_not_played_again_but_told() {
+    let Fleet { redis, one: (one, mut first), two: (_two, mut second) } = fleet().await;
+    first.open("duel", 5).await;
+    one.play("duel", "ann", say::END);
+    let finished = |it: &ToOperator| matches!(it, ToOperator::Finished { .. }).then_some(());
+    first.until("the end", finished).await;
+    soon("the result in the store", async {
+        while redis.cli(&["HEXISTS", "gamekeeper:{uid-of-duel}", "result"]) != "1" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    second.say(restore("duel", 9, false, &[])).await;
+    let result = |it: &ToOperator| match it {
+        ToOperator::Finished { result, .. } => Some(result.clone()),
+        ToOperator::Opened(_) => panic!("it is over"),
+        _ => None,
+    };
+    assert_eq!(second.until("the result", result).await["ended by"], "0");
+    assert!(matches!(second.ask(close("duel", 9)).await, ToOperator::Closed(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_store_nothing_is_offered_and_nothing_restored() {
+    let server = TestServer::with_capacity(2).await;
+    let (mut operator, welcome) = Operator::greet(server.address, 1).await;
+    assert!(welcome.features.is_empty());
+    operator.say(restore("duel", 9, false, &[])).await;
+    assert_eq!(refused(&mut operator).await.why, RefusedWhy::Unsupported);
+    assert!(matches!(operator.ask(open("duel", 9)).await, ToOperator::Opened(_)));
+}
