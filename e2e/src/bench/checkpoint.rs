@@ -21,7 +21,7 @@ use super::statistics::{figure, median, rounded};
 use crate::progress::say;
 use game::Ballast;
 use meter::Meter;
-use redis::Redis;
+use redis::{Calls, Redis};
 use server::Server;
 
 /// Rooms of one server, on one thread: so one room's save can hold up another's tick.
@@ -68,17 +68,15 @@ async fn of_size(plan: &Plan, state_kib: usize, redis: &Redis) -> Result<Value> 
     let (mut ops, mut bytes, mut late) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=plan.rounds {
         say(&format!("{state_kib} KiB, round {round} of {}", plan.rounds));
-        let without = window(plan.window, state_kib, None).await?;
-        let calls = redis.calls().await?;
-        let with = window(plan.window, state_kib, Some(redis.url())).await?;
-        let calls = redis.calls().await?.since(&calls);
+        let without = window(plan.window, state_kib, redis, None).await?;
+        let with = window(plan.window, state_kib, redis, Some(redis.url())).await?;
         ensure!(0 < with.saves, "nothing was saved");
         let seconds = plan.window.as_secs_f64();
         overheads.push((with.tick_cpu_s - without.tick_cpu_s) / seconds * 100.0);
         cores.push((with.cpu_s - without.cpu_s) / seconds * 100.0);
         holds.push(with.max_hold.as_secs_f64() * 1e6);
-        ops.push(calls.writes / seconds);
-        bytes.push(calls.bytes / seconds);
+        ops.push(with.calls.writes / seconds);
+        bytes.push(with.calls.bytes / seconds);
         late.push(with.ticks / without.ticks);
     }
     let (ours, raw) = throughput(state_kib, redis, plan.window).await?;
@@ -105,20 +103,22 @@ struct Window {
     ticks: f64,
     saves: usize,
     max_hold: Duration,
+    calls: Calls,
 }
 
-async fn window(length: Duration, state_kib: usize, url: Option<String>) -> Result<Window> {
+async fn window(length: Duration, state_kib: usize, redis: &Redis, url: Option<String>) -> Result<Window> {
     let ballast = Ballast::new(state_kib * 1024, ROOMS);
     let server = Server::start(ballast.clone(), url, ROOMS).await?;
     // Buffers are made and the first checkpoints are away.
     tokio::time::sleep(Duration::from_secs(1)).await;
     ballast.forget();
-    let meter = Meter::start()?;
+    let (meter, calls) = (Meter::start()?, redis.calls().await?);
     tokio::time::sleep(length).await;
     let (tick_cpu_s, cpu_s) = meter.read()?;
+    let calls = redis.calls().await?.since(&calls);
     let (ticks, saves, max_hold) = ballast.counts();
     server.end().await?;
-    Ok(Window { tick_cpu_s, cpu_s, ticks: figure(ticks), saves, max_hold })
+    Ok(Window { tick_cpu_s, cpu_s, ticks: figure(ticks), saves, max_hold, calls })
 }
 
 /// Writes a second of the store, and bare SETs of the same bytes over the same kind of connection.
