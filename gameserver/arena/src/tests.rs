@@ -2,7 +2,7 @@
 
 use std::mem::size_of;
 
-use gamekeeper_room::{Game, GameMaker, Next, PlayerName, Schema, Seat, Setup, Tick, Turn};
+use gamekeeper_room::{Epoch, Game, GameMaker, Next, PlayerName, Schema, Seat, Setup, Tick, Turn};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{
@@ -88,7 +88,7 @@ impl Play {
 
     pub(crate) fn saved(&self) -> gamekeeper_room::Checkpoint {
         let state = self.game.save().unwrap();
-        gamekeeper_room::Checkpoint { schema: Schema(1), tick: Tick(self.tick), state }
+        gamekeeper_room::Checkpoint { schema: Schema(1), tick: Tick(self.tick), epoch: Epoch(1), state }
     }
 }
 
