@@ -176,7 +176,7 @@ fn sealed(lane: usize, state_kib: usize) -> Result<Bytes> {
         epoch: Epoch(1),
         build: String::new(),
         captured_at: Duration::ZERO,
-        checkpoint: Checkpoint { schema: Schema(1), tick: Tick(1), state },
+        checkpoint: Checkpoint { schema: Schema(1), tick: Tick(1), epoch: Epoch(1), state },
     };
     let mut out = Vec::new();
     envelope::encode(&sealed, &mut out)?;
