@@ -104,6 +104,11 @@ impl Server {
         self.is_controlled() && self.pod.process == Process::Running && !self.link.is_some_and(|it| it.is_up)
     }
 
+    /// Silent or lost, as far as we know, and it may come back: then it is as good as ever.
+    fn may_come_back(&self) -> bool {
+        self.is_mute() || self.link.is_some_and(|it| it.is_lost)
+    }
+
     /// A controlled server must agree to take no more rooms before it is removed (I9).
     fn must_retire(&self) -> bool {
         self.is_active() && self.link.is_some_and(|it| it.is_up && !it.is_retired)

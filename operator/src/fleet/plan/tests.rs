@@ -81,13 +81,13 @@ impl Server {
 
     /// A controlled server that talks to us.
     fn linked(mut self) -> Self {
-        self.link = Some(LinkState { is_up: true, is_retired: false });
+        self.link = Some(LinkState { is_up: true, is_retired: false, is_lost: false });
         self.with(|it| it.control_port = Some(9600))
     }
 
     fn retired(mut self) -> Self {
         self = self.linked();
-        self.link = Some(LinkState { is_up: true, is_retired: true });
+        self.link = Some(LinkState { is_up: true, is_retired: true, is_lost: false });
         self
     }
 

@@ -39,6 +39,8 @@ pub struct LinkState {
     pub is_up: bool,
     /// It takes no more rooms, for ever.
     pub is_retired: bool,
+    /// It is believed to be lost.
+    pub is_lost: bool,
 }
 
 impl LinkNews {
@@ -63,6 +65,7 @@ impl Ledger {
     pub(super) fn note_link(&mut self, uid: &str, news: LinkNews, now: Now, commands: &mut Vec<Command>) {
         match news {
             LinkNews::Welcome(welcome) => {
+                self.tables.server_back(uid);
                 let promised = self.tables.greeted(uid, welcome, now.instant);
                 // What was on its way has arrived, or never will.
                 self.answer_opens(promised, Outcome::Done, now);
