@@ -141,6 +141,8 @@ impl Driver {
                 self.watch.scout.reach(whom, address);
             }
             Command::AskWitnesses { whom, node } => self.ask_witnesses(&whom, &node, now),
+            // Its link tells what came of it.
+            Command::Greet { server } => drop(self.links.greet(&server)),
             Command::Tell { server, node, cause, since } => {
                 let ObjectName { namespace, name } = self.name_of(&server);
                 info!(namespace, server = name, node, kind = ?cause, since_ms = ms(since, now), "suspected");

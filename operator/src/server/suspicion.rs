@@ -126,6 +126,8 @@ pub enum Command {
     Ask(Whom),
     /// Let servers on other nodes than `node` try to reach them.
     AskWitnesses { whom: Whom, node: String },
+    /// A server's stream is to be made anew: it was out of reach, and is no longer.
+    Greet { server: String },
     /// A server is suspected; the last sign of its life came at `since`, or before.
     Tell { server: String, node: String, cause: Cause, since: Instant },
     /// A server is lost, or more certainly so than before. It was suspected at `noticed`.
@@ -258,6 +260,9 @@ impl Suspicions {
         let node = match self.suspects.get_mut(server) {
             Some(suspect) => {
                 suspect.found(who, finding, asked, now);
+                if suspect.wants_to_be_greeted() {
+                    commands.push(Command::Greet { server: server.to_owned() });
+                }
                 Some(suspect.node.clone())
             }
             // A sample of a silent node.

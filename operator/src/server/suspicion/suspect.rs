@@ -23,10 +23,12 @@ pub(super) struct Suspect {
     pub(super) counts_from: Instant,
     hang_timeout: Duration,
     refusals: u8,
-    /// We did reach its kernel.
-    is_connected: bool,
+    /// We did reach its kernel, since.
+    connected: Option<Instant>,
     /// We did not.
     is_silent: bool,
+    /// We did not at some time, and what it sent on its stream meanwhile may take long to arrive.
+    was_silent: bool,
     /// A witness reached it.
     is_reached: bool,
     pub(super) ask_at: Instant,
@@ -46,8 +48,9 @@ impl Suspect {
             counts_from: now,
             hang_timeout,
             refusals: 0,
-            is_connected: false,
+            connected: None,
             is_silent: false,
+            was_silent: false,
             is_reached: false,
             ask_at: now,
             asked_until: None,
@@ -60,13 +63,13 @@ impl Suspect {
     /// A refusal is a proof, however long we slept; nothing else is.
     pub(super) fn begin_anew(&mut self, now: Instant) {
         (self.counts_from, self.ask_at) = (now, now);
-        (self.is_connected, self.is_silent, self.is_reached, self.asked_until) = (false, false, false, None);
+        (self.connected, self.is_silent, self.is_reached, self.asked_until) = (None, false, false, None);
     }
 
     /// Its stream broke although it was suspected already: that may be because its process ended.
     pub(super) fn broke(&mut self, now: Instant) {
         self.cause = Cause::Broke;
-        self.is_connected = false;
+        self.connected = None;
         self.ask_at = self.ask_at.min(now);
     }
 
@@ -79,16 +82,19 @@ impl Suspect {
             (Finding::Refused, _) if asked < self.noticed => (),
             (Finding::Refused, _) => {
                 self.refusals = self.refusals.saturating_add(1);
-                self.is_connected = false;
+                self.connected = None;
                 self.ask_at = self.ask_at.min(now + REFUSED_AGAIN);
             }
             // Older than what is known since.
             _ if asked < self.counts_from => (),
             (Finding::Connected, Who::Us) => {
-                (self.refusals, self.is_connected, self.is_silent) = (0, true, false);
+                (self.refusals, self.is_silent) = (0, false);
+                self.connected.get_or_insert(now);
             }
             (Finding::Connected, Who::Witness) => (self.refusals, self.is_reached) = (0, true),
-            (Finding::Silent, Who::Us) => (self.is_connected, self.is_silent) = (false, true),
+            (Finding::Silent, Who::Us) => {
+                (self.connected, self.is_silent, self.was_silent) = (None, true, true);
+            }
             // The other witness may have reached it.
             (Finding::Silent, Who::Witness) => (),
         }
@@ -108,12 +114,12 @@ impl Suspect {
             return None;
         }
         let is_due = |patience: Duration| self.counts_from + patience <= now;
-        if self.is_connected && is_due(self.patience()) && may_hang() {
+        if self.connected.is_some_and(|it| it + self.patience() <= now) && may_hang() {
             return Some(Verdict::Hang);
         }
         // A stream that broke a moment ago may be one of many that only have to be made anew.
         let least = if self.cause == Cause::Quiet { CONFIRM } else { self.hang_timeout + CONFIRM };
-        (!self.is_connected && is_due(least) && is_node_lost()).then_some(Verdict::Presumed)
+        (self.connected.is_none() && is_due(least) && is_node_lost()).then_some(Verdict::Presumed)
     }
 
     /// How long it may give no sign of life although its kernel answers.
@@ -127,7 +133,7 @@ impl Suspect {
     }
 
     pub(super) fn seems_to_hang(&self) -> bool {
-        self.is_connected && self.refusals == 0
+        self.connected.is_some()
     }
 
     /// Whether nobody has reached it so far.
@@ -157,6 +163,15 @@ impl Suspect {
         self.is_silent && self.verdict.is_none() && self.counts_from + PRESUME <= now
     }
 
+    /// Whether its stream is to be made anew, now that it is within reach again: TCP may wait for as long as it was silent
+    /// before it tries again.
+    pub(super) fn wants_to_be_greeted(&mut self) -> bool {
+        self.connected.is_some() && self.cause == Cause::Quiet && std::mem::take(&mut self.was_silent) && {
+            self.cause = Cause::Broke;
+            true
+        }
+    }
+
     /// Whether people were told of more than a suspicion.
     pub(super) fn was_told(&self) -> bool {
         self.verdict.is_some() || self.is_cut_off
@@ -168,7 +183,7 @@ impl Suspect {
 
     /// Whether it is to be reached, and one has not seen yet that it can be. Of a loss its link keeps asking.
     pub(super) fn wants_to_be_asked(&self, now: Instant) -> bool {
-        self.verdict.is_none() && !self.is_connected && !self.is_asked(now) && self.ask_at <= now
+        self.verdict.is_none() && self.connected.is_none() && !self.is_asked(now) && self.ask_at <= now
     }
 
     pub(super) fn ask(&mut self, now: Instant) {

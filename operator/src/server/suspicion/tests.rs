@@ -290,6 +290,20 @@ fn i6_who_stood_still_begins_anew() {
     assert_eq!(verdicts(&desk.pass(Duration::from_millis(400))), []);
     desk.asked = desk.now;
     desk.found(server("a"), Who::Us, Finding::Connected);
+    assert_eq!(verdicts(&desk.pass(CONFIRM - Duration::from_millis(1))), []);
+    assert_eq!(verdicts(&desk.pass(LOOK_EVERY)), [("a", Verdict::Hang)]);
+}
+
+#[test]
+fn i6_whoever_is_within_reach_again_is_greeted_anew_before_it_is_judged() {
+    let mut desk = Desk::open();
+    desk.suspect("a", Cause::Quiet);
+    desk.found(server("a"), Who::Us, Finding::Silent);
+    desk.pass(Duration::from_millis(900));
+    let greet = Command::Greet { server: "a".into() };
+    assert!(desk.found(server("a"), Who::Us, Finding::Connected).contains(&greet));
+    assert!(!desk.found(server("a"), Who::Us, Finding::Connected).contains(&greet), "once");
+    assert_eq!(verdicts(&desk.pass(HANG_TIMEOUT + CONFIRM - Duration::from_millis(1))), []);
     assert_eq!(verdicts(&desk.pass(LOOK_EVERY)), [("a", Verdict::Hang)]);
 }
 

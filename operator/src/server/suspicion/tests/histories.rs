@@ -4,11 +4,11 @@ use std::{collections::BTreeSet, env, panic, thread};
 
 use super::world::World;
 
-/// Histories per run.
-const HISTORIES: u64 = 100_000;
+/// Histories per run; before a release, ten times as many.
+const HISTORIES: u64 = 10_000;
 
 /// All that must have happened in some history, or the histories prove nothing.
-const EXPECTED: [&str; 23] = [
+const EXPECTED: [&str; 24] = [
     "suspected: Quiet",
     "suspected: Broke",
     "suspected: Unheard",
@@ -32,6 +32,7 @@ const EXPECTED: [&str; 23] = [
     "several servers were suspected at once",
     "something refused although the process lives",
     "a witness was asked",
+    "a server was greeted anew",
 ];
 
 #[test]
@@ -60,5 +61,5 @@ fn p3_i5_i6_hold_in_every_history() {
     let seen: BTreeSet<String> = sums.into_iter().flat_map(|it| it.0).collect();
     println!("{count} histories, {events} events");
     let missing: Vec<_> = EXPECTED.iter().filter(|it| !seen.contains(**it)).collect();
-    assert!(count < HISTORIES / 10 || missing.is_empty(), "never happened: {missing:?}");
+    assert!(count < HISTORIES || missing.is_empty(), "never happened: {missing:?}");
 }
