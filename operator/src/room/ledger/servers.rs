@@ -161,7 +161,7 @@ impl ServerEntry {
         let (rooms, promised) = (self.rooms().count(), self.promised.len());
         let view = &self.view;
         // Published addresses must work: without one there is nothing to publish (I4).
-        if view.state != ServerState::Ready || view.endpoints.is_empty() {
+        if view.state != ServerState::Ready || view.endpoints.is_empty() || self.verdict.is_some() {
             return (rooms, 0);
         }
         let capacity = match &self.link {
