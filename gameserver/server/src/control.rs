@@ -22,6 +22,7 @@ use crate::{
     listener::LineInfo,
     outbox::{Outbox, Outgoing, outbox},
     pulse::Pulse,
+    witness::Witness,
 };
 
 /// Who has not greeted by then holds a stream for nothing.
@@ -35,6 +36,7 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Service {
     pub(crate) notes: mpsc::Sender<Note>,
     pub(crate) pulse: Arc<Pulse>,
+    pub(crate) witness: Witness,
     pub(crate) capacity: usize,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
@@ -66,6 +68,8 @@ impl Control for Service {
             incoming: request.into_inner(),
             notes: self.notes.clone(),
             pulse: self.pulse.clone(),
+            witness: self.witness.clone(),
+            outbox: outbox.clone(),
         };
         let (stream, notes, stop) = (reader.stream, self.notes.clone(), self.stop.clone());
         self.tasks.spawn(async move {
@@ -92,6 +96,8 @@ struct Reader {
     incoming: Streaming<proto::OperatorMessage>,
     notes: mpsc::Sender<Note>,
     pulse: Arc<Pulse>,
+    witness: Witness,
+    outbox: Outbox,
 }
 
 impl Reader {
@@ -135,6 +141,7 @@ impl Reader {
             match (ToServer::parse(message), subject) {
                 (Ok(None), _) => debug!("a message of a later protocol is ignored"),
                 (Ok(Some(ToServer::BeatEcho { sequence })), _) => self.pulse.heard(self.stream, sequence),
+                (Ok(Some(ToServer::Probe(probe))), _) => self.witness.try_to_reach(probe, &self.outbox),
                 (Ok(Some(ToServer::Hello(_))), _) => return Some(Note::Garbled(self.stream, None)),
                 (Ok(Some(message)), _) => match convert::command(message) {
                     Some(command) => return Some(Note::Asked(self.stream, command)),

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use gamekeeper_control::{
-    Close, Fault, HelloRefused, HelloRefusedWhy, HostedRoom, MoveTo, Open, Opened, PROTOCOL, Prepare,
+    Close, Fault, Feature, HelloRefused, HelloRefusedWhy, HostedRoom, MoveTo, Open, Opened, PROTOCOL, Prepare,
     Refused, RefusedWhy, RoomPhase, RoomState, ToOperator, ToServer, Welcome,
 };
 use gamekeeper_room::{
@@ -61,7 +61,7 @@ pub(crate) fn command(message: ToServer) -> Option<Command> {
         | ToServer::MoveTo(MoveTo { tenancy, .. })
         | ToServer::Abort(tenancy)
         | ToServer::Resume(tenancy) => not_offered(tenancy, "moves"),
-        // There is no answer that says no.
+        // Probes are the witness's.
         ToServer::Probe(_) | ToServer::Hello(_) | ToServer::BeatEcho { .. } => return None,
     })
 }
@@ -115,7 +115,7 @@ fn welcome_from(welcome: host::Welcome, identity: &Identity) -> Welcome {
     Welcome {
         boot_id: identity.boot_id.clone(),
         protocol,
-        features: [].into(),
+        features: [Feature::Witness].into(),
         capacity: identity.capacity,
         is_retired,
         is_draining,

@@ -47,6 +47,7 @@ mod pulse;
 mod rooms;
 mod server;
 mod signal;
+mod witness;
 mod worker;
 
 pub use builder::{BindError, Builder};

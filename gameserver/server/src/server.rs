@@ -26,6 +26,7 @@ use crate::{
     players::Gate,
     pulse::{Contact, Pulse},
     rooms::Rooms,
+    witness::Witness,
     worker::{Frame, Workers},
 };
 
@@ -134,6 +135,7 @@ impl Server {
         let service = Service {
             notes: stream_notes,
             pulse: self.pulse.clone(),
+            witness: Witness::new(),
             capacity,
             tasks: tasks.clone(),
             stop: hang_up.clone(),

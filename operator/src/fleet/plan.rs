@@ -28,6 +28,8 @@ pub struct Server {
     pub history: History,
     /// It has a match, or one that is still to be told how it ended: it belongs to the ledger.
     pub is_busy: bool,
+    /// A controlled server that was greeted, and gives no sign of life.
+    pub is_quiet: bool,
     /// What a controlled server says of itself; `None`: nothing yet, or it is plain.
     pub link: Option<LinkState>,
     /// Its node is to be emptied.
@@ -104,9 +106,9 @@ impl Server {
         self.is_controlled() && self.pod.process == Process::Running && !self.link.is_some_and(|it| it.is_up)
     }
 
-    /// Silent or lost, as far as we know, and it may come back: then it is as good as ever.
+    /// It gives no sign of life, and may come back: then it is as good as ever.
     fn may_come_back(&self) -> bool {
-        self.is_mute() || self.link.is_some_and(|it| it.is_lost)
+        self.is_mute() || self.is_quiet
     }
 
     /// A controlled server must agree to take no more rooms before it is removed (I9).

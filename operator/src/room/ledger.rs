@@ -192,10 +192,8 @@ impl Ledger {
 
     /// What a controlled server says of itself, if it was ever heard.
     pub fn link(&self, server_uid: &str) -> Option<LinkState> {
-        let entry = self.tables.server_entry(server_uid)?;
-        let link = entry.link.as_ref()?;
-        let is_lost = entry.verdict.is_some();
-        Some(LinkState { is_up: link.is_up, is_retired: link.is_retired, is_lost })
+        let link = self.tables.server_entry(server_uid)?.link.as_ref()?;
+        Some(LinkState { is_up: link.is_up, is_retired: link.is_retired })
     }
 
     /// Fleets whose counts may have changed since the last call.

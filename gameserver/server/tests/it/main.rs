@@ -10,3 +10,4 @@ mod players;
 mod quic;
 mod stop;
 mod support;
+mod witness;

@@ -39,8 +39,6 @@ pub struct LinkState {
     pub is_up: bool,
     /// It takes no more rooms, for ever.
     pub is_retired: bool,
-    /// It is believed to be lost.
-    pub is_lost: bool,
 }
 
 impl LinkNews {

@@ -173,7 +173,7 @@ async fn i6_a_hanging_server_that_is_back_before_its_room_went_elsewhere_keeps_i
     stage.servers.misbehave(quirks());
     stage.eventually("it is played", |it| is_hosted(it, "duel")).await;
     let is_same = epoch(&stage, "duel") == before;
-    assert!(is_same == (stage.server_of("duel") == Some(server)), "under the same epoch, or elsewhere");
+    assert!(is_same == (stage.server_of("duel") == Some(server)), "under the same epoch, or elsewhere\n{}", stage.picture());
     sleep(Duration::from_secs(10)).await;
     assert_eq!(stage.servers.all_rooms().len(), 1);
 }

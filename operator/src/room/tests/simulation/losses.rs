@@ -18,6 +18,8 @@ pub(super) struct Losses {
     cut: BTreeSet<String>,
     /// Servers and epochs of rooms on them that some leader believed to be lost.
     doubted: BTreeSet<(String, i64)>,
+    /// Servers that some leader judged.
+    judged: BTreeSet<String>,
     pub(super) fences: Fences,
 }
 
@@ -107,6 +109,7 @@ impl Simulation {
             Some(_) if self.losses.is_frozen(uid) && !is_up => Verdict::Presumed,
             Some(_) => return,
         };
+        self.losses.judged.insert(uid.to_owned());
         self.seen.insert(match verdict {
             Verdict::Proven => "a loss was proven",
             Verdict::Hang => "a hang was found",
@@ -123,7 +126,7 @@ impl Simulation {
     /// A fleet replaces a server that is lost for long, as soon as nobody counts on it (I9).
     fn replace_lost(&mut self, uid: &str) {
         let Some(leader) = self.leaders.iter().find(|it| it.is_current) else { return };
-        let is_lost = leader.ledger.link(uid).is_some_and(|it| it.is_lost);
+        let is_lost = self.losses.is_frozen(uid) && self.losses.judged.contains(uid);
         if !is_lost || leader.ledger.is_busy(uid) || !leader.room_news.is_empty() {
             return;
         }
