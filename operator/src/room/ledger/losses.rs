@@ -46,7 +46,8 @@ impl Tables {
         entry.verdict = None;
         // Its next loss is another one.
         let name = entry.view.pod_name.clone();
-        for room in self.published_on.get(uid).into_iter().flatten() {
+        let entry = &*entry;
+        for room in entry.rooms().chain(self.published_on.get(uid).into_iter().flatten()) {
             if let Some(room) = self.rooms.get_mut(room).filter(|it| it.told.as_ref() == Some(&name)) {
                 room.told = None;
             }
