@@ -71,7 +71,7 @@ pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
         | ToServer::MoveTo(MoveTo { tenancy, .. })
         | ToServer::Abort(tenancy)
         | ToServer::Resume(tenancy) => not_offered(tenancy, "moves"),
-        // There is no answer that says no.
+        // Probes are the witness's.
         ToServer::Probe(_) | ToServer::Hello(_) | ToServer::BeatEcho { .. } => return None,
     })
 }
@@ -129,7 +129,12 @@ fn welcome_from(welcome: host::Welcome, identity: &Identity) -> Welcome {
     Welcome {
         boot_id: identity.boot_id.clone(),
         protocol,
-        features: identity.restores.then_some(Feature::Restore).into_iter().collect(),
+        features: identity
+            .restores
+            .then_some(Feature::Restore)
+            .into_iter()
+            .chain([Feature::Witness])
+            .collect(),
         capacity: identity.capacity,
         is_retired,
         is_draining,

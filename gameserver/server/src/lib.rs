@@ -51,6 +51,7 @@ mod server;
 mod signal;
 mod state;
 mod vault;
+mod witness;
 mod worker;
 
 pub use builder::{BindError, Builder};

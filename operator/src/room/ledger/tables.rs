@@ -16,7 +16,7 @@ use gamekeeper_crds::{
 use kube::core::Selector;
 use tokio::time::Instant;
 
-use super::{Command, Outcome, RETRY, is_over, servers::ServerEntry, waiting::Place};
+use super::{Command, Outcome, RETRY, is_over, losses::GivenUp, servers::ServerEntry, waiting::Place};
 use crate::{
     clock::Now,
     name::ObjectName,
@@ -50,7 +50,9 @@ pub(super) struct RoomEntry {
     /// The server to which it is on its way.
     pub(super) promised: Option<String>,
     /// The server whose loss the user was told of.
-    told: Option<String>,
+    pub(super) told: Option<String>,
+    /// The tenancy that it left for another although its server may live.
+    pub(super) given_up: Option<GivenUp>,
     /// Since when it waits for a place.
     pub(super) waits: Option<Place>,
     /// When its status was last written.
@@ -118,7 +120,10 @@ impl Tables {
                 Keeping::Nothing if has_store => Keeping::NotOffered,
                 keeping => keeping,
             };
-            Some(Tenancy { keeping, ..tenancy })
+            let room = self.rooms.get(room_uid);
+            let given_up = room.and_then(|it| self.given_up(server, it, tenancy.epoch));
+            let lost = given_up.or_else(|| self.loss(server));
+            Some(Tenancy { keeping, lost, is_given_up: given_up.is_some(), ..tenancy })
         })
     }
 
@@ -187,6 +192,7 @@ impl Tables {
                     gone_server: None,
                     promised: None,
                     told: None,
+                    given_up: None,
                     waits: None,
                     written_at: None,
                     refusal: None,
@@ -319,7 +325,8 @@ impl Tables {
         let mut counts = RoomCounts::default();
         let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
         if let Some(view) = self.fleet(fleet) {
-            for entry in self.servers_of(fleet).filter(|it| it.view.is_alive()) {
+            // What a lost server had is counted where it goes.
+            for entry in self.servers_of(fleet).filter(|it| it.view.is_alive() && self.loss(it).is_none()) {
                 let (rooms, free) = entry.places(view, now);
                 counts.running = counts.running.saturating_add(number(rooms));
                 counts.free = counts.free.saturating_add(number(free));

@@ -12,8 +12,16 @@ const EVENTS_MIN: usize = 10_000_000;
 const STEPS: usize = 250;
 
 /// All that must have happened in some history.
-const EXPECTED: [&str; 33] = [
+const EXPECTED: [&str; 41] = [
     "a claim came too late",
+    "a hang was found",
+    "a loss was presumed",
+    "a loss was proven",
+    "a lost server was replaced",
+    "a server died unseen",
+    "a server hung",
+    "a server that hung is back",
+    "a server was cut off",
     "a game broke",
     "a game refused a room",
     "a greeting was refused",
