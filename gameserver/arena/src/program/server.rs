@@ -11,6 +11,8 @@ use gamekeeper_player::{
 use gamekeeper_server::{Stopped, stop_on_signal};
 use tracing::{info, warn};
 
+use super::hang::{Hang, Hanging};
+
 /// Host rooms: the operator comes in by the control port, players by the game port
 #[derive(Debug, clap::Args)]
 pub(crate) struct Server {
@@ -41,6 +43,9 @@ pub(crate) struct Server {
     /// The public key of players' tickets, as `arena keys` makes it; with --admission Ticket
     #[arg(long, env = "GAMEKEEPER_TICKET_KEY", hide_env_values = true)]
     ticket_key: Option<String>,
+    /// For tests: at SIGUSR1 all ticks stand still for so many seconds, while all else goes on
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    hang_on_usr1: Option<f64>,
 }
 
 /// Who may play.
@@ -72,7 +77,13 @@ impl Server {
             per_address,
             admission,
             ticket_key,
+            hang_on_usr1,
         } = self;
+        let hang = Hang::default();
+        if let Some(seconds) = hang_on_usr1 {
+            let length = Duration::try_from_secs_f64(seconds).context("--hang-on-usr1")?;
+            hang.on_signal(length).context("cannot wait for SIGUSR1")?;
+        }
         let admission = match (admission, ticket_key) {
             (Whom::Open, _) => Admission::Open,
             (Whom::Ticket, Some(key)) => {
@@ -84,7 +95,7 @@ impl Server {
             }
         };
         let stop = stop_on_signal().context("cannot wait for signals")?;
-        let mut builder = gamekeeper_server::Server::builder(Arena)
+        let mut builder = gamekeeper_server::Server::builder(Hanging::new(Arena, hang))
             .control_port(control_port)
             .players_port(game_port)
             .admission(admission)
