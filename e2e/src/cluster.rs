@@ -137,7 +137,7 @@ impl Cluster {
 
     /// The processes of a container, as this machine counts them.
     pub(crate) fn processes_of(&self, node: NodeNumber, container: &str) -> Result<Vec<u32>> {
-        Ok(cgroups::processes_of(&self.groups_of(node, container)?))
+        Ok(processes_of(&self.groups_of(node, container)?))
     }
 
     /// The control groups of a container, one in each hierarchy.
