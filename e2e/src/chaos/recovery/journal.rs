@@ -1,6 +1,7 @@
-//! The lines of players' journals that tell what a player was shown, as `arena bot --journal` writes them.
+//! The lines of journals that are followed while they are written, as `arena bot --journal` and `arena server --journal` write
+//! them.
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use crate::clock::Moment;
 
@@ -13,19 +14,63 @@ pub(super) struct Shown {
     pub(super) at: Moment,
 }
 
-// TO MERGE: the names of the fields are those of the journals' helper.
-/// Reads a line: the room's uid, the player's name and what it was shown. `None`: it is about something else.
-pub(super) fn read(line: &[u8]) -> Option<(String, String, Shown)> {
-    let entry: Value = serde_json::from_slice(line).ok()?;
-    let number = |name: &str| entry[name].as_u64();
-    let text = |name: &str| entry[name].as_str().map(ToOwned::to_owned);
-    let shown = Shown { epoch: number("epoch")?, tick: number("tick")?, at: Moment(number("mono_ns")?) };
-    Some((text("room")?, text("player")?, shown))
+/// A line that matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// A player of a room was shown something.
+    Shown { room: String, player: String, shown: Shown },
+    /// A server has restored a room from the checkpoint of a tick.
+    Restored { room: String, tick: u64, at: Moment },
+}
+
+/// A line as it is written; rooms are named by their uids.
+#[derive(Deserialize)]
+#[serde(tag = "what", rename_all = "lowercase")]
+enum Written {
+    Shown {
+        room: String,
+        player: String,
+        epoch: u64,
+        tick: u64,
+        mono_ns: Moment,
+    },
+    Restored {
+        room: String,
+        from_tick: u64,
+        mono_ns: Moment,
+    },
+    #[serde(other)]
+    Other,
+}
+
+/// Reads a line. `None`: it is about something else.
+pub(super) fn read(line: &[u8]) -> Option<Line> {
+    match serde_json::from_slice(line).ok()? {
+        Written::Shown { room, player, epoch, tick, mono_ns: at } => {
+            Some(Line::Shown { room, player, shown: Shown { epoch, tick, at } })
+        }
+        Written::Restored { room, from_tick: tick, mono_ns: at } => Some(Line::Restored { room, tick, at }),
+        Written::Other => None,
+    }
 }
 
 #[cfg(test)]
-pub(super) fn line(room: &str, player: &str, shown: Shown) -> String {
-    let Shown { epoch, tick, at } = shown;
-    serde_json::json!({ "room": room, "player": player, "epoch": epoch, "tick": tick, "mono_ns": at })
-        .to_string()
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_shown_and_restored_is_read() {
+        let shown = br#"{"mono_ns":7,"wall_ns":1,"what":"shown","room":"uid","player":"bot-0","epoch":2,"tick":30,"sent":1,"newest":1,"acknowledged":0}"#;
+        let expected = Shown { epoch: 2, tick: 30, at: Moment(7) };
+        assert_eq!(
+            read(shown),
+            Some(Line::Shown { room: "uid".to_owned(), player: "bot-0".to_owned(), shown: expected })
+        );
+        let restored = br#"{"mono_ns":9,"wall_ns":1,"what":"restored","room":"uid","from_epoch":1,"from_tick":28,"hash":"0"}"#;
+        assert_eq!(read(restored), Some(Line::Restored { room: "uid".to_owned(), tick: 28, at: Moment(9) }));
+        // It says a tick too, which nobody was shown.
+        let joined = br#"{"mono_ns":7,"what":"joined","room":"uid","player":"bot-0","epoch":3,"tick":31}"#;
+        assert_eq!(read(joined), None);
+        assert_eq!(read(b"half of a li"), None);
+    }
 }

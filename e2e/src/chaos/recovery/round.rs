@@ -149,11 +149,9 @@ fn again(views: &Views, before: &Before, fault: Moment) -> Fate {
         return Fate::Failed(format!("{} of {} players play again", back.len(), before.bots));
     }
     let playing = back.iter().map(|it| it.first.at.since(fault)).max().unwrap_or_default();
-    // What anybody saw counts as played, and the first tick that anybody is shown follows what was restored. The
-    // checker knows better: it reads which checkpoint that was.
+    // What anybody saw counts as played.
     let seen = back.iter().filter_map(|it| it.before).map(|it| it.tick).max();
-    let first = back.iter().map(|it| it.first.tick).min();
-    let lost = seen.zip(first).map(|(seen, first)| (seen + 1).saturating_sub(first));
+    let lost = seen.zip(views.restored(&before.uid, fault)).map(|(seen, from)| seen.saturating_sub(from));
     let lost =
         lost.and_then(|it| u32::try_from(it).ok()).map(|it| Duration::from_secs(1) * it / TICKS_PER_SECOND);
     Fate::Recovered { playing, lost }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::journal::{Shown, read};
+use super::journal::{Line, Shown, read};
 use crate::clock::Moment;
 
 /// A player that was shown nothing for so long does not play.
@@ -17,15 +17,26 @@ const STILL_PLAYS: Duration = Duration::from_millis(500);
 /// What the players see.
 #[derive(Debug)]
 pub(super) struct Sight {
+    /// The players' journals, and the servers'.
+    tails: [Tail; 2],
+    views: Views,
+}
+
+/// The ends of all journals in a folder.
+#[derive(Debug)]
+struct Tail {
     folder: PathBuf,
     /// How much of each journal was read, and the beginning of a line whose end is not written yet.
     files: BTreeMap<PathBuf, (u64, Vec<u8>)>,
-    views: Views,
 }
 
 /// What each player saw, by the room's uid and its own name.
 #[derive(Debug, Default)]
-pub(super) struct Views(BTreeMap<(String, String), View>);
+pub(super) struct Views {
+    players: BTreeMap<(String, String), View>,
+    /// From which tick each room was restored last, and when.
+    restored: BTreeMap<String, (u64, Moment)>,
+}
 
 /// What one player saw.
 #[derive(Clone, Copy, Debug)]
@@ -41,12 +52,23 @@ pub(super) struct View {
 }
 
 impl Sight {
-    pub(super) fn of(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), files: BTreeMap::new(), views: Views::default() }
+    /// By the journals in these folders.
+    pub(super) fn of(players: &Path, servers: &Path) -> Self {
+        let tails = [players, servers].map(|it| Tail { folder: it.to_owned(), files: BTreeMap::new() });
+        Self { tails, views: Views::default() }
     }
 
     /// Reads what was written since the last look.
     pub(super) fn look(&mut self) -> Result<&mut Views> {
+        for tail in &mut self.tails {
+            tail.read(&mut self.views)?;
+        }
+        Ok(&mut self.views)
+    }
+}
+
+impl Tail {
+    fn read(&mut self, views: &mut Views) -> Result<()> {
         let entries = fs::read_dir(&self.folder);
         for entry in entries.with_context(|| format!("list {}", self.folder.display()))? {
             let path = entry?.path();
@@ -55,19 +77,32 @@ impl Sight {
             file.seek(SeekFrom::Start(*offset))?;
             *offset += u64::try_from(file.read_to_end(rest)?)?;
             let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-            for line in rest.drain(..whole).as_slice().split(|byte| *byte == b'\n') {
-                if let Some((room, player, shown)) = read(line) {
-                    self.views.saw(room, player, shown);
-                }
-            }
+            let lines = rest.drain(..whole);
+            lines.as_slice().split(|byte| *byte == b'\n').filter_map(read).for_each(|it| views.take(it));
         }
-        Ok(&mut self.views)
+        Ok(())
     }
 }
 
 impl Views {
+    fn take(&mut self, line: Line) {
+        match line {
+            Line::Shown { room, player, shown } => self.saw(room, player, shown),
+            Line::Restored { room, tick, at } => self.was_restored(&room, tick, at),
+        }
+    }
+
+    pub(super) fn was_restored(&mut self, room: &str, tick: u64, at: Moment) {
+        self.restored.insert(room.to_owned(), (tick, at));
+    }
+
+    /// From which tick a room was restored, if it was since then.
+    pub(super) fn restored(&self, room: &str, since: Moment) -> Option<u64> {
+        self.restored.get(room).filter(|it| since < it.1).map(|it| it.0)
+    }
+
     pub(super) fn saw(&mut self, room: String, player: String, shown: Shown) {
-        let view = self.0.entry((room, player)).or_insert(View {
+        let view = self.players.entry((room, player)).or_insert(View {
             last: shown,
             first: shown,
             before: None,
@@ -82,12 +117,12 @@ impl Views {
 
     /// Begins to measure gaps afresh.
     pub(super) fn measure_gaps(&mut self) {
-        self.0.values_mut().for_each(|view| view.gap = Duration::ZERO);
+        self.players.values_mut().for_each(|view| view.gap = Duration::ZERO);
     }
 
     /// What the players of a room see.
     pub(super) fn of_room<'a>(&'a self, room: &'a str) -> impl Iterator<Item = (&'a str, &'a View)> {
-        self.0.iter().filter(move |(key, _)| key.0 == room).map(|(key, view)| (key.1.as_str(), view))
+        self.players.iter().filter(move |(key, _)| key.0 == room).map(|(key, view)| (key.1.as_str(), view))
     }
 
     /// How many players of a room play.
@@ -133,9 +168,9 @@ mod tests {
     fn half_a_line_is_read_when_it_is_whole() {
         let folder = std::env::temp_dir().join(format!("gamekeeper-sight-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let line = super::super::journal::line("room", "bot-0", shown(1, 5, 40));
+        let line = r#"{"mono_ns":40000000,"what":"shown","room":"room","player":"bot-0","epoch":1,"tick":5}"#;
         let (half, rest) = line.split_at(line.len() / 2);
-        let mut sight = Sight::of(&folder);
+        let mut sight = Sight::of(&folder, &folder);
         fs::write(folder.join("bot"), half).unwrap();
         assert!(sight.look().unwrap().of_room("room").next().is_none());
         fs::write(folder.join("bot"), format!("{half}{rest}\n")).unwrap();

@@ -68,7 +68,7 @@ impl Stage {
             operators: Operators::of(arena.namespace().env()),
             faults: faults.clone(),
             folder: folder.clone(),
-            sight: Sight::of(&folder.players()),
+            sight: Sight::of(&folder.players(), &folder.servers()),
             program,
             size: None,
             bots: Vec::new(),

@@ -22,19 +22,24 @@ fn p4_a_room_is_played_again_when_its_last_player_plays_again() {
     let one = [("a", shown(1, 10, 90)), ("b", shown(1, 11, 95)), ("a", shown(2, 9, 500))];
     assert_eq!(again(&views(&one), &before(2), FAULT), Fate::Failed("1 of 2 players play again".to_owned()));
     let both = [&one[..], &[("b", shown(2, 12, 600))]].concat();
+    let mut views = views(&both);
+    let playing = Duration::from_millis(500);
+    assert_eq!(again(&views, &before(2), FAULT), Fate::Recovered { playing, lost: None });
     // Ticks 9, 10 and 11 were seen and are played anew.
+    views.was_restored("uid", 8, Moment(FAULT.0 + 1));
     let lost = Some(Duration::from_millis(100));
-    assert_eq!(
-        again(&views(&both), &before(2), FAULT),
-        Fate::Recovered { playing: Duration::from_millis(500), lost }
-    );
+    assert_eq!(again(&views, &before(2), FAULT), Fate::Recovered { playing, lost });
 }
 
 #[test]
 fn nothing_is_lost_where_the_newest_tick_was_restored() {
-    let seen = views(&[("a", shown(1, 10, 90)), ("a", shown(2, 11, 500))]);
-    let fate = again(&seen, &before(1), FAULT);
-    assert_eq!(fate, Fate::Recovered { playing: Duration::from_millis(400), lost: Some(Duration::ZERO) });
+    let mut seen = views(&[("a", shown(1, 10, 90)), ("a", shown(2, 11, 500))]);
+    seen.was_restored("uid", 10, Moment(FAULT.0 + 1));
+    let (playing, lost) = (Duration::from_millis(400), Some(Duration::ZERO));
+    assert_eq!(again(&seen, &before(1), FAULT), Fate::Recovered { playing, lost });
+    // That was another fault's.
+    seen.was_restored("uid", 10, Moment(FAULT.0 - 1));
+    assert_eq!(again(&seen, &before(1), FAULT), Fate::Recovered { playing, lost: None });
 }
 
 #[test]
