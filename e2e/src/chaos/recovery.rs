@@ -49,6 +49,7 @@ const BROKEN_MAX: u32 = 2;
 /// that.
 pub async fn run(arena: &Arena, faults: &Faults, folder: &Folder, plan: &Plan) -> Result<Report> {
     let program = testenv::arena_program().await?;
+    let checker = verdict::checker().await?;
     let mut stage = Stage::new(arena, faults, folder, program);
     let (mut report, mut record) = (Report::default(), Record::default());
     for scenario in &plan.scenarios {
@@ -56,7 +57,7 @@ pub async fn run(arena: &Arena, faults: &Faults, folder: &Folder, plan: &Plan) -
         folder.keep_logs(faults.cluster(), stage.namespace())?;
     }
     stage.clear().await?;
-    for (scenario, what) in verdict::violations(folder).await? {
+    for (scenario, what) in verdict::violations(&checker, folder).await? {
         report.violations(scenario, [what]);
     }
     let doubled = arena.doubled().into_iter().map(|it| format!("{}: {}", it.room, it.what));

@@ -29,7 +29,7 @@ pub(super) struct Entry {
     pub(super) at: Moment,
     /// What was done, in words.
     pub(super) fault: String,
-    /// The uids of the rooms whose server was hit. Empty: none should notice it.
+    /// The uids of the rooms that lose their server. Empty: none should notice it.
     pub(super) rooms: Vec<String>,
     /// The fleet's `state.fenceAfter`.
     pub(super) fence_ms: u64,

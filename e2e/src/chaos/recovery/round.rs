@@ -60,7 +60,11 @@ pub(super) async fn play(
     let cast = Cast::of(stage, scenario, chance).await?;
     sleep(chance.random_range(MOMENT)).await;
     let (hit, others) = rooms(stage, &cast)?;
-    let uids = hit.values().map(|it| it.uid.clone()).collect();
+    let uids = match scenario.expectation() {
+        Expectation::Recovers => hit.values().map(|it| it.uid.clone()).collect(),
+        // None is to lose its server.
+        Expectation::PlaysOn => Vec::new(),
+    };
     stage.sight.look()?.measure_gaps();
     let fault = cast.inflict(stage).await?;
     say(&format!("  {scenario} {round}: {}, with {} rooms", cast.what, hit.len()));
