@@ -105,13 +105,13 @@ async fn play(
         }
         if broken == BROKEN_MAX {
             say("  and the rest of it is left out");
-            return Ok(());
+            break;
         }
     }
-    match stage.end_rooms().await.context("end the matches") {
-        Ok(bots) => report.violations(Some(scenario), bots.iter().filter_map(|it| fault_of(scenario, it))),
-        Err(error) => report.broken(scenario, format!("{error:#}")),
+    if let Err(error) = stage.end_rooms().await.context("end the matches") {
+        report.broken(scenario, format!("{error:#}"));
     }
+    report.violations(Some(scenario), stage.take_played().iter().filter_map(|it| fault_of(scenario, it)));
     Ok(())
 }
 

@@ -76,12 +76,13 @@ pub(super) async fn play(
             BTreeMap::new()
         }
     };
+    // Before it is mended: it never goes on.
+    if let Some(container) = cast.ended_after.filter(|it| !it.has_ended()) {
+        stage.faults.inflict(&faults::Fault::Signal(container, faults::Signal::Kill)).await?;
+    }
     stage.faults.mend().await?;
     if scenario.comes_back() {
         sleep(RETURN).await;
-    }
-    if let Some(container) = cast.ended_after.filter(|it| !it.has_ended()) {
-        stage.faults.inflict(&faults::Fault::Signal(container, faults::Signal::Kill)).await?;
     }
     let lost = fates.values().any(|it| matches!(it, Fate::Failed(_)));
     // Who waits for bots that were lost waits in vain: the next round begins afresh.

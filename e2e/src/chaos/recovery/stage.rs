@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use futures::future::try_join_all;
 use gamekeeper_crds::room::Phase;
 use k8s_openapi::api::core::v1::Pod;
@@ -40,6 +40,9 @@ const ROOMS_ON_NODE: usize = 3;
 /// As many are made until so many are on the node; they go where the fewest are.
 const ROOMS_MAX: usize = 24;
 
+/// How often more rooms are made until enough of them are on a node. Half of them go there, or a third.
+const TRIES: usize = 12;
+
 /// How long bots may take to notice that their room is gone.
 const FAREWELL: Duration = Duration::from_secs(20);
 
@@ -55,6 +58,8 @@ pub(super) struct Stage {
     /// The fleet that is there.
     size: Option<Size>,
     bots: Vec<Bots>,
+    /// What those saw that are done.
+    played: Vec<Played>,
     /// The rooms that are played, with their uids and how many bots they have.
     rooms: BTreeMap<String, (String, usize)>,
     /// How many rooms were ever made: no name comes again.
@@ -72,6 +77,7 @@ impl Stage {
             program,
             size: None,
             bots: Vec::new(),
+            played: Vec::new(),
             rooms: BTreeMap::new(),
             made: 0,
         }
@@ -136,14 +142,17 @@ impl Stage {
     /// The same, with some of them on this node.
     pub(super) async fn ensure_rooms_on(&mut self, node: &str) -> Result<()> {
         self.ensure_rooms().await?;
-        while self.rooms_on(node).await? < ROOMS_ON_NODE {
+        for _ in 0..TRIES {
+            if ROOMS_ON_NODE <= self.rooms_on(node).await? {
+                return self.all_play().await;
+            }
             if ROOMS_MAX < self.rooms.len() {
                 // Those that other nodes have from earlier rounds are in the way.
                 self.end_rooms().await?;
             }
             self.make_rooms(ROOMS_ON_NODE, BOTS).await?;
         }
-        self.all_play().await
+        bail!("rooms are not placed on {node}, though they are to go where the fewest are")
     }
 
     async fn rooms_on(&self, node: &str) -> Result<usize> {
@@ -214,14 +223,20 @@ impl Stage {
         .await
     }
 
-    /// Ends all rooms, and returns what their bots saw.
-    pub(super) async fn end_rooms(&mut self) -> Result<Vec<Played>> {
+    /// Ends all rooms, and notes what their bots saw.
+    pub(super) async fn end_rooms(&mut self) -> Result<()> {
         let names: Vec<_> = std::mem::take(&mut self.rooms).into_keys().collect();
         try_join_all(names.iter().map(|it| self.arena.delete_room(it))).await?;
         let bots = std::mem::take(&mut self.bots);
         let all = timeout(FAREWELL, try_join_all(bots.into_iter().map(Bots::done))).await;
         let all = all.with_context(|| format!("bots are still there {FAREWELL:?} after their rooms' end"))?;
-        Ok(all?.into_iter().flatten().collect())
+        self.played.extend(all?.into_iter().flatten());
+        Ok(())
+    }
+
+    /// What bots saw, of those that are done, each once.
+    pub(super) fn take_played(&mut self) -> Vec<Played> {
+        std::mem::take(&mut self.played)
     }
 
     /// No fleet and no rooms.
@@ -233,8 +248,9 @@ impl Stage {
             let force = ["delete", "pods", "--all", "--grace-period=0", "--force", "--wait=false"];
             namespace.kubectl(&force).await?;
             self.arena
-                .eventually("no servers", |it| {
-                    ensure!(it.servers(size.name).is_empty(), "some are left");
+                .eventually("no fleet and no servers", |it| {
+                    ensure!(it.fleet(size.name).is_err(), "the fleet is still there");
+                    ensure!(it.servers(size.name).is_empty(), "some servers are left");
                     Ok(())
                 })
                 .await?;
