@@ -23,6 +23,7 @@ mod solo {
     mod leader;
     mod outage;
     mod redis;
+    mod recovery;
     mod rooms;
 }
 

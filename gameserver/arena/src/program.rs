@@ -9,6 +9,7 @@ pub(crate) mod watch;
 mod clock;
 mod journal;
 mod notes;
+mod hang;
 mod playing;
 mod recorded;
 
