@@ -22,8 +22,8 @@ mod solo {
     mod drain;
     mod leader;
     mod outage;
-    mod redis;
     mod recovery;
+    mod redis;
     mod rooms;
 }
 

@@ -7,9 +7,9 @@ pub(crate) mod ticket;
 pub(crate) mod watch;
 
 mod clock;
+mod hang;
 mod journal;
 mod notes;
-mod hang;
 mod playing;
 mod recorded;
 

@@ -12,8 +12,8 @@ use gamekeeper_server::{State, Stopped, stop_on_signal};
 use serde_json::json;
 use tracing::{info, warn};
 
-use super::{journal::Journal, recorded::Recorded};
 use super::hang::{Hang, Hanging};
+use super::{journal::Journal, recorded::Recorded};
 
 /// Host rooms: the operator comes in by the control port, players by the game port
 #[derive(Debug, clap::Args)]
@@ -103,7 +103,9 @@ impl Server {
         let stop = stop_on_signal().context("cannot wait for signals")?;
         let journal = journal.map(|it| Journal::begin(&it, "server")).transpose()?;
         let mut builder = match &journal {
-            Some(journal) => gamekeeper_server::Server::builder(Hanging::new(Recorded(journal.clone()), hang)),
+            Some(journal) => {
+                gamekeeper_server::Server::builder(Hanging::new(Recorded(journal.clone()), hang))
+            }
             None => gamekeeper_server::Server::builder(Hanging::new(Arena, hang)),
         };
         builder = builder
