@@ -1,9 +1,8 @@
 //! The Redis in which the rooms' checkpoints are.
 
 use anyhow::{Context as _, Result, ensure};
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt as _};
-use serde_json::json;
 
 use super::scene::Fellow;
 use crate::arena::{PATIENCE, is_ready, node_of};
@@ -11,13 +10,10 @@ use crate::chart;
 use crate::testenv::{Env, Namespace};
 use crate::wait::eventually;
 
-// TO MERGE: these are names of the chart's; `chart::REDIS` is the Secret's, and `Namespace::give_redis_url` does what `lend`
-// does.
-/// The pod of the chart's Redis.
+/// The pod of the chart's Redis: the one of its stateful set.
 const POD: &str = "gamekeeper-redis-0";
 
-/// The Secret in the chart's namespace with the Redis' URL, and the entry in it.
-const SECRET: &str = "gamekeeper-redis";
+/// The entry of the Secret with its URL.
 const KEY: &str = "url";
 
 /// The pod of the store.
@@ -48,16 +44,6 @@ pub(super) fn fellow(pod: &Pod) -> Option<Fellow> {
 
 /// Gives a namespace the URL, as a Secret; returns the name and the entry for a fleet's `urlSecretKeyRef`.
 pub(super) async fn lend(namespace: &Namespace) -> Result<(&'static str, &'static str)> {
-    let secrets: Api<Secret> = Api::namespaced(namespace.client(), chart::NAMESPACE);
-    let secret = secrets.get(SECRET).await.with_context(|| format!("read the Secret {SECRET}"))?;
-    let url = secret.data.and_then(|mut it| it.remove(KEY));
-    let url = url.with_context(|| format!("the Secret {SECRET} has no entry {KEY}"))?;
-    let lent = json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": { "name": SECRET },
-        "data": { KEY: url },
-    });
-    namespace.apply(&lent.to_string()).await?;
-    Ok((SECRET, KEY))
+    namespace.give_redis_url().await?;
+    Ok((chart::REDIS, KEY))
 }
