@@ -22,6 +22,7 @@ pub use select::Doomed;
 
 /// A server as the plan sees it.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "none of them says anything of another")]
 pub struct Server {
     pub pod: Arc<ServerPod>,
     pub health: Health,

@@ -170,7 +170,7 @@ impl Suspicions {
             }
             Event::Found { whom: Whom::Node(name), who, finding, asked } => {
                 if let Some(node) = self.nodes.get_mut(&name) {
-                    node.found(who, finding, asked, now);
+                    node.found(who, finding, asked, self.renewed, now);
                     self.ask_witnesses(&name, now, &mut commands);
                 }
             }
@@ -341,14 +341,14 @@ impl Suspicions {
         is_soon && !is_heard && 1 < self.undecided().filter(|(_, it)| it.seems_to_hang()).count()
     }
 
-    /// Whether nothing of a node answers, and it is not we who cannot hear: we have reached the API server since, and if
-    /// several nodes are silent, some other server was heard.
+    /// Whether nothing of a node answers, and it is not we who cannot hear: if several nodes are silent, some other server
+    /// was heard.
     fn is_lost(&self, node: &NodeSuspicion, now: Instant) -> bool {
         let is_heard = self.heard.is_some_and(|it| node.counts_from < it);
         let is_soon = now < node.counts_from + DOUBT_MYSELF_MOST;
         let doubts_itself =
             || is_soon && !is_heard && 1 < self.nodes.values().filter(|it| it.seems_silent()).count();
-        node.is_silent(now) && self.renewed.is_some_and(|it| node.counts_from < it) && !doubts_itself()
+        node.is_silent(now) && !doubts_itself()
     }
 
     fn tell_cut_off(&mut self, server: &str, now: Instant, commands: &mut Vec<Command>) {

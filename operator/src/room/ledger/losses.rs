@@ -27,6 +27,14 @@ pub(super) struct GivenUp {
     how: How,
 }
 
+impl RoomEntry {
+    /// Whether it was sent elsewhere from this tenancy.
+    pub(super) fn gave_up(&self, server: &ServerEntry, epoch: Epoch) -> Option<How> {
+        let given_up = self.given_up.as_ref()?;
+        (given_up.server == server.view.uid && given_up.epoch == epoch).then_some(given_up.how)
+    }
+}
+
 impl Tables {
     /// Takes in that a server is lost. Returns the rooms that were on their way to it.
     pub(super) fn server_lost(&mut self, uid: &str, verdict: Verdict) -> BTreeSet<String> {
@@ -78,13 +86,7 @@ impl Tables {
     /// How the server on which the room is published is lost.
     pub(super) fn published_loss(&self, room: &RoomEntry, entry: &ServerEntry) -> Option<How> {
         let epoch = room.room.status.as_ref().map(|it| Epoch(it.epoch))?;
-        self.given_up(entry, room, epoch).or_else(|| self.loss(entry))
-    }
-
-    /// Whether the room was sent elsewhere from this tenancy.
-    pub(super) fn given_up(&self, entry: &ServerEntry, room: &RoomEntry, epoch: Epoch) -> Option<How> {
-        let given_up = room.given_up.as_ref()?;
-        (given_up.server == entry.view.uid && given_up.epoch == epoch).then_some(given_up.how)
+        room.gave_up(entry, epoch).or_else(|| self.loss(entry))
     }
 
     /// The room is on its way elsewhere: its tenancy on a server that is only believed to be lost ends with that.

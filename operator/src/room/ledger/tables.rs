@@ -121,7 +121,7 @@ impl Tables {
                 keeping => keeping,
             };
             let room = self.rooms.get(room_uid);
-            let given_up = room.and_then(|it| self.given_up(server, it, tenancy.epoch));
+            let given_up = room.and_then(|it| it.gave_up(server, tenancy.epoch));
             let lost = given_up.or_else(|| self.loss(server));
             Some(Tenancy { keeping, lost, is_given_up: given_up.is_some(), ..tenancy })
         })

@@ -13,6 +13,8 @@ pub(super) struct NodeSuspicion {
     answered: Option<Instant>,
     /// Its kubelet answers us not.
     is_silent: bool,
+    /// Also when we had just reached the API server: it is not we who are cut off.
+    is_vouched_for: bool,
     /// Nor a witness.
     is_confirmed: bool,
     pub(super) ask_at: Instant,
@@ -27,6 +29,7 @@ impl NodeSuspicion {
             counts_from: now,
             answered: None,
             is_silent: false,
+            is_vouched_for: false,
             is_confirmed: false,
             ask_at: now,
             ask_witnesses_at: now,
@@ -49,13 +52,22 @@ impl NodeSuspicion {
         };
     }
 
-    pub(super) fn found(&mut self, who: Who, finding: Finding, asked: Instant, now: Instant) {
+    /// `renewed` is when the request was sent that last renewed our lease.
+    pub(super) fn found(
+        &mut self,
+        who: Who,
+        finding: Finding,
+        asked: Instant,
+        renewed: Option<Instant>,
+        now: Instant,
+    ) {
         match (finding, who) {
             (Finding::Connected | Finding::Refused, _) => self.answered(now),
             // Asked before we stood still, or before it answered.
             (Finding::Silent, _) if asked < self.counts_from => (),
             (Finding::Silent, Who::Us) => {
                 self.is_silent = true;
+                self.is_vouched_for |= renewed.is_some_and(|it| self.counts_from < it && it <= asked);
                 self.answered = None;
             }
             (Finding::Silent, Who::Witness) => self.is_confirmed = true,
@@ -74,6 +86,6 @@ impl NodeSuspicion {
     /// Whether nothing of it answers anybody, for long enough.
     pub(super) fn is_silent(&self, now: Instant) -> bool {
         let patience = if self.is_confirmed { PRESUME } else { PRESUME_ALONE };
-        self.is_silent && self.counts_from + patience <= now
+        self.is_silent && self.is_vouched_for && self.counts_from + patience <= now
     }
 }

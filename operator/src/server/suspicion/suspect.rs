@@ -14,6 +14,7 @@ const REFUSED_AGAIN: Duration = Duration::from_millis(20);
 
 /// What was found of a server.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "what was found by one says nothing of what others found")]
 pub(super) struct Suspect {
     pub(super) node: String,
     pub(super) cause: Cause,

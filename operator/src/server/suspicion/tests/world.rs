@@ -9,7 +9,7 @@ use crate::server::{Health, pulse::Pulse};
 
 const NODES: usize = 3;
 const SERVERS: usize = 5;
-const BEAT: Duration = Duration::from_millis(100);
+const BEAT: Duration = Duration::from_millis(95);
 
 /// A cut that is hardly longer than the `hangTimeout` may be taken for a hang: TCP may be silent for as long again, and
 /// whoever connects anew sees nothing of it.
@@ -62,6 +62,7 @@ const ALL: [Fault; 12] = [
     Fault::Break,
 ];
 
+#[allow(clippy::struct_excessive_bools, reason = "anything may be the matter with it")]
 struct Server {
     node: usize,
     life: Life,
@@ -84,6 +85,7 @@ struct Server {
 }
 
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "anything may be the matter with it")]
 struct Machine {
     is_down: bool,
     is_cut_from_us: bool,
@@ -353,7 +355,7 @@ impl World {
 
     fn beat(&mut self, index: usize) {
         let jitter = self.some_ms(0, 10);
-        self.plan(BEAT + jitter - Duration::from_millis(5), Next::Beat(index));
+        self.plan(BEAT + jitter, Next::Beat(index));
         let is_reachable = self.is_reachable(index);
         let server = &mut self.servers[index];
         if server.has_stream && server.life == Life::Dead && is_reachable {
