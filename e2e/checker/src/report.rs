@@ -130,7 +130,7 @@ impl Report {
         }
         let of_scenarios = self.scenarios.iter().flat_map(|it| &it.violations);
         for (index, violation) in self.violations.iter().chain(of_scenarios).enumerate() {
-            let _ = write!(out, "{}broken: {violation}\n", if index == 0 { "\n" } else { "" });
+            let _ = writeln!(out, "{}broken: {violation}", if index == 0 { "\n" } else { "" });
         }
         out
     }

@@ -42,6 +42,9 @@ const AFTER: u64 = 500_000_000;
 /// The longest time after a fault that is drawn.
 const LONGEST: u64 = 20_000_000_000;
 
+/// What stands beside the lines of [`STEPS`].
+const MARKS: [&str; STEPS.len()] = ["n", "c", "p", "f", "r", "t", "s", "*"];
+
 /// Of one owner after another.
 const OWNERS: [Rgb888; 4] = [
     Rgb888::new(0x1f, 0x6f, 0xb4),
@@ -108,6 +111,8 @@ pub fn draw(
     let mut canvas = Canvas::new(WIDTH, height);
     let title = format!("{} {}: {} - {} rooms", fault.scenario, fault.round, fault.fault, fault.rooms.len());
     canvas.text(4, 4, INK, &title);
+    let steps = STEPS.iter().zip(MARKS).map(|(name, mark)| format!("{mark} {name}")).collect::<Vec<_>>();
+    canvas.text(WIDTH - 560, 16, GREY, &steps.join("  "));
     axis(&mut canvas, fault, scale, height);
     for (room, row) in rooms.into_iter().zip(0..) {
         let top = HEAD + ROW * row;
@@ -157,13 +162,13 @@ fn draw_ticks(canvas: &mut Canvas, room: &Room, scale: Scale, top: i32) {
 }
 
 fn draw_steps(canvas: &mut Canvas, fault: &Fault, measured: &Measured, scale: Scale, top: i32) {
-    for (step, name) in measured.steps.iter().zip(STEPS) {
+    for (step, mark) in measured.steps.iter().zip(MARKS) {
         let Some(after) = step else { continue };
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time after the fault")]
         let ns = (after * 1e6) as u64;
         let Some(x) = scale.x(fault.fault_mono_ns.saturating_add(ns)) else { continue };
         canvas.line((x, top + 1), (x, top + ROW - 1), GREY);
-        canvas.text(x + 2, top + 22, GREY, name.get(..1).unwrap_or_default());
+        canvas.text(x + 2, top + 22, GREY, mark);
     }
 }
 
