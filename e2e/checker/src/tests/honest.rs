@@ -124,7 +124,7 @@ impl Writer {
                 }
                 let (tick, acknowledged) = (room.tick, room.sent[index]);
                 room.sent[index] += 1;
-                let (sent, newest) = (room.sent[index], (room.sent[index] % 256) as u8);
+                let (sent, newest) = (room.sent[index], wrapped(room.sent[index]));
                 let (mono_ns, what) = (room.ns + 2 * MS, "shown".to_owned());
                 let line = of_player(room, player);
                 let epoch = Some(room.epoch);
@@ -161,11 +161,8 @@ impl Writer {
         let before = room.epoch;
         (room.server, room.epoch) = (self.servers.len(), before + 1);
         (room.tick, room.hash, room.ns) = (saved, hash, restored + MS);
-        let seats = heard.iter().zip(0..).map(|(heard, seat)| Seat {
-            seat,
-            inputs: *heard,
-            newest: (heard % 256) as u8,
-        });
+        let seats =
+            heard.iter().zip(0..).map(|(heard, seat)| Seat { seat, inputs: *heard, newest: wrapped(*heard) });
         let pod = format!("pod-{}", room.server);
         let boot = Line { mono_ns: 1, what: "boot".to_owned(), pod, ..Line::default() };
         let line = Line {
@@ -204,4 +201,9 @@ fn of_room(room: &Live) -> Line {
 
 fn of_player(room: &Live, player: &str) -> Line {
     Line { player: player.to_owned(), tick_rate: None, ..of_room(room) }
+}
+
+/// As the game numbers inputs.
+fn wrapped(number: u64) -> u8 {
+    number.to_le_bytes()[0]
 }
