@@ -43,8 +43,16 @@ enum Written {
     Other,
 }
 
+/// Where a line says what it is about: behind two times.
+const HEAD: usize = 100;
+
 /// Reads a line. `None`: it is about something else.
 pub(super) fn read(line: &[u8]) -> Option<Line> {
+    // Most lines are ticks of servers, thousands a second when rooms are many: those are not worth to be understood.
+    let head = str::from_utf8(line.get(..HEAD).unwrap_or(line)).unwrap_or_default();
+    if head.contains(r#""what":"tick""#) {
+        return None;
+    }
     match serde_json::from_slice(line).ok()? {
         Written::Shown { room, player, epoch, tick, mono_ns: at } => {
             Some(Line::Shown { room, player, shown: Shown { epoch, tick, at } })
@@ -71,6 +79,8 @@ mod tests {
         // It says a tick too, which nobody was shown.
         let joined = br#"{"mono_ns":7,"what":"joined","room":"uid","player":"bot-0","epoch":3,"tick":31}"#;
         assert_eq!(read(joined), None);
+        let tick = br#"{"mono_ns":7,"wall_ns":1,"what":"tick","room":"uid","epoch":3,"tick":31,"hash":"0"}"#;
+        assert_eq!(read(tick), None);
         assert_eq!(read(b"half of a li"), None);
     }
 }

@@ -71,8 +71,13 @@ impl Tail {
     fn read(&mut self, views: &mut Views) -> Result<()> {
         let entries = fs::read_dir(&self.folder);
         for entry in entries.with_context(|| format!("list {}", self.folder.display()))? {
-            let path = entry?.path();
+            let entry = entry?;
+            let path = entry.path();
             let (offset, rest) = self.files.entry(path.clone()).or_default();
+            // Those of servers that are gone become many.
+            if entry.metadata().is_ok_and(|it| it.len() == *offset) {
+                continue;
+            }
             let mut file = File::open(&path).with_context(|| format!("open {}", path.display()))?;
             file.seek(SeekFrom::Start(*offset))?;
             *offset += u64::try_from(file.read_to_end(rest)?)?;
