@@ -18,7 +18,7 @@ use crate::{
     clock::Clock,
     convert::Identity,
     listener,
-    players::{self, Hashes, Host, PlayersError},
+    players::{self, Hashes, Hold, Host, PlayersError},
     pulse::Pulse,
     rooms::Rooms,
     server::Server,
@@ -51,6 +51,7 @@ pub struct Builder {
     players: Option<At>,
     admission: Admission,
     per_address: usize,
+    hold: Duration,
     capacity: u32,
     tick_rate: u32,
     threads: usize,
@@ -97,6 +98,7 @@ impl Builder {
             players: None,
             admission: Admission::Open,
             per_address: players::OF_ONE_ADDRESS_MAX,
+            hold: Duration::ZERO,
             capacity: 1,
             tick_rate: 30,
             threads: thread::available_parallelism().map_or(1, |it| it.get().min(THREADS_MAX)),
@@ -143,6 +145,14 @@ impl Builder {
         self
     }
 
+    /// How long the players' port holds somebody whose room is not here, because it may be about to come: at most six
+    /// seconds. Without it, nobody is held. For servers that get the rooms of lost ones: players know where to go
+    /// before the operator does.
+    pub fn hold_early_arrivals(mut self, patience: Duration) -> Self {
+        self.hold = patience;
+        self
+    }
+
     /// How many rooms the process hosts, 1 to 4,096. Without it, one.
     pub fn capacity(mut self, rooms: u32) -> Self {
         self.capacity = rooms;
@@ -170,8 +180,18 @@ impl Builder {
 
     /// Checks it all and binds the ports. To be called within a tokio runtime.
     pub async fn bind(self) -> Result<Server, BindError> {
-        let Self { maker, control, players, admission, per_address, capacity, tick_rate, threads, patience } =
-            self;
+        let Self {
+            maker,
+            control,
+            players,
+            admission,
+            per_address,
+            hold,
+            capacity,
+            tick_rate,
+            threads,
+            patience,
+        } = self;
         if !limits::CAPACITY.contains(&capacity) {
             return Err(BindError::Capacity(capacity));
         }
@@ -184,8 +204,15 @@ impl Builder {
         let (listener, control_address) = listen(control).await?;
         let clock = Clock::start();
         let (rooms, hashes) = (Rooms::default(), Hashes::default());
-        let host =
-            Host { rooms: rooms.clone(), admission, clock, tick_rate, hashes: hashes.clone(), per_address };
+        let host = Host {
+            rooms: rooms.clone(),
+            admission,
+            clock,
+            tick_rate,
+            hashes: hashes.clone(),
+            per_address,
+            hold: Hold::for_at_most(hold),
+        };
         let gate = players.map(|at| bind_players(at, host)).transpose()?;
         Ok(Server {
             maker,

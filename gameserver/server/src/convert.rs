@@ -26,7 +26,8 @@ pub(crate) struct Identity {
     pub(crate) hashes: Hashes,
 }
 
-/// What a message asks of the host; `None` if there is nothing to do. Hello and `BeatEcho` are not for it.
+/// What a message asks of the host; `None` if there is nothing to do. Hello, `BeatEcho` and
+/// Fallbacks are not for it.
 pub(crate) fn command(message: ToServer) -> Option<Command> {
     let not_offered = |tenancy, what: &str| Command::Unsupported {
         tenancy: tenancy_from(tenancy),
@@ -62,7 +63,9 @@ pub(crate) fn command(message: ToServer) -> Option<Command> {
         | ToServer::Abort(tenancy)
         | ToServer::Resume(tenancy) => not_offered(tenancy, "moves"),
         // There is no answer that says no.
-        ToServer::Probe(_) | ToServer::Hello(_) | ToServer::BeatEcho { .. } => return None,
+        ToServer::Probe(_) | ToServer::Hello(_) | ToServer::BeatEcho { .. } | ToServer::Fallbacks(_) => {
+            return None;
+        }
     })
 }
 
@@ -120,6 +123,7 @@ fn welcome_from(welcome: host::Welcome, identity: &Identity) -> Welcome {
         is_retired,
         is_draining,
         rooms: rooms.into_iter().map(|it| hosted_from(it, identity)).collect(),
+        certificate_hashes: identity.hashes.get(),
     }
 }
 

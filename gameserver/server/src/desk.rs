@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
-use gamekeeper_control::{Hello, agree};
+use gamekeeper_control::{Fallback, Hello, agree};
 use gamekeeper_room::{
     Door, Host, Room, Setup, Tenancy,
     host::{Action, Command, Event, HelloRefusedWhy, Order, Report, RoomNumber, StreamId},
@@ -22,6 +22,7 @@ use crate::{
     opener::{Openers, Wish},
     outbox::Outbox,
     place::Place,
+    players,
     pulse::Pulse,
     rooms::Rooms,
     worker::Workers,
@@ -39,6 +40,8 @@ pub(crate) enum Note {
     Garbled(StreamId, Option<Caller>),
     /// A command came over a stream.
     Asked(StreamId, Command),
+    /// Over a stream it was said where players go if this server is lost.
+    Fallbacks(StreamId, Vec<Fallback>),
     /// Nothing more comes over a stream.
     StreamEnded(StreamId),
     /// A game was made, or was not.
@@ -124,6 +127,12 @@ impl Desk {
                 self.on(Event::Garbled(stream));
             }
             Note::Asked(stream, command) => self.on(Event::Asked(stream, command)),
+            // Not what comes late over a stream that another has replaced.
+            Note::Fallbacks(stream, servers) => {
+                if self.callers.contains_key(&stream) {
+                    self.rooms.set_fallbacks(&players::merged(servers));
+                }
+            }
             Note::StreamEnded(stream) => {
                 self.forget(stream).inspect(Outbox::finish);
                 self.on(Event::StreamEnded(stream));
