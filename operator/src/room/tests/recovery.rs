@@ -1,6 +1,6 @@
 //! Where lost rooms go, in which order, and which go nowhere any more.
 
-use gamekeeper_control::{Feature, Opened, RoomPhase, Tenancy, Welcome};
+use gamekeeper_control::{Feature, Opened, Tenancy, Welcome};
 
 use super::*;
 use crate::room::ledger::LinkNews;
