@@ -147,6 +147,9 @@ impl Reader {
                 (Ok(Some(ToServer::BeatEcho { sequence })), _) => self.pulse.heard(self.stream, sequence),
                 (Ok(Some(ToServer::Probe(probe))), _) => self.witness.try_to_reach(probe, &self.outbox),
                 (Ok(Some(ToServer::Hello(_))), _) => return Some(Note::Garbled(self.stream, None)),
+                (Ok(Some(ToServer::Fallbacks(servers))), _) => {
+                    return Some(Note::Fallbacks(self.stream, servers));
+                }
                 (Ok(Some(message)), _) => match convert::command(message, self.restores) {
                     Some(command) => return Some(Note::Asked(self.stream, command)),
                     None => debug!("a command that was not offered is ignored"),

@@ -28,7 +28,8 @@ pub(crate) struct Identity {
     pub(crate) hashes: Hashes,
 }
 
-/// What a message asks of the host; `None` if there is nothing to do. Hello and `BeatEcho` are not for it.
+/// What a message asks of the host; `None` if there is nothing to do. Hello, `BeatEcho` and
+/// Fallbacks are not for it.
 pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
     let not_offered = |tenancy, what: &str| Command::Unsupported {
         tenancy: tenancy_from(tenancy),
@@ -72,7 +73,9 @@ pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
         | ToServer::Abort(tenancy)
         | ToServer::Resume(tenancy) => not_offered(tenancy, "moves"),
         // Probes are the witness's.
-        ToServer::Probe(_) | ToServer::Hello(_) | ToServer::BeatEcho { .. } => return None,
+        ToServer::Probe(_) | ToServer::Hello(_) | ToServer::BeatEcho { .. } | ToServer::Fallbacks(_) => {
+            return None;
+        }
     })
 }
 
@@ -139,6 +142,7 @@ fn welcome_from(welcome: host::Welcome, identity: &Identity) -> Welcome {
         is_retired,
         is_draining,
         rooms: rooms.into_iter().map(|it| hosted_from(it, identity)).collect(),
+        certificate_hashes: identity.hashes.get(),
     }
 }
 

@@ -189,9 +189,9 @@ async fn p3_i6_i7_rooms_of_a_node_that_is_cut_off_go_on_elsewhere_and_are_closed
         let server = play(&stage, "duel").await;
         let node = node_of(&stage, &server);
         if powers_off {
-            stage.cluster.power_off(&node)
+            stage.cluster.power_off(&node);
         } else {
-            stage.cluster.cut(&node)
+            stage.cluster.cut(&node);
         }
         let (epoch, took) = opened_elsewhere(&stage, "duel", &server).await;
         assert!(took <= ms(2500), "{took:?}");

@@ -55,6 +55,7 @@ impl Simulation {
             | Command::Close { .. }
             | Command::Drain { .. }
             | Command::Retire { .. }
+            | Command::TellFallbacks { .. }
             | Command::Greet { .. } => Outcome::Done,
         }
     }
@@ -202,6 +203,7 @@ impl Simulation {
             | Command::Close { .. }
             | Command::Drain { .. }
             | Command::Retire { .. }
+            | Command::TellFallbacks { .. }
             | Command::Greet { .. } => (),
         }
         answers
