@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gamekeeper_crds::room::Recovery;
 use tokio::time::Instant;
 
 use super::{
@@ -74,9 +75,14 @@ impl Tables {
         if let Some(server) = named.filter(|it| self.servers.contains_key(&it.pod_uid)) {
             self.keep_origin(&server.pod_uid);
         }
+        let has_store = |it: &RoomEntry| self.fleet(&it.fleet).is_some_and(|it| it.has_store);
+        // What begins afresh brings nothing that could take a server down again.
+        let is_restored = |it: &&RoomEntry| it.room.spec.recovery == Recovery::Restore && has_store(it);
+        let is_restored = self.rooms.get(uid).filter(is_restored).is_some();
         let Some(entry) = self.rooms.get_mut(uid) else { return };
         // Not those that an earlier leader placed: how long they have lived is not known, and the innocent go free.
-        let counts = matches!(how, How::Exited(_) | How::Refused) && entry.is_on_trial(now);
+        let is_crash = matches!(how, How::Exited(_) | How::Refused);
+        let counts = is_crash && is_restored && entry.is_on_trial(now);
         entry.losses = Some(if counts { entry.losses_in_a_row() + 1 } else { 0 });
         entry.placed_again_at = None;
         self.note_suspect(uid);
