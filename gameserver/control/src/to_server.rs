@@ -1,8 +1,9 @@
 //! What the operator says to a server.
 
 use crate::{
-    Close, Hello, Malformed, MoveTo, Open, Prepare, Probe, Tenancy, field,
+    Close, Hello, Malformed, Mirror, MoveTo, Open, Prepare, Probe, Tenancy, Token, field,
     proto::{self, operator_message::Message},
+    standby,
 };
 
 /// A message from the operator to a server.
@@ -35,6 +36,10 @@ pub enum ToServer {
     Abort(Tenancy),
     /// To the old server, after the new one has given the move up: go on under this higher epoch.
     Resume(Tenancy),
+    /// Keep copies of the rooms of servers that bring one of these tokens, and of no other.
+    StandBy(Vec<Token>),
+    /// Send copies of all rooms to this server; `None`: to none.
+    Mirror(Option<Mirror>),
 }
 
 impl ToServer {
@@ -59,6 +64,8 @@ impl ToServer {
             Message::Resume(proto::Resume { tenancy }) => {
                 Self::Resume(field::required("Resume.tenancy", tenancy)?.try_into()?)
             }
+            Message::StandBy(stand_by) => Self::StandBy(standby::tokens_from(stand_by)?),
+            Message::Mirror(mirror) => Self::Mirror(standby::mirror_from(mirror)?),
         }))
     }
 
@@ -77,7 +84,9 @@ impl ToServer {
             | Message::Drain(_)
             | Message::Undrain(_)
             | Message::Retire(_)
-            | Message::Probe(_) => return None,
+            | Message::Probe(_)
+            | Message::StandBy(_)
+            | Message::Mirror(_) => return None,
         };
         tenancy.clone()?.try_into().ok()
     }
@@ -98,6 +107,8 @@ impl From<ToServer> for proto::OperatorMessage {
             ToServer::MoveTo(move_to) => Message::MoveTo(move_to.into()),
             ToServer::Abort(tenancy) => Message::Abort(proto::Abort { tenancy: Some(tenancy.into()) }),
             ToServer::Resume(tenancy) => Message::Resume(proto::Resume { tenancy: Some(tenancy.into()) }),
+            ToServer::StandBy(tokens) => Message::StandBy(standby::tokens_to(tokens)),
+            ToServer::Mirror(mirror) => Message::Mirror(standby::mirror_to(mirror)),
         };
         Self { message: Some(message) }
     }
