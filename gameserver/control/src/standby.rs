@@ -37,7 +37,8 @@ impl fmt::Debug for Token {
 
 impl Token {
     fn read(field: &'static str, bytes: &[u8]) -> Result<Self, Malformed> {
-        let token = bytes.try_into().map_err(|_| Malformed::WrongForm { field, form: "a token of 32 bytes" })?;
+        let token =
+            bytes.try_into().map_err(|_| Malformed::WrongForm { field, form: "a token of 32 bytes" })?;
         Ok(Self(token))
     }
 }

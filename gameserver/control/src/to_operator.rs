@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Beat, Fault, HelloRefused, Malformed, Opened, ProbeResult, Refused, RoomState, StandingBy, Tenancy, Welcome,
-    field,
+    Beat, Fault, HelloRefused, Malformed, Opened, ProbeResult, Refused, RoomState, StandingBy, Tenancy,
+    Welcome, field,
     hosted::result_from,
     proto::{self, server_message::Message},
 };

@@ -38,6 +38,8 @@ pub(crate) struct Service {
     pub(crate) capacity: usize,
     /// It was offered to restore rooms.
     pub(crate) restores: bool,
+    /// And to have a standby, and to be one.
+    pub(crate) stands_by: bool,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
     pub(crate) streams: AtomicU64,
@@ -69,6 +71,7 @@ impl Control for Service {
             notes: self.notes.clone(),
             pulse: self.pulse.clone(),
             restores: self.restores,
+            stands_by: self.stands_by,
         };
         let (stream, notes, stop) = (reader.stream, self.notes.clone(), self.stop.clone());
         self.tasks.spawn(async move {
@@ -96,6 +99,7 @@ struct Reader {
     notes: mpsc::Sender<Note>,
     pulse: Arc<Pulse>,
     restores: bool,
+    stands_by: bool,
 }
 
 impl Reader {
@@ -140,6 +144,12 @@ impl Reader {
                 (Ok(None), _) => debug!("a message of a later protocol is ignored"),
                 (Ok(Some(ToServer::BeatEcho { sequence })), _) => self.pulse.heard(self.stream, sequence),
                 (Ok(Some(ToServer::Hello(_))), _) => return Some(Note::Garbled(self.stream, None)),
+                (Ok(Some(ToServer::StandBy(tokens))), _) if self.stands_by => {
+                    return Some(Note::StandBy(self.stream, tokens));
+                }
+                (Ok(Some(ToServer::Mirror(mirror))), _) if self.stands_by => {
+                    return Some(Note::Mirror(self.stream, mirror));
+                }
                 (Ok(Some(message)), _) => match convert::command(message, self.restores) {
                     Some(command) => return Some(Note::Asked(self.stream, command)),
                     None => debug!("a command that was not offered is ignored"),

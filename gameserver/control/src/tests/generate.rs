@@ -17,8 +17,9 @@ use proptest::{
 
 use crate::{
     Beat, Close, CloseWhy, Endpoint, Fault, Feature, Finding, Hello, HelloRefused, HelloRefusedWhy,
-    HostedRoom, Mirror, MoveTo, Open, Opened, Prepare, Probe, ProbeResult, Refused, RefusedWhy, Restore, RoomPhase,
-    RoomPort, RoomState, StandingBy, Tenancy, ToOperator, ToServer, Token, Transport, Welcome, limits,
+    HostedRoom, Mirror, MoveTo, Open, Opened, Prepare, Probe, ProbeResult, Refused, RefusedWhy, Restore,
+    RoomPhase, RoomPort, RoomState, StandingBy, Tenancy, ToOperator, ToServer, Token, Transport, Welcome,
+    limits,
 };
 
 /// One strategy for each kind of message to a server.

@@ -7,8 +7,9 @@ use prost::Message as _;
 use super::{contract, tenancy};
 use crate::{
     Beat, Close, CloseWhy, Endpoint, Fault, Feature, Finding, Hello, HelloRefused, HelloRefusedWhy,
-    HostedRoom, Mirror, MoveTo, Open, Opened, Prepare, Probe, ProbeResult, Refused, RefusedWhy, Restore, RoomPhase,
-    RoomPort, RoomState, StandingBy, ToOperator, ToServer, Token, Transport, Welcome, limits, proto,
+    HostedRoom, Mirror, MoveTo, Open, Opened, Prepare, Probe, ProbeResult, Refused, RefusedWhy, Restore,
+    RoomPhase, RoomPort, RoomState, StandingBy, ToOperator, ToServer, Token, Transport, Welcome, limits,
+    proto,
 };
 
 /// A tenancy, as field 1.
@@ -114,7 +115,7 @@ fn about_the_server() -> Vec<(ToOperator, &'static str)> {
                     certificate_hashes: vec![hash()],
                 }],
             }),
-            "0a9001 0a0162 1001 1a04 01020305 2010 2801 3001 \
+            "0a9001 0a0162 1001 1a04 01020304 2010 2801 3001 \
              3a7d TENANCY 1007 1802 220a 0a08 0a036d6170 120161 2a08 0a0467616d65 1007 3247 HASH",
         ),
         (
@@ -139,7 +140,7 @@ fn about_the_server() -> Vec<(ToOperator, &'static str)> {
         (ToOperator::ProbeResult(ProbeResult { id: 6, finding: Finding::Silent }), "5a04 0806 1003"),
         (
             ToOperator::StandingBy(StandingBy { certificate_hashes: vec![hash()], port: 7 }),
-            "9a014b 0a47 HASH 1007",
+            "92014b 0a47 HASH 1007",
         ),
     ]
 }

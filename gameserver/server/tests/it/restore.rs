@@ -33,7 +33,7 @@ async fn fleet() -> Fleet {
 
 fn restore(name: &str, epoch: i64, fence: bool, parameters: &[(&str, &str)]) -> ToServer {
     let parameters = parameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let restore = Some(proto::Restore { lost_epoch: 0, fence });
+    let restore = Some(proto::Restore { fence, ..Default::default() });
     let tenancy = Some(tenancy(name, epoch).into());
     let open = proto::Open { tenancy, seats: 3, parameters, restore, reason: "lost".to_owned() };
     ToServer::Open(open.try_into().expect("a good Open"))
