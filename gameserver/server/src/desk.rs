@@ -265,6 +265,8 @@ impl Desk {
         let custody = self.vault.as_ref().map(|it| it.custody(since));
         let company = Company { door, guests, custody, schema: self.schema };
         let place = Arc::new(Place::new(number, tenancy, company));
+        // Who comes before its next tick is told the last one.
+        place.ticked(room.tick());
         self.rooms.insert(place.clone());
         let saved = self.vault.as_ref().map(|it| it.keep(place.clone(), since, self.notes.clone()));
         let dismiss_at = is_restored.then(|| self.clock.now().saturating_add(RETURN_WITHIN));

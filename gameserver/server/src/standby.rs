@@ -8,6 +8,9 @@ mod receiver;
 mod sender;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use std::{sync::Arc, time::Duration};
 
 use gamekeeper_control::{Mirror, Token};

@@ -9,10 +9,18 @@ use gamekeeper_control::{
     Feature, Mirror, RefusedWhy, StandingBy, ToOperator, ToServer, Token, limits::TOKEN_BYTES, proto,
 };
 use gamekeeper_server::State;
-use quinn::{ClientConfig, ConnectionError};
+use gamekeeper_store::envelope;
+use quinn::{
+    ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, ServerConfig,
+    crypto::rustls::QuicServerConfig,
+};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 
 use crate::support::{Operator, Redis, TestServer, close, loopback, open, soon, tenancy};
+
+const ALPN: &[u8] = b"gamekeeper-standby/1";
 
 const INTERVAL: Duration = Duration::from_millis(30);
 
@@ -257,10 +265,78 @@ async fn a_standby_with_another_certificate_is_not_trusted() {
     assert!(!one.standing.is_mirrored());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_path_that_is_too_slow_gets_fewer_copies_and_never_old_ones() {
+    let redis = Redis::start(&[]).await;
+    let (one, mut first) = server(&redis).await;
+    let slow = SlowStandby::start();
+    first.say(ToServer::Mirror(Some(slow.mirror()))).await;
+    begin(&mut first, "duel").await;
+    let connection = slow.connection().await;
+    let copy = || async { soon("a copy", connection.accept_bi()).await.unwrap() };
+    let (mut answer, mut parcel) = copy().await;
+    one.ticks("duel", 30).await;
+    let another = tokio::time::timeout(Duration::from_millis(100), connection.accept_bi()).await;
+    assert!(another.is_err(), "one is under way, and nothing else");
+    assert!(tick_of(&mut parcel).await < 10);
+    let now = one.room("duel").tick().0;
+    answer.write_all(&[1]).await.unwrap();
+    let (_, mut parcel) = copy().await;
+    assert!(now <= tick_of(&mut parcel).await, "it was taken when the path was free");
+}
+
+async fn tick_of(parcel: &mut RecvStream) -> u64 {
+    let bytes = soon("the whole copy", parcel.read_to_end(1_000_000)).await.unwrap();
+    envelope::label(&bytes[1..]).unwrap().tick.0
+}
+
+/// A standby that takes copies when the test does.
+struct SlowStandby {
+    endpoint: Endpoint,
+    hash: String,
+}
+
+impl SlowStandby {
+    fn start() -> Self {
+        let made = rcgen::generate_simple_self_signed(["gamekeeper.invalid".to_owned()]).unwrap();
+        let hash = Sha256::digest(made.cert.der())
+            .iter()
+            .fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        tls.alpn_protocols = vec![ALPN.to_vec()];
+        let config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).unwrap()));
+        Self { endpoint: Endpoint::server(config, loopback()).unwrap(), hash }
+    }
+
+    fn mirror(&self) -> Mirror {
+        let address = self.endpoint.local_addr().unwrap();
+        Mirror { address, certificate_hashes: vec![self.hash.clone()], token: TOKEN }
+    }
+
+    /// With a server whose token was accepted.
+    async fn connection(&self) -> Connection {
+        let incoming = soon("a server", self.endpoint.accept()).await.unwrap();
+        let connection = incoming.await.unwrap();
+        let (mut answer, mut stream) = connection.accept_bi().await.unwrap();
+        let mut token = [0; TOKEN_BYTES];
+        stream.read_exact(&mut token).await.unwrap();
+        assert_eq!(token, TOKEN.0);
+        answer.write_all(&[1]).await.unwrap();
+        connection
+    }
+}
+
 /// How a connection ends that shows this.
 async fn show(address: SocketAddr, hashes: &[String], token: &[u8]) -> ConnectionError {
     let hashes: Vec<_> = hashes.iter().map(|it| certificate_hash(it).unwrap()).collect();
-    let config = ClientConfig::new(Arc::new(pinned_tls(&hashes, b"gamekeeper-standby/1").unwrap()));
+    let config = ClientConfig::new(Arc::new(pinned_tls(&hashes, ALPN).unwrap()));
     let endpoint = endpoint().unwrap();
     let connection = endpoint.connect_with(config, address, SERVER_NAME).unwrap().await.unwrap();
     let (mut stream, mut answer) = connection.open_bi().await.unwrap();
