@@ -117,9 +117,8 @@ impl Keeper {
             return self.end_copies().await;
         }
         if self.place.ending().is_some() || self.place.is_closing() {
-            self.end_copies().await;
+            tokio::join!(self.end_copies(), self.finish());
         }
-        self.finish().await;
     }
 
     async fn keep(&mut self, saved: &mut mpsc::Receiver<Saved>) -> Result<(), Gone> {
@@ -333,7 +332,7 @@ impl Keeper {
 
     /// The room is gone from its thread. A match that is over is over in the store, too: whoever may own it next is told
     /// the result instead of playing it again.
-    async fn finish(self) {
+    async fn finish(&self) {
         let Some(ending) = self.place.ending() else { return };
         let result = proto::Result { values: ending.values().clone() }.encode_to_vec();
         let tenancy = self.tenancy();
