@@ -57,6 +57,12 @@ pub fn certificate_hash(text: &str) -> Result<CertificateHash, NoHash> {
     Ok(hash)
 }
 
+/// The certificate by which the server of a connection is known.
+pub(crate) fn shown_by(connection: &quinn::Connection) -> Option<CertificateHash> {
+    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    Some(Sha256::digest(chain.first()?).into())
+}
+
 /// TLS with a server that has one of these certificates, for this protocol. For whoever talks to game servers otherwise
 /// than as a player.
 pub fn pinned_tls(hashes: &[CertificateHash], protocol: &[u8]) -> Result<QuicClientConfig, rustls::Error> {

@@ -1,7 +1,7 @@
 //! What the operator says to a server.
 
 use crate::{
-    Close, Hello, Malformed, Mirror, MoveTo, Open, Prepare, Probe, Tenancy, Token, field,
+    Close, Fallback, Hello, Malformed, Mirror, MoveTo, Open, Prepare, Probe, Tenancy, Token, field,
     proto::{self, operator_message::Message},
     standby,
 };
@@ -36,6 +36,9 @@ pub enum ToServer {
     Abort(Tenancy),
     /// To the old server, after the new one has given the move up: go on under this higher epoch.
     Resume(Tenancy),
+    /// Servers that may own this server's rooms next, the most likely first; in place of what was said before. Only for
+    /// servers that offer [`Feature::Restore`](crate::Feature).
+    Fallbacks(Vec<Fallback>),
     /// Keep copies of the rooms of servers that bring one of these tokens, and of no other.
     StandBy(Vec<Token>),
     /// Send copies of all rooms to this server; `None`: to none.
@@ -64,6 +67,7 @@ impl ToServer {
             Message::Resume(proto::Resume { tenancy }) => {
                 Self::Resume(field::required("Resume.tenancy", tenancy)?.try_into()?)
             }
+            Message::Fallbacks(fallbacks) => Self::Fallbacks(fallbacks.try_into()?),
             Message::StandBy(stand_by) => Self::StandBy(standby::tokens_from(stand_by)?),
             Message::Mirror(mirror) => Self::Mirror(standby::mirror_from(mirror)?),
         }))
@@ -85,6 +89,7 @@ impl ToServer {
             | Message::Undrain(_)
             | Message::Retire(_)
             | Message::Probe(_)
+            | Message::Fallbacks(_)
             | Message::StandBy(_)
             | Message::Mirror(_) => return None,
         };
@@ -107,6 +112,7 @@ impl From<ToServer> for proto::OperatorMessage {
             ToServer::MoveTo(move_to) => Message::MoveTo(move_to.into()),
             ToServer::Abort(tenancy) => Message::Abort(proto::Abort { tenancy: Some(tenancy.into()) }),
             ToServer::Resume(tenancy) => Message::Resume(proto::Resume { tenancy: Some(tenancy.into()) }),
+            ToServer::Fallbacks(servers) => Message::Fallbacks(servers.into()),
             ToServer::StandBy(tokens) => Message::StandBy(standby::tokens_to(tokens)),
             ToServer::Mirror(mirror) => Message::Mirror(standby::mirror_to(mirror)),
         };

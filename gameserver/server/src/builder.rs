@@ -18,7 +18,7 @@ use crate::{
     clock::Clock,
     convert::Identity,
     listener,
-    players::{self, Hashes, Host, PlayersError},
+    players::{self, Hashes, Hold, Host, PlayersError},
     pulse::Pulse,
     rooms::Rooms,
     server::Server,
@@ -54,6 +54,7 @@ pub struct Builder {
     players: Option<At>,
     admission: Admission,
     per_address: usize,
+    hold: Duration,
     capacity: u32,
     tick_rate: u32,
     threads: usize,
@@ -104,6 +105,7 @@ impl Builder {
             players: None,
             admission: Admission::Open,
             per_address: players::OF_ONE_ADDRESS_MAX,
+            hold: Duration::ZERO,
             capacity: 1,
             tick_rate: 30,
             threads: thread::available_parallelism().map_or(1, |it| it.get().min(THREADS_MAX)),
@@ -151,6 +153,14 @@ impl Builder {
         self
     }
 
+    /// How long the players' port holds somebody whose room is not here, because it may be about to come: at most six
+    /// seconds. Without it, nobody is held. For servers that get the rooms of lost ones: players know where to go
+    /// before the operator does.
+    pub fn hold_early_arrivals(mut self, patience: Duration) -> Self {
+        self.hold = patience;
+        self
+    }
+
     /// How many rooms the process hosts, 1 to 4,096. Without it, one.
     pub fn capacity(mut self, rooms: u32) -> Self {
         self.capacity = rooms;
@@ -191,6 +201,7 @@ impl Builder {
             players,
             admission,
             per_address,
+            hold,
             capacity,
             tick_rate,
             threads,
@@ -220,6 +231,7 @@ impl Builder {
             tick_rate,
             hashes: hashes.clone(),
             per_address,
+            hold: Hold::for_at_most(hold),
             standby: standby.as_ref().map(|it| it.receiver().clone()),
         };
         let gate = players.map(|at| bind_players(at, host)).transpose()?;

@@ -144,6 +144,9 @@ impl Reader {
                 (Ok(None), _) => debug!("a message of a later protocol is ignored"),
                 (Ok(Some(ToServer::BeatEcho { sequence })), _) => self.pulse.heard(self.stream, sequence),
                 (Ok(Some(ToServer::Hello(_))), _) => return Some(Note::Garbled(self.stream, None)),
+                (Ok(Some(ToServer::Fallbacks(servers))), _) => {
+                    return Some(Note::Fallbacks(self.stream, servers));
+                }
                 (Ok(Some(ToServer::StandBy(tokens))), _) if self.stands_by => {
                     return Some(Note::StandBy(self.stream, tokens));
                 }

@@ -30,8 +30,8 @@ pub(crate) struct Identity {
     pub(crate) hashes: Hashes,
 }
 
-/// What a message asks of the host; `None` if there is nothing to do. Hello, `BeatEcho`, `StandBy` and
-/// `Mirror` are not for it.
+/// What a message asks of the host; `None` if there is nothing to do. Hello, `BeatEcho`, `StandBy`,
+/// `Mirror` and Fallbacks are not for it.
 pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
     let not_offered = |tenancy, what: &str| Command::Unsupported {
         tenancy: tenancy_from(tenancy),
@@ -80,6 +80,7 @@ pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
         ToServer::Probe(_)
         | ToServer::Hello(_)
         | ToServer::BeatEcho { .. }
+        | ToServer::Fallbacks(_)
         | ToServer::StandBy(_)
         | ToServer::Mirror(_) => return None,
     })
@@ -146,6 +147,7 @@ fn welcome_from(welcome: host::Welcome, identity: &Identity) -> Welcome {
         is_retired,
         is_draining,
         rooms: rooms.into_iter().map(|it| hosted_from(it, identity)).collect(),
+        certificate_hashes: identity.hashes.get(),
     }
 }
 

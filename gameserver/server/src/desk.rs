@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
-use gamekeeper_control::{Hello, Mirror, StandingBy, ToOperator, Token, agree};
+use gamekeeper_control::{Fallback, Hello, Mirror, StandingBy, ToOperator, Token, agree};
 use gamekeeper_player::admission::Guests;
 use gamekeeper_room::{
     Door, Host, Room, Schema, Setup, Tenancy,
@@ -23,6 +23,7 @@ use crate::{
     opener::{Openers, Wish},
     outbox::Outbox,
     place::{Company, Place},
+    players,
     pulse::Pulse,
     rooms::Rooms,
     standby::Standby,
@@ -45,6 +46,8 @@ pub(crate) enum Note {
     Garbled(StreamId, Option<Caller>),
     /// A command came over a stream.
     Asked(StreamId, Command),
+    /// Over a stream it was said where players go if this server is lost.
+    Fallbacks(StreamId, Vec<Fallback>),
     /// Over a stream it was said for whom this server stands by.
     StandBy(StreamId, Vec<Token>),
     /// And where its own standby is.
@@ -148,6 +151,12 @@ impl Desk {
                 self.on(Event::Garbled(stream));
             }
             Note::Asked(stream, command) => self.on(Event::Asked(stream, command)),
+            // Not what comes late over a stream that another has replaced.
+            Note::Fallbacks(stream, servers) => {
+                if self.callers.contains_key(&stream) {
+                    self.rooms.set_fallbacks(&players::merged(servers));
+                }
+            }
             Note::StandBy(stream, tokens) => self.stand_by(stream, &tokens),
             Note::Mirror(stream, to) => {
                 // Not what comes late over a stream that another has replaced.

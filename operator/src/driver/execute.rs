@@ -68,6 +68,7 @@ pub(super) async fn execute(hands: Hands, command: Command) -> Vec<Event> {
         Command::StepDown
         | Command::Open { .. }
         | Command::Close { .. }
+        | Command::TellFallbacks { .. }
         | Command::Drain { .. }
         | Command::Retire { .. }
         | Command::Greet { .. } => Vec::new(),

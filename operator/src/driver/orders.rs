@@ -39,6 +39,10 @@ impl Driver {
                 self.count_order(RoomAction::Close, sent.is_ok());
                 (server_uid, sent)
             }
+            Command::TellFallbacks { server_uid, servers } => {
+                let sent = self.links.send(&server_uid, ToServer::Fallbacks(servers));
+                (server_uid, sent)
+            }
             Command::Drain { server_uid, is_on } => {
                 let drain = if is_on { ToServer::Drain } else { ToServer::Undrain };
                 let sent = self.links.send(&server_uid, drain);

@@ -4,15 +4,17 @@
 //! (I3). For every room at most one command is under way; its answer comes back as an event, and
 //! then the room is looked at afresh: no decision depends on why it was made.
 
+mod fallbacks;
 mod links;
+mod losses;
 mod release;
 mod servers;
 mod tables;
 mod waiting;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use gamekeeper_control::{CloseWhy, HostedRoom, Restore, Tenancy};
+use gamekeeper_control::{CloseWhy, Fallback, HostedRoom, Restore, Tenancy};
 use gamekeeper_crds::{
     GameRoom, GameRoomStatus,
     conditions::{self, FINISHED, reason},
@@ -96,6 +98,8 @@ pub enum Command {
     /// Opens the room on a controlled server, from its checkpoint if it is to be restored. Answered by what comes
     /// over the server's link.
     Open { room: Arc<GameRoom>, server: ServerView, epoch: Epoch, restore: Option<Restore> },
+    /// Tells a controlled server where its players go if it is lost, in place of what it was told before.
+    TellFallbacks { server_uid: String, servers: Vec<Fallback> },
     /// Makes a controlled server let go of a room.
     Close { server_uid: String, tenancy: Tenancy, why: CloseWhy },
     /// Tells a controlled server to take no rooms, or to take rooms again.
@@ -120,6 +124,8 @@ pub struct Ledger {
     term: u32,
     /// When all that exists had been heard of.
     synced_at: Option<Instant>,
+    /// When to look whether the servers of a fleet are to be told of other fallbacks.
+    reviews: BTreeMap<ObjectName, Instant>,
     is_succeeded: bool,
 }
 
@@ -131,6 +137,7 @@ impl Ledger {
             epochs: Epochs::of(term),
             term,
             synced_at: None,
+            reviews: BTreeMap::new(),
             is_succeeded: false,
         }
     }
@@ -159,6 +166,7 @@ impl Ledger {
         for uid in &due {
             self.tell_waiting(uid, now, &mut commands);
         }
+        self.tell_fallbacks(now, &mut commands);
         commands
     }
 
@@ -268,8 +276,11 @@ impl Ledger {
             Step::Reclaim(server) => commands.extend(self.promise(uid, &server)),
             Step::AskForServer => commands.extend(self.ask_for_server(uid, &room)),
             Step::Place(loss) => {
+                if let Some(loss) = &loss {
+                    self.tables.lose(uid, loss.how, now.instant);
+                }
                 commands.extend(loss.and_then(|loss| self.tables.loss_to_tell(uid, loss)));
-                if !self.tell_not_restored(uid, now, commands) {
+                if !self.end_poisoned(uid, now, commands) && !self.tell_not_restored(uid, now, commands) {
                     self.tables.queue(uid, now);
                 }
             }
@@ -297,6 +308,8 @@ impl Ledger {
             is_unclaimed: waits_since.zip(timeout).is_some_and(|(since, it)| since + it <= now.instant),
             may_refresh: self.tables.refresh_at(&entry.uid, now.instant).is_ok(),
             refusal: entry.refusal.as_deref(),
+            losses_in_a_row: entry.losses_in_a_row(),
+            is_past_losses: !entry.is_on_trial(now.instant),
         }
     }
 

@@ -28,6 +28,10 @@ pub struct Known<'a> {
     pub may_refresh: bool,
     /// Why a server's game will not have this room.
     pub refusal: Option<&'a str>,
+    /// How many of its servers crashed in a row, each soon after it came there.
+    pub losses_in_a_row: i32,
+    /// Where it is now, it has lived for long enough to be no suspect any more.
+    pub is_past_losses: bool,
 }
 
 /// The server that a room's status names.
@@ -101,7 +105,8 @@ pub fn next<'a>(known: &Known<'a>, term: u32, now: Now) -> (Step, Vec<&'a Server
         (Some(owner), _) if owner.fate() == Fate::Idle => Step::Reclaim(owner.server.uid.clone()),
         // Whoever talks to us does not listen to earlier leaders any more; a pod listens to everybody.
         (Some(owner), _) if owner.epoch.term() == term || owner.hosted.is_some() => {
-            Step::Write(status::running(known.room, owner, true, now.wall))
+            let running = status::running(known.room, owner, true, now.wall);
+            Step::Write(GameRoomStatus { losses_in_a_row: known.losses_in_a_row, ..running })
         }
         (Some(owner), _) => Step::Reclaim(owner.server.uid.clone()),
         (None, _) => unplaced(known, &status, published, now),
@@ -138,7 +143,12 @@ fn played(known: &Known<'_>, here: Tenancy<'_>, now: Now) -> Step {
         Fate::Lives if known.is_unclaimed => Step::Write(status::unclaimed(known.room, now.wall)),
         Fate::Lives | Fate::Idle | Fate::Lost(_) => {
             let wanted = status::running(known.room, &here, known.may_refresh, now.wall);
-            if known.room.status.as_ref() == Some(&wanted) { Step::Rest } else { Step::Write(wanted) }
+            if known.room.status.as_ref() == Some(&wanted) {
+                return Step::Rest;
+            }
+            // Forgotten by a write that is made anyway.
+            let losses_in_a_row = if known.is_past_losses { 0 } else { wanted.losses_in_a_row };
+            Step::Write(GameRoomStatus { losses_in_a_row, ..wanted })
         }
     }
 }

@@ -132,6 +132,15 @@ pub fn refused(room: &GameRoom, why: &str, now: Timestamp) -> GameRoomStatus {
     over(room, Phase::Failed, reason::REFUSED, message, now)
 }
 
+/// It took its servers down, again and again: another one would go the same way, and other matches with it.
+pub fn poisoned(room: &GameRoom, losses: i32, now: Timestamp) -> GameRoomStatus {
+    let message = format!(
+        "{losses} servers in a row crashed within a minute of having been given the match: it is not placed again"
+    );
+    let over = over(room, Phase::Failed, reason::POISONED, message, now);
+    GameRoomStatus { losses_in_a_row: losses, ..over }
+}
+
 /// The server was lost, and the room's `recovery` is `Fail`.
 pub fn failed(room: &GameRoom, loss: &Loss, now: Timestamp) -> GameRoomStatus {
     over(room, Phase::Failed, reason::LOST, loss.to_string(), now)

@@ -113,6 +113,10 @@ impl Playing {
                 return true;
             }
             Event::Left => return true,
+            Event::Replaced => {
+                self.played.why = Some("another program plays with the same secret".to_owned());
+                return true;
+            }
             Event::GaveUp => {
                 self.played.why = Some("the room is not to be found".to_owned());
                 return true;

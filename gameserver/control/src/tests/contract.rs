@@ -66,6 +66,7 @@ fn the_manual_and_the_code_have_the_same_limits() {
         ("`rooms`", entries(limits::ROOMS_MAX)),
         ("`ports`", entries(limits::PORTS_MAX)),
         ("`endpoints`", entries(limits::ENDPOINTS_MAX)),
+        ("`servers`", entries(limits::FALLBACKS_MAX)),
         ("`Mirror.address`", up_to(limits::ADDRESS_BYTES_MAX)),
         ("`tokens`", entries(limits::TOKENS_MAX)),
         ("`token`, each of the `tokens`", format!("{} bytes", limits::TOKEN_BYTES)),

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use gamekeeper_control::{CloseWhy, Feature, HostedRoom, RoomPhase, Welcome};
+use gamekeeper_control::{CloseWhy, Fallback, Feature, HostedRoom, RoomPhase, Welcome};
 use tokio::time::Instant;
 
 use super::{Command, Outcome, RETRY, tables::Tables};
@@ -36,6 +36,8 @@ pub(super) struct ServerEntry {
     pub(super) is_retiring: bool,
     failures: u32,
     pub(super) retry_at: Option<Instant>,
+    /// Servers that its players were told to go to, by their uids.
+    pub(super) fallbacks: Vec<String>,
     /// Rooms that it has, and that a quorum read did not find.
     pub(super) orphans: BTreeSet<String>,
 }
@@ -46,6 +48,9 @@ pub(super) struct Link {
     pub(super) boot_id: String,
     capacity: usize,
     features: BTreeSet<Feature>,
+    certificate_hashes: Vec<String>,
+    /// What it was told of its fallbacks on this stream.
+    pub(super) fallbacks: Option<Vec<Fallback>>,
     pub(super) is_retired: bool,
     pub(super) is_draining: bool,
     /// It can be talked to now.
@@ -82,6 +87,11 @@ impl Link {
     pub(super) fn restores(&self) -> bool {
         self.features.contains(&Feature::Restore)
     }
+
+    /// By which players know it, whatever room they are in.
+    pub(super) fn certificate_hashes(&self) -> Vec<String> {
+        self.certificate_hashes.clone()
+    }
 }
 
 impl ServerEntry {
@@ -95,6 +105,7 @@ impl ServerEntry {
             is_retiring: false,
             failures: 0,
             retry_at: None,
+            fallbacks: Vec::new(),
             orphans: BTreeSet::new(),
         }
     }
@@ -185,6 +196,8 @@ impl Tables {
             boot_id: welcome.boot_id,
             capacity: usize::try_from(welcome.capacity).unwrap_or(usize::MAX),
             features: welcome.features,
+            certificate_hashes: welcome.certificate_hashes,
+            fallbacks: None,
             is_retired: welcome.is_retired,
             is_draining: welcome.is_draining,
             is_up: true,
@@ -305,6 +318,7 @@ impl Tables {
     }
 
     pub(super) fn remove_server(&mut self, uid: &str) -> BTreeSet<String> {
+        self.keep_origin(uid);
         let Some(entry) = self.unlink_server(uid) else { return BTreeSet::new() };
         // Who is published there must ask; a tenancy alone brings its room here, the status may too.
         self.due.extend(entry.rooms().cloned());

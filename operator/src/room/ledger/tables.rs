@@ -62,6 +62,12 @@ pub(super) struct RoomEntry {
     /// The server that it lost last has told itself, or its kubelet has, that it does not have the room any more:
     /// nobody can write the room's checkpoints. Not known of losses that an earlier leader saw.
     pub(super) is_loss_proven: bool,
+    /// Where it was when it lost its server.
+    pub(super) lost: Option<super::losses::Lost>,
+    /// How many servers it lost in a row, soon after it came there; none: as its status says.
+    pub(super) losses: Option<i32>,
+    /// When it was placed again after a loss, if that was under this leader.
+    pub(super) placed_again_at: Option<Instant>,
 }
 
 /// All that the ledger knows.
@@ -82,6 +88,10 @@ pub(super) struct Tables {
     pub(super) due: BTreeSet<String>,
     timers: BTreeSet<(Instant, String)>,
     pub(super) changed: BTreeSet<ObjectName>,
+    /// Those of them that were looked at for fallbacks.
+    reviewed: BTreeSet<ObjectName>,
+    /// Rooms that may take their server down.
+    pub(super) poisonous: BTreeSet<String>,
     /// Servers, and rooms of theirs that are not known.
     pub(super) suspects: BTreeSet<(String, String)>,
 }
@@ -166,6 +176,9 @@ impl Tables {
                 if entry.room.status != room.status {
                     entry.written_at = Some(now.instant);
                 }
+                if is_placed_again(&entry.room, &room) {
+                    (entry.placed_again_at, entry.losses) = (Some(now.instant), None);
+                }
                 entry.room = room;
                 entry.selector = selector;
                 if entry.turn() != turn && entry.waits.is_some() {
@@ -192,6 +205,9 @@ impl Tables {
                     refusal: None,
                     not_restored: None,
                     is_loss_proven: false,
+                    lost: None,
+                    losses: None,
+                    placed_again_at: None,
                 };
                 self.rooms.insert(uid.clone(), entry);
                 // Servers that said they have it are no longer suspects.
@@ -200,6 +216,7 @@ impl Tables {
                 }
             }
         }
+        self.note_suspect(&uid);
     }
 
     pub(super) fn remove_room(&mut self, room: &GameRoom) {
@@ -211,6 +228,7 @@ impl Tables {
             server.promised.remove(uid);
         }
         self.due.remove(uid);
+        self.poisonous.remove(uid);
         if let Some(rooms) = self.rooms_of.get_mut(&entry.fleet) {
             rooms.remove(uid);
             if rooms.is_empty() {
@@ -329,9 +347,25 @@ impl Tables {
         counts
     }
 
-    pub(super) fn take_changed_fleets(&mut self) -> Vec<ObjectName> {
-        std::mem::take(&mut self.changed).into_iter().collect()
+    /// Fleets that have changed since this was asked last.
+    pub(super) fn changes(&mut self) -> BTreeSet<ObjectName> {
+        let changed = std::mem::take(&mut self.changed);
+        self.reviewed.extend(changed.iter().cloned());
+        changed
     }
+
+    pub(super) fn take_changed_fleets(&mut self) -> Vec<ObjectName> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.append(&mut self.reviewed);
+        changed.into_iter().collect()
+    }
+}
+
+/// Whether players were told of another server than before.
+fn is_placed_again(before: &GameRoom, after: &GameRoom) -> bool {
+    let (before, after) = (before.status.as_ref(), after.status.as_ref());
+    let recoveries = |it: Option<&gamekeeper_crds::GameRoomStatus>| it.map_or(0, |it| it.recoveries);
+    after.is_some_and(|it| it.phase == Phase::Running) && recoveries(before) < recoveries(after)
 }
 
 /// When a room that is over is to be deleted.

@@ -414,6 +414,7 @@ fn greeted_with(
         is_retired: false,
         is_draining: false,
         rooms: rooms.iter().map(hosted).collect(),
+        certificate_hashes: Vec::new(),
     };
     link(desk, name, LinkNews::Welcome(welcome))
 }

@@ -448,6 +448,7 @@ impl Leader {
             Command::Close { server_uid, .. }
             | Command::Drain { server_uid, .. }
             | Command::Retire { server_uid }
+            | Command::TellFallbacks { server_uid, .. }
             | Command::Greet { server_uid } => server_uid.clone(),
             _ => {
                 self.commands.push_back(command);

@@ -369,6 +369,7 @@ impl Process {
             is_retired: welcome.is_retired,
             is_draining: welcome.is_draining,
             rooms: rooms.chain(quirks.stowaways.clone()).collect(),
+            certificate_hashes: quirks.certificates.clone(),
         }
     }
 }

@@ -402,6 +402,7 @@ fn told_report(report: Report, boot_id: &str) -> LinkNews {
             is_retired: welcome.is_retired,
             is_draining: welcome.is_draining,
             rooms: welcome.rooms.into_iter().map(told_room).collect(),
+            certificate_hashes: Vec::new(),
         }),
         Report::Opened(tenancy) => {
             LinkNews::Opened(Opened { tenancy: told(tenancy), ports: vec![], certificate_hashes: vec![] })
