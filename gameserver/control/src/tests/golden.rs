@@ -84,6 +84,11 @@ fn to_server() -> Vec<(ToServer, &'static str)> {
         ),
         (ToServer::Abort(tenancy()), "5a1a TENANCY"),
         (ToServer::Resume(tenancy()), "621a TENANCY"),
+    ]
+}
+
+fn about_other_servers() -> Vec<(ToServer, &'static str)> {
+    vec![
         (
             ToServer::Fallbacks(vec![Fallback {
                 endpoints: vec![Endpoint {
@@ -223,7 +228,7 @@ fn check(bytes: &[u8], golden: &str) {
 
 #[test]
 fn each_message_to_a_server_has_its_bytes_for_ever() {
-    let messages = to_server();
+    let messages = [to_server(), about_other_servers()].concat();
     assert_eq!(messages.len(), contract::kinds_of("OperatorMessage"));
     for (message, golden) in messages {
         check(&proto::OperatorMessage::from(message).encode_to_vec(), golden);

@@ -52,14 +52,14 @@ mod tests {
     };
 
     use super::*;
-    use crate::place::Place;
+    use crate::place::{Company, Place};
 
     const PATIENCE: Duration = Duration::from_secs(4);
 
     fn open(rooms: &Rooms) {
         let (namespace, name, uid) = ("games".to_owned(), "duel".to_owned(), "uid-1".to_owned());
         let tenancy = Tenancy { namespace, name, uid, epoch: Epoch(5) };
-        rooms.insert(Arc::new(Place::new(RoomNumber(1), tenancy, Door::new(None))));
+        rooms.insert(Arc::new(Place::new(RoomNumber(1), tenancy, Company::new(Door::new(None)))));
     }
 
     #[tokio::test(start_paused = true)]
