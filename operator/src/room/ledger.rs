@@ -276,10 +276,7 @@ impl Ledger {
             Step::Reclaim(server) => commands.extend(self.promise(uid, &server)),
             Step::AskForServer => commands.extend(self.ask_for_server(uid, &room)),
             Step::Place(loss) => {
-                if let Some(loss) = &loss {
-                    self.tables.lose(uid, loss.how, now.instant);
-                }
-                commands.extend(loss.and_then(|loss| self.tables.loss_to_tell(uid, loss)));
+                commands.extend(loss.and_then(|loss| self.tables.loss_to_tell(uid, loss, now.instant)));
                 if !self.end_poisoned(uid, now, commands) && !self.tell_not_restored(uid, now, commands) {
                     self.tables.queue(uid, now);
                 }

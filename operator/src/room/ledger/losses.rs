@@ -20,7 +20,7 @@ use crate::{
 const TRIAL: Duration = Duration::from_mins(1);
 
 /// So often in a row a room may lose its server so soon; then it is not placed again.
-pub const LOSSES_MAX: i32 = 2;
+const LOSSES_MAX: i32 = 2;
 
 /// Where a room was when its server was lost.
 #[derive(Clone, Debug, Default)]

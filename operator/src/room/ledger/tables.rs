@@ -319,9 +319,13 @@ impl Tables {
     }
 
     /// Tells of a loss, once.
-    pub(super) fn loss_to_tell(&mut self, uid: &str, loss: Loss) -> Option<Command> {
+    pub(super) fn loss_to_tell(&mut self, uid: &str, loss: Loss, now: Instant) -> Option<Command> {
+        let is_new = self.rooms.get(uid)?.told.as_ref() != Some(&loss.server);
+        if is_new {
+            // Once: it is looked at again until its status is written.
+            self.lose(uid, loss.how, now);
+        }
         let entry = self.rooms.get_mut(uid)?;
-        let is_new = entry.told.as_ref() != Some(&loss.server);
         entry.told = Some(loss.server.clone());
         if is_new {
             // Of an earlier loss.
