@@ -63,6 +63,8 @@ pub struct Driver {
     pub fleets: Writer<GameFleet>,
     pub prober: Prober,
     pub links: Links,
+    /// From which the tokens are made that servers show to their standbys: new with every leadership.
+    pub secret: [u8; 32],
     /// The latest term that a server has named, for the next election.
     pub heard_term: Arc<AtomicU32>,
     /// Claims and lost servers go first, what tells people why they wait comes last.

@@ -117,6 +117,7 @@ impl Operator {
             fleets: writer,
             prober,
             links,
+            secret: rand::random(),
             heard_term: heard_term.clone(),
             urgent: std::collections::VecDeque::new(),
             later: std::collections::VecDeque::new(),

@@ -38,6 +38,7 @@ fn fleet() -> FleetView {
         max_rooms: 4096,
         claim_timeout: Duration::from_secs(30),
         has_store: false,
+        has_standbys: false,
     }
 }
 

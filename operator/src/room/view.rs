@@ -25,6 +25,8 @@ pub struct FleetView {
     pub claim_timeout: Duration,
     /// It has a store for the state of rooms.
     pub has_store: bool,
+    /// Its servers have standbys, as far as they offer that.
+    pub has_standbys: bool,
 }
 
 /// A server.

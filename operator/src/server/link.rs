@@ -414,6 +414,7 @@ impl Talk {
             }
             ToOperator::Welcome(_) | ToOperator::HelloRefused(_) => return Err(Broken::Rude),
             ToOperator::CheckpointFailed { tenancy, message } => LinkNews::CheckpointFailed(tenancy, message),
+            ToOperator::StandingBy(standing_by) => LinkNews::StandingBy(standing_by),
             // Of features that we do not use yet.
             ToOperator::ProbeResult(_)
             | ToOperator::PlayersReady { .. }
