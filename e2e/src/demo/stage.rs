@@ -10,6 +10,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::{Plan, example};
+use crate::chart;
 use crate::cluster::Wish;
 use crate::kubectl::Kubectl;
 use crate::progress::{say, step};
@@ -60,6 +61,7 @@ pub async fn set_up(target: Target, wish: Wish) -> Result<Stage> {
         stage.kubectl.run(&["get", "serviceaccount", "default"])
     })
     .await?;
+    chart::give_redis_url(&stage.prepared.kubectl, NAMESPACE).await?;
     Ok(stage)
 }
 

@@ -7,7 +7,10 @@ pub(crate) mod ticket;
 pub(crate) mod watch;
 
 mod clock;
+mod journal;
+mod notes;
 mod playing;
+mod recorded;
 
 use std::io::Write as _;
 

@@ -160,6 +160,11 @@ impl Player {
         Ok(number)
     }
 
+    /// Inputs up to this one have arrived, or were given up.
+    pub fn acknowledged(&self) -> u64 {
+        self.session.acknowledged()
+    }
+
     /// Sends something for the game that must arrive.
     pub fn message(&mut self, message: &[u8]) -> Result<(), NotSent> {
         self.session.message(message)?;

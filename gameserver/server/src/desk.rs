@@ -274,7 +274,7 @@ impl Desk {
         let custody = self.vault.as_ref().map(|it| it.custody(since));
         let company = Company { door, guests, custody, schema: self.schema };
         let place = Arc::new(Place::new(number, tenancy, company));
-        // Who comes before its next tick is told the last one.
+        // Who comes before the first tick is told how far it is.
         place.ticked(room.tick());
         self.rooms.insert(place.clone());
         let saved = self.vault.as_ref().map(|it| it.keep(place.clone(), since, self.notes.clone()));

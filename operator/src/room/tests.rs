@@ -4,6 +4,7 @@ mod cases;
 mod histories;
 mod recovery;
 mod simulation;
+mod standbys;
 
 use std::{sync::Arc, time::Duration};
 

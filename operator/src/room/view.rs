@@ -11,6 +11,7 @@ use crate::{
 
 /// A fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct FleetView {
     /// Managed by this operator. Rooms of other fleets are left alone.
     pub is_ours: bool,

@@ -305,6 +305,11 @@ impl Session {
         self.main.link.as_ref().map(|it| it.snapshots.counts()).unwrap_or_default()
     }
 
+    /// Inputs up to this one have arrived, or were given up.
+    pub fn acknowledged(&self) -> u64 {
+        self.inputs.first() - 1
+    }
+
     /// Inputs that were not acknowledged in time to be kept: nobody knows whether they arrived.
     pub fn inputs_given_up(&self) -> u64 {
         self.inputs.lost()

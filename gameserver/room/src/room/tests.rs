@@ -187,7 +187,7 @@ fn a_room_keeps_the_highest_epoch() {
 
 #[test]
 fn a_checkpoint_of_another_schema_is_the_makers_to_judge() {
-    let checkpoint = Checkpoint { schema: Schema(2), tick: Tick(9), state: vec![0; 16] };
+    let checkpoint = Checkpoint { schema: Schema(2), tick: Tick(9), epoch: Epoch(4), state: vec![0; 16] };
     assert_eq!(SumMaker.restore(&setup(), &checkpoint).err(), Some(Declined::because("schema 2")));
     let plain = |_: &Setup| -> Result<Box<dyn Game>, Declined> { Ok(Box::new(Sum::default())) };
     assert!(

@@ -68,7 +68,8 @@ fn copy(uid: &str, tick: u64, length: usize) -> Bytes {
         noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         noise.to_be_bytes()[0]
     });
-    let checkpoint = Checkpoint { schema: Schema(0), tick: Tick(tick), state: state.collect() };
+    let checkpoint =
+        Checkpoint { schema: Schema(0), tick: Tick(tick), epoch: Epoch(5), state: state.collect() };
     let (uid, build) = (uid.to_owned(), String::new());
     let sealed = Sealed { uid, epoch: Epoch(5), build, captured_at: Duration::ZERO, checkpoint };
     let mut envelope = Vec::new();

@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn what_is_sent_is_read() {
-        let checkpoint = Checkpoint { schema: Schema(3), tick: Tick(9), state: b"state".to_vec() };
+        let checkpoint =
+            Checkpoint { schema: Schema(3), tick: Tick(9), epoch: Epoch(5), state: b"state".to_vec() };
         let sealed = Sealed {
             uid: "uid-1".to_owned(),
             epoch: Epoch(5),

@@ -179,7 +179,8 @@ mod tests {
     use super::*;
 
     fn sealed(epoch: i64, tick: u64) -> Sealed {
-        let checkpoint = Checkpoint { schema: Schema(0), tick: Tick(tick), state: b"state".to_vec() };
+        let checkpoint =
+            Checkpoint { schema: Schema(0), tick: Tick(tick), epoch: Epoch(epoch), state: b"state".to_vec() };
         let (uid, build) = ("uid-1".to_owned(), String::new());
         Sealed { uid, epoch: Epoch(epoch), build, captured_at: Duration::ZERO, checkpoint }
     }

@@ -31,8 +31,9 @@ pub(super) struct Copies {
     wards: Option<BTreeSet<String>>,
     /// Where it takes them.
     standing_by: Option<StandingBy>,
-    /// Where it was told to send its own; `None`: it was told nothing.
-    mirror: Option<Option<MirrorTo>>,
+    /// It was told where to send its own, or that it need not.
+    is_mirror_told: bool,
+    mirror: Option<MirrorTo>,
 }
 
 impl ServerEntry {
@@ -78,8 +79,8 @@ impl Ledger {
                 Some(None) => continue,
                 to => to.flatten(),
             };
-            let Some(link) = self.telling(uid, |it| it.mirror.as_ref() != Some(&to)) else { continue };
-            link.copies.mirror = Some(to.clone());
+            let Some(link) = self.telling(uid, |it| !it.is_mirror_told || it.mirror != to) else { continue };
+            (link.copies.is_mirror_told, link.copies.mirror) = (true, to.clone());
             commands.push(Command::Mirror { server_uid: uid.clone(), to });
         }
     }

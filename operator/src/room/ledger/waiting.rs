@@ -9,11 +9,7 @@ use gamekeeper_crds::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{
-    Command, Ledger,
-    servers::{Link, ServerEntry},
-    tables::RoomEntry,
-};
+use super::{Command, Ledger, servers::ServerEntry, tables::RoomEntry};
 use crate::{
     clock::Now,
     name::ObjectName,

@@ -399,19 +399,24 @@ fn said(report: Report, quirks: &Quirks) -> ToOperator {
                 host::RefusedWhy::Draining => RefusedWhy::Draining,
                 host::RefusedWhy::Retired => RefusedWhy::Retired,
                 host::RefusedWhy::Parameters => RefusedWhy::Parameters,
+                host::RefusedWhy::Checkpoint => RefusedWhy::Checkpoint,
+                host::RefusedWhy::Fenced => RefusedWhy::Fenced,
                 host::RefusedWhy::Unsupported => RefusedWhy::Unsupported,
                 host::RefusedWhy::UnknownRoom => RefusedWhy::UnknownRoom,
             },
             current_epoch: current.map_or(0, |it| it.0),
             message,
         }),
-        Report::RoomState { tenancy, phase: it, players } => ToOperator::RoomState(RoomState {
+        Report::RoomState { tenancy, phase: it, players, .. } => ToOperator::RoomState(RoomState {
             tenancy: ours(tenancy),
             phase: phase(it),
             players,
             checkpoint_tick: None,
             certificate_hashes: Vec::new(),
         }),
+        Report::CheckpointFailed(tenancy, message) => {
+            ToOperator::CheckpointFailed { tenancy: ours(tenancy), message }
+        }
         Report::Finished(tenancy, ending) => {
             ToOperator::Finished { tenancy: ours(tenancy), result: ending.values().clone() }
         }
@@ -427,7 +432,7 @@ fn said(report: Report, quirks: &Quirks) -> ToOperator {
 }
 
 fn order(open: Open) -> Order {
-    Order { tenancy: theirs(open.tenancy), seats: None, parameters: open.parameters }
+    Order { tenancy: theirs(open.tenancy), seats: None, parameters: open.parameters, restore: None }
 }
 
 fn theirs(tenancy: Tenancy) -> gamekeeper_room::Tenancy {

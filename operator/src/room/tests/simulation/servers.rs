@@ -85,6 +85,8 @@ impl Link {
                 },
                 seats: None,
                 parameters: room.spec.parameters.clone(),
+                // What is restored is none of the ledger's business.
+                restore: None,
             }),
             Command::Close { tenancy, .. } => host::Command::Close(heard(tenancy)),
             Command::Drain { is_on, .. } => host::Command::Drain(*is_on),
@@ -235,7 +237,7 @@ impl Simulation {
             && refuses
         {
             self.seen.insert("a game refused a room");
-            *outcome = Err("no such map".to_owned());
+            *outcome = Err(host::NotMade::Declined("no such map".to_owned()));
         }
         self.tell_process(uid, chore);
     }
@@ -415,19 +417,22 @@ fn told_report(report: Report, boot_id: &str) -> LinkNews {
                 host::RefusedWhy::Draining => RefusedWhy::Draining,
                 host::RefusedWhy::Retired => RefusedWhy::Retired,
                 host::RefusedWhy::Parameters => RefusedWhy::Parameters,
+                host::RefusedWhy::Checkpoint => RefusedWhy::Checkpoint,
+                host::RefusedWhy::Fenced => RefusedWhy::Fenced,
                 host::RefusedWhy::Unsupported => RefusedWhy::Unsupported,
                 host::RefusedWhy::UnknownRoom => RefusedWhy::UnknownRoom,
             },
             current_epoch: current.map_or(0, |it| it.0),
             message,
         }),
-        Report::RoomState { tenancy, phase, players } => LinkNews::State(RoomState {
+        Report::RoomState { tenancy, phase, players, .. } => LinkNews::State(RoomState {
             tenancy: told(tenancy),
             phase: told_phase(phase),
             players,
             checkpoint_tick: Some(NonZeroU64::MIN),
             certificate_hashes: vec![],
         }),
+        Report::CheckpointFailed(tenancy, message) => LinkNews::CheckpointFailed(told(tenancy), message),
         Report::Finished(tenancy, ending) => LinkNews::Finished(told(tenancy), ending.values().clone()),
         Report::Closed(tenancy) | Report::Fault(tenancy, _) => LinkNews::Closed(told(tenancy)),
         Report::Draining(is_draining) => LinkNews::Draining(is_draining),
