@@ -1,6 +1,6 @@
 //! Where lost rooms go, in which order, and which go nowhere any more.
 
-use gamekeeper_control::{Feature, Opened, RoomPhase, Tenancy, Welcome};
+use gamekeeper_control::{Feature, Opened, Tenancy, Welcome};
 
 use super::*;
 use crate::room::ledger::LinkNews;
@@ -76,7 +76,9 @@ fn settle(desk: &mut Desk, room: &mut GameRoom, server: &str, epoch: Epoch) {
 
 fn stored() -> Desk {
     let mut desk = Desk::open();
-    desk.on(Event::Fleet(fleet_name(), FleetView { has_store: true, ..fleet() }));
+    // Nobody plays here, and nothing is to be closed for that.
+    let claim_timeout = Duration::from_hours(1);
+    desk.on(Event::Fleet(fleet_name(), FleetView { has_store: true, claim_timeout, ..fleet() }));
     desk
 }
 

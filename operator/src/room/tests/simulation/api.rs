@@ -55,6 +55,7 @@ impl Simulation {
             | Command::Close { .. }
             | Command::Drain { .. }
             | Command::Retire { .. }
+            | Command::TellFallbacks { .. }
             | Command::Greet { .. } => Outcome::Done,
         }
     }
@@ -191,6 +192,7 @@ impl Simulation {
             | Command::Close { .. }
             | Command::Drain { .. }
             | Command::Retire { .. }
+            | Command::TellFallbacks { .. }
             | Command::Greet { .. } => (),
         }
         answers
