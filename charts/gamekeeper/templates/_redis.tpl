@@ -59,10 +59,11 @@ aclfile /etc/redis/secret/users.acl
 
 {{/*
 Who may do what, given the passwords. Servers: what docs/checkpoint-store.md lists, on the keys of rooms, and what a
-client says at first (CLIENT SETINFO is not known to every Redis 7, so it cannot be named).
+client says at first (CLIENT SETINFO is not known to every Redis 7, so it cannot be named). Nobody gets in as the user
+default, which is off; but in its name Redis reads its own log, and would leave out what that user may not do.
 */}}
 {{- define "gamekeeper.redis.users" -}}
-user default off resetpass resetkeys resetchannels -@all
+user default off resetpass allkeys allchannels +@all
 user gamekeeper on resetpass #{{ sha256sum .servers }} resetkeys ~gamekeeper:* resetchannels -@all +@connection -@dangerous +evalsha +eval +role +wait +time +hmget +hset +hdel +pexpire
 user health on resetpass #{{ sha256sum .health }} resetkeys resetchannels -@all +ping +info
 {{- end }}

@@ -7,6 +7,7 @@ pub(crate) mod ticket;
 pub(crate) mod watch;
 
 mod clock;
+mod hang;
 mod journal;
 mod notes;
 mod playing;

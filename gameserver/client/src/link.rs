@@ -69,7 +69,7 @@ enum Error {
     #[error(transparent)]
     Connect(#[from] quinn::ConnectError),
     #[error(transparent)]
-    Connection(#[from] quinn::ConnectionError),
+    Connection(#[from] ConnectionError),
 }
 
 impl Link {

@@ -39,6 +39,9 @@ const THREADS_MAX: usize = 256;
 /// The longest time that Kubernetes is asked to wait for a pod's end in practice; it kills before, if told so.
 const PATIENCE: Duration = Duration::from_hours(24);
 
+/// A lost room is with its next owner within so long, also when its node is lost.
+const HOLD: Duration = Duration::from_secs(4);
+
 /// Where a port is.
 #[derive(Clone, Copy, Debug)]
 enum At {
@@ -54,7 +57,7 @@ pub struct Builder {
     players: Option<At>,
     admission: Admission,
     per_address: usize,
-    hold: Duration,
+    hold: Option<Duration>,
     capacity: u32,
     tick_rate: u32,
     threads: usize,
@@ -105,7 +108,7 @@ impl Builder {
             players: None,
             admission: Admission::Open,
             per_address: players::OF_ONE_ADDRESS_MAX,
-            hold: Duration::ZERO,
+            hold: None,
             capacity: 1,
             tick_rate: 30,
             threads: thread::available_parallelism().map_or(1, |it| it.get().min(THREADS_MAX)),
@@ -154,10 +157,10 @@ impl Builder {
     }
 
     /// How long the players' port holds somebody whose room is not here, because it may be about to come: at most six
-    /// seconds. Without it, nobody is held. For servers that get the rooms of lost ones: players know where to go
-    /// before the operator does.
+    /// seconds. Without it, four seconds on a server with [`state`](Self::state), which gets the rooms of lost ones:
+    /// players know where to go before the operator does. On others, nobody is held.
     pub fn hold_early_arrivals(mut self, patience: Duration) -> Self {
-        self.hold = patience;
+        self.hold = Some(patience);
         self
     }
 
@@ -219,6 +222,7 @@ impl Builder {
         }
         let (listener, control_address) = listen(control).await?;
         let clock = Clock::start();
+        let hold = hold.unwrap_or_else(|| if state.is_some() { HOLD } else { Duration::ZERO });
         let stands_by = state.is_some() && players.is_some();
         let standby = stands_by.then(|| Standby::new(clock));
         let vault =

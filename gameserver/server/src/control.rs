@@ -22,6 +22,7 @@ use crate::{
     listener::LineInfo,
     outbox::{Outbox, Outgoing, outbox},
     pulse::Pulse,
+    witness::Witness,
 };
 
 /// Who has not greeted by then holds a stream for nothing.
@@ -35,6 +36,7 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Service {
     pub(crate) notes: mpsc::Sender<Note>,
     pub(crate) pulse: Arc<Pulse>,
+    pub(crate) witness: Witness,
     pub(crate) capacity: usize,
     /// It was offered to restore rooms.
     pub(crate) restores: bool,
@@ -72,6 +74,8 @@ impl Control for Service {
             pulse: self.pulse.clone(),
             restores: self.restores,
             stands_by: self.stands_by,
+            witness: self.witness.clone(),
+            outbox: outbox.clone(),
         };
         let (stream, notes, stop) = (reader.stream, self.notes.clone(), self.stop.clone());
         self.tasks.spawn(async move {
@@ -100,6 +104,8 @@ struct Reader {
     pulse: Arc<Pulse>,
     restores: bool,
     stands_by: bool,
+    witness: Witness,
+    outbox: Outbox,
 }
 
 impl Reader {
@@ -143,6 +149,7 @@ impl Reader {
             match (ToServer::parse(message), subject) {
                 (Ok(None), _) => debug!("a message of a later protocol is ignored"),
                 (Ok(Some(ToServer::BeatEcho { sequence })), _) => self.pulse.heard(self.stream, sequence),
+                (Ok(Some(ToServer::Probe(probe))), _) => self.witness.try_to_reach(probe, &self.outbox),
                 (Ok(Some(ToServer::Hello(_))), _) => return Some(Note::Garbled(self.stream, None)),
                 (Ok(Some(ToServer::Fallbacks(servers))), _) => {
                     return Some(Note::Fallbacks(self.stream, servers));

@@ -76,7 +76,7 @@ pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
         | ToServer::MoveTo(MoveTo { tenancy, .. })
         | ToServer::Abort(tenancy)
         | ToServer::Resume(tenancy) => not_offered(tenancy, "moves"),
-        // There is no answer that says no.
+        // Probes are the witness's.
         ToServer::Probe(_)
         | ToServer::Hello(_)
         | ToServer::BeatEcho { .. }
@@ -139,10 +139,14 @@ fn welcome_from(welcome: host::Welcome, identity: &Identity) -> Welcome {
     Welcome {
         boot_id: identity.boot_id.clone(),
         protocol,
-        features: [(identity.restores, Feature::Restore), (identity.stands_by, Feature::Standby)]
-            .into_iter()
-            .filter_map(|(is_offered, feature)| is_offered.then_some(feature))
-            .collect(),
+        features: [
+            (true, Feature::Witness),
+            (identity.restores, Feature::Restore),
+            (identity.stands_by, Feature::Standby),
+        ]
+        .into_iter()
+        .filter_map(|(is_offered, feature)| is_offered.then_some(feature))
+        .collect(),
         capacity: identity.capacity,
         is_retired,
         is_draining,

@@ -52,6 +52,7 @@ mod signal;
 mod standby;
 mod state;
 mod vault;
+mod witness;
 mod worker;
 
 pub use builder::{BindError, Builder};

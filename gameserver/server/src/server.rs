@@ -28,6 +28,7 @@ use crate::{
     rooms::Rooms,
     standby::{Standby, Standing},
     vault::Vault,
+    witness::Witness,
     worker::{Frame, Workers},
 };
 
@@ -145,6 +146,7 @@ impl Server {
         let service = Service {
             notes: stream_notes,
             pulse: self.pulse.clone(),
+            witness: Witness::new(),
             capacity,
             restores: self.vault.is_some(),
             stands_by: self.standby.is_some(),

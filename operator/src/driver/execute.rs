@@ -153,6 +153,11 @@ impl Hands {
                 if phase == Phase::Running && before.epoch == 0 {
                     self.measure_placement(room);
                 }
+                if phase == Phase::Running && before.epoch != 0 && epoch != before.epoch {
+                    let server = wanted.status.as_ref().and_then(|it| it.server.as_ref());
+                    let server = server.map(|it| it.pod_name.as_str()).unwrap_or_default();
+                    info!(namespace = key.namespace, room = key.name, server, epoch, "recovered");
+                }
                 if phase != before.phase {
                     info!(
                         namespace = key.namespace,

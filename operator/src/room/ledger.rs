@@ -7,6 +7,7 @@
 mod fallbacks;
 mod links;
 mod losses;
+mod recovery;
 mod release;
 mod servers;
 mod standbys;
@@ -33,6 +34,7 @@ use crate::{
     backoff::Backoff,
     clock::Now,
     name::ObjectName,
+    server::suspicion::Verdict,
     terms::{Epoch, Epochs},
 };
 pub use links::{LinkNews, LinkState};
@@ -66,6 +68,10 @@ pub enum Event {
     RoomAbsent { server_uid: String, room_uid: String },
     /// Something came over the link to a controlled server.
     Link { server_uid: String, news: LinkNews },
+    /// A controlled server is lost, although its pod stands (I6).
+    ServerLost { server_uid: String, verdict: Verdict },
+    /// A server that was lost is heard again.
+    ServerBack { server_uid: String },
     /// The fleet does not need this controlled server any more: it is to retire, if it is empty.
     Unneeded { server_uid: String },
     /// Time has passed.
@@ -191,7 +197,9 @@ impl Ledger {
         let is_published = self.tables.published_on.contains_key(server_uid);
         let has_rooms = |it: &servers::ServerEntry| {
             let may_live = it.view.is_alive() || (!it.view.is_controlled && !it.view.has_failed());
-            may_live && (it.rooms().next().is_some() || !it.promised.is_empty())
+            // Of a lost server only what players were told to find there counts, until they are told otherwise.
+            let is_lost = self.tables.loss(it).is_some();
+            may_live && !is_lost && (it.rooms().next().is_some() || !it.promised.is_empty())
         };
         is_published || self.tables.server_entry(server_uid).is_some_and(has_rooms)
     }
@@ -236,6 +244,11 @@ impl Ledger {
                 }
             }
             Event::Link { server_uid, news } => self.note_link(&server_uid, news, now, commands),
+            Event::ServerLost { server_uid, verdict } => {
+                let promised = self.tables.server_lost(&server_uid, verdict);
+                self.answer_opens(promised, Outcome::Conflict, now);
+            }
+            Event::ServerBack { server_uid } => self.tables.server_back(&server_uid),
             Event::Unneeded { server_uid } => commands.extend(self.tables.retire(&server_uid)),
             Event::Tick => (),
         }
@@ -296,6 +309,7 @@ impl Ledger {
         let published = match server {
             None => Published::None,
             Some(uid) => match self.tables.server_entry(uid) {
+                Some(it) if let Some(how) = self.tables.published_loss(entry, it) => Published::Lost(how),
                 Some(it) if is_silent(it) && is_running(&entry.room) => Published::Silent,
                 Some(server) => Published::There(&server.view),
                 None if entry.gone_server.as_ref() == Some(uid) => Published::Gone,

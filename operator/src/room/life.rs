@@ -43,6 +43,8 @@ pub enum Published<'a> {
     There(&'a ServerView),
     /// It is there, and does not talk to us: unheard is not absent (I5), and silence is not death (I6).
     Silent,
+    /// It is lost, although its pod is there.
+    Lost(How),
     /// A quorum read found that it is not there.
     Gone,
     /// Not in our cache. Unheard is not absent (I5): ask.
@@ -75,7 +77,12 @@ pub fn next<'a>(known: &Known<'a>, term: u32, now: Now) -> (Step, Vec<&'a Server
         return (Step::Over, servers(&mut known.tenancies.iter()));
     }
     let published = published(&status, known);
-    if let Some(here) = published.filter(|it| !matches!(it.fate(), Fate::Lost(_))) {
+    // Players were told that it is lost, and another has it meanwhile: whoever has the higher epoch owns it.
+    let is_late = |it: &Tenancy<'_>| {
+        let may_own_higher = |other: &Tenancy<'_>| it.epoch < other.epoch && may_own(other);
+        status.phase == Phase::Recovering && known.tenancies.iter().any(may_own_higher)
+    };
+    if let Some(here) = published.filter(|it| !matches!(it.fate(), Fate::Lost(_)) && !is_late(it)) {
         // Players are there: whatever else was claimed for this room is not needed.
         let others = &mut known.tenancies.iter().filter(|it| it.server.uid != here.server.uid);
         return (played(known, here, now), servers(others));
@@ -84,8 +91,10 @@ pub fn next<'a>(known: &Known<'a>, term: u32, now: Now) -> (Step, Vec<&'a Server
     // highest will be published, and the others are let go only when it was.
     let is_dead = |it: &&Tenancy<'_>| match it.epoch.0.cmp(&status.epoch) {
         Ordering::Less => true,
-        // Its loss is written down already.
-        Ordering::Equal => status.phase == Phase::Recovering && !it.is_alive(),
+        // Its loss is written down already. One that is only believed to be lost may come back, unless it was given up.
+        Ordering::Equal => {
+            status.phase == Phase::Recovering && !it.is_alive() && (it.lost.is_none() || it.is_given_up)
+        }
         Ordering::Greater => !may_own(it),
     };
     let done = servers(&mut known.tenancies.iter().filter(is_dead));
@@ -166,7 +175,7 @@ fn unplaced(known: &Known<'_>, status: &GameRoomStatus, dead: Option<Tenancy<'_>
         after_loss(known.room, Loss { server, how }, now)
     };
     match (dead.map(|it| it.fate()), known.published) {
-        (Some(Fate::Lost(exit)), _) => lost(How::Exited(exit)),
+        (Some(Fate::Lost(how)), _) | (_, Published::Lost(how)) => lost(how),
         (_, Published::Unheard) => Step::AskForServer,
         // Somebody removed our claim. The players are there: claim it again.
         (_, Published::There(server))

@@ -3,4 +3,6 @@
 mod bad_input;
 mod certificates;
 mod everyday;
+mod losses;
 pub(crate) mod servers;
+mod standbys;

@@ -72,7 +72,7 @@ impl Bots {
                 }
                 number += 1;
                 let bot = enter(room, index, &name, &socket, seed.wrapping_add(number as u64))?;
-                let notes = journal.clone().map(|it| Notes::new(it, number, &room.room));
+                let notes = journal.clone().map(|it| Notes::new(it, &room.room, &format!("{name}-{index}")));
                 bots.spawn(bot.allowing(rewind).noting(notes).run(until));
             }
         }

@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use super::clock;
 
-/// The most that is written, so that a forgotten run does not fill a disk: an hour of 16 rooms.
-const BYTES_MAX: u64 = 512 << 20;
+/// The most that is written, so that a forgotten run does not fill a disk: two hours of 16 rooms, or
+/// eight minutes of 300 bots.
+const BYTES_MAX: u64 = 1 << 30;
 
 /// Longer than any line but one with the names of 32 players.
 const LINE_BYTES: usize = 512;

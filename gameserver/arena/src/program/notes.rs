@@ -10,8 +10,8 @@ use super::{journal::Journal, playing::Played};
 /// The journal of one bot of the process.
 pub(crate) struct Notes {
     journal: Journal,
-    bot: usize,
     room: String,
+    player: String,
     /// Under which it is in the room.
     epoch: u64,
     /// Checkpoints that were verified, as of the last line about one.
@@ -32,9 +32,10 @@ pub(crate) struct Shown {
 
 /// The line of a snapshot.
 #[derive(Serialize)]
-struct Line {
+struct Line<'a> {
     what: &'static str,
-    bot: usize,
+    room: &'a str,
+    player: &'a str,
     epoch: u64,
     tick: u64,
     sent: u64,
@@ -43,38 +44,41 @@ struct Line {
 }
 
 impl Notes {
-    /// Of the bot with this number in its process.
-    pub(crate) fn new(journal: Journal, bot: usize, room: &str) -> Self {
-        journal.note(json!({ "what": "bot", "bot": bot, "room": room }));
-        Self { journal, bot, room: room.to_owned(), epoch: 0, verified: 0 }
+    /// Of the bot with this name in this room.
+    pub(crate) fn new(journal: Journal, room: &str, player: &str) -> Self {
+        Self { journal, room: room.to_owned(), player: player.to_owned(), epoch: 0, verified: 0 }
     }
 
     pub(crate) fn joined(&mut self, joined: &Joined) {
         let Joined { seat, player, epoch, tick, input_ack, .. } = joined;
+        // A ticket says another name than the bot has.
+        player.clone_into(&mut self.player);
         self.epoch = *epoch;
         self.journal.note(json!({
-            "what": "joined", "bot": self.bot, "room": self.room, "player": player, "seat": seat, "epoch": epoch,
+            "what": "joined", "room": self.room, "player": player, "seat": seat, "epoch": epoch,
             "tick": tick, "acknowledged": input_ack,
         }));
     }
 
     pub(crate) fn shown(&mut self, shown: &Shown) {
         let Shown { tick, sent, newest, acknowledged } = *shown;
-        let line = Line { what: "shown", bot: self.bot, epoch: self.epoch, tick, sent, newest, acknowledged };
-        self.journal.note(line);
+        let Self { journal, room, player, epoch, .. } = self;
+        journal.note(Line { what: "shown", room, player, epoch: *epoch, tick, sent, newest, acknowledged });
     }
 
     /// So many checkpoints were verified up to now; the last one that was shown is this.
     pub(crate) fn verified(&mut self, count: u64, checkpoint: Checkpoint) {
         if std::mem::replace(&mut self.verified, count) < count {
             let hash = format!("{:016x}", u64::from_be_bytes(checkpoint.hash));
-            let tick = checkpoint.tick;
-            self.journal.note(json!({ "what": "verified", "bot": self.bot, "tick": tick, "hash": hash }));
+            let (room, player, tick) = (&self.room, &self.player, checkpoint.tick);
+            self.journal.note(json!({
+                "what": "verified", "room": room, "player": player, "tick": tick, "hash": hash,
+            }));
         }
     }
 
     pub(crate) fn happened(&mut self, what: &str) {
-        self.journal.note(json!({ "what": what, "bot": self.bot }));
+        self.journal.note(json!({ "what": what, "room": self.room, "player": self.player }));
     }
 
     /// The last word.
@@ -84,7 +88,8 @@ impl Notes {
         let reason = (what == "failed").then_some(reason);
         let ended = played.ended;
         self.journal.note(json!({
-            "what": what, "bot": self.bot, "ended": ended, "reason": reason, "played": played,
+            "what": what, "room": self.room, "player": self.player, "ended": ended, "reason": reason,
+            "played": played,
         }));
     }
 }

@@ -12,6 +12,7 @@ use gamekeeper_server::{State, Stopped, stop_on_signal};
 use serde_json::json;
 use tracing::{info, warn};
 
+use super::hang::{Hang, Hanging};
 use super::{journal::Journal, recorded::Recorded};
 
 /// Host rooms: the operator comes in by the control port, players by the game port
@@ -47,6 +48,9 @@ pub(crate) struct Server {
     /// Write a journal into this folder: every tick of every room, for tests
     #[arg(long, value_name = "FOLDER")]
     journal: Option<PathBuf>,
+    /// For tests: at SIGUSR1 all ticks stand still for so many seconds, while all else goes on
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    hang_on_usr1: Option<f64>,
 }
 
 /// Who may play.
@@ -79,7 +83,13 @@ impl Server {
             admission,
             ticket_key,
             journal,
+            hang_on_usr1,
         } = self;
+        let hang = Hang::default();
+        if let Some(seconds) = hang_on_usr1 {
+            let length = Duration::try_from_secs_f64(seconds).context("--hang-on-usr1")?;
+            hang.on_signal(length).context("cannot wait for SIGUSR1")?;
+        }
         let admission = match (admission, ticket_key) {
             (Whom::Open, _) => Admission::Open,
             (Whom::Ticket, Some(key)) => {
@@ -93,8 +103,10 @@ impl Server {
         let stop = stop_on_signal().context("cannot wait for signals")?;
         let journal = journal.map(|it| Journal::begin(&it, "server")).transpose()?;
         let mut builder = match &journal {
-            Some(journal) => gamekeeper_server::Server::builder(Recorded(journal.clone())),
-            None => gamekeeper_server::Server::builder(Arena),
+            Some(journal) => {
+                gamekeeper_server::Server::builder(Hanging::new(Recorded(journal.clone()), hang))
+            }
+            None => gamekeeper_server::Server::builder(Hanging::new(Arena, hang)),
         };
         builder = builder
             .control_port(control_port)

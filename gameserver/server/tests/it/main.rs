@@ -13,3 +13,4 @@ mod standby;
 mod stop;
 mod store;
 mod support;
+mod witness;

@@ -1,132 +1,143 @@
-//! What is kept of a room that lost its server, for where it goes next; and rooms that take their servers down.
+//! Controlled servers that are lost although their pods stand: what the suspicions found, and what follows for rooms.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use tokio::time::Instant;
+use gamekeeper_control::Feature;
 
 use super::{
-    Command, Ledger,
+    Ledger,
+    servers::{Link, ServerEntry},
     tables::{RoomEntry, Tables},
 };
 use crate::{
-    clock::Now,
-    room::{
-        placement::Origin,
-        status::{self, How},
-    },
+    room::{ServerState, status::How},
+    server::suspicion::Verdict,
+    terms::Epoch,
 };
 
-/// A server that crashes so soon after a room was placed on it again may have been taken down by the room.
-const TRIAL: Duration = Duration::from_mins(1);
+/// Witnesses that are asked at once: one may be mistaken.
+const WITNESSES: usize = 2;
 
-/// So often in a row a room may lose its server so soon; then it is not placed again.
-const LOSSES_MAX: i32 = 2;
-
-/// Where a room was when its server was lost.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Lost {
-    node: Option<String>,
-    /// Where its players were told to go.
-    fallbacks: Vec<String>,
-    /// Where copies of its rooms are.
-    standby: Option<String>,
-    /// How many they were.
-    players: i32,
+/// A tenancy that is over whatever its server says later: the room was sent elsewhere, and may have been taken over
+/// in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GivenUp {
+    server: String,
+    epoch: Epoch,
+    how: How,
 }
 
 impl RoomEntry {
-    /// How many players it had, when it lost its server.
-    pub(super) fn lost_players(&self) -> i32 {
-        self.lost.as_ref().map_or(0, |it| it.players)
-    }
-
-    /// Whether it had a server before.
-    pub(super) fn is_recovering(&self) -> bool {
-        self.room.status.as_ref().is_some_and(|it| 0 < it.epoch)
-    }
-
-    /// How many of its servers crashed in a row, each soon after it came there.
-    pub(super) fn losses_in_a_row(&self) -> i32 {
-        let written = self.room.status.as_ref().map_or(0, |it| it.losses_in_a_row);
-        self.losses.unwrap_or(written)
-    }
-
-    /// Whether it was placed again not long ago.
-    pub(super) fn is_on_trial(&self, now: Instant) -> bool {
-        self.placed_again_at.is_some_and(|it| now < it + TRIAL)
+    /// Whether it was sent elsewhere from this tenancy.
+    pub(super) fn gave_up(&self, server: &ServerEntry, epoch: Epoch) -> Option<How> {
+        let given_up = self.given_up.as_ref()?;
+        (given_up.server == server.view.uid && given_up.epoch == epoch).then_some(given_up.how)
     }
 }
 
 impl Tables {
-    /// Keeps of a server what its rooms need when it is lost: later it may not be known any more.
-    pub(super) fn keep_origin(&mut self, server_uid: &str) {
-        let Some(server) = self.servers.get(server_uid) else { return };
-        let (node, fallbacks) = (server.view.node.clone(), server.fallbacks.clone());
-        let standby = server.standby.clone();
-        for uid in self.published_on.get(server_uid).into_iter().flatten() {
-            let Some(entry) = self.rooms.get_mut(uid) else { continue };
-            let players = entry.room.status.as_ref().map_or(0, |it| it.players);
-            let (node, fallbacks, standby) = (node.clone(), fallbacks.clone(), standby.clone());
-            entry.lost = Some(Lost { node, fallbacks, standby, players });
-        }
-    }
-
-    /// A room has lost its server.
-    pub(super) fn lose(&mut self, uid: &str, how: How, now: Instant) {
-        let named = self.rooms.get(uid).and_then(|it| it.room.status.as_ref()?.server.clone());
-        if let Some(server) = named.filter(|it| self.servers.contains_key(&it.pod_uid)) {
-            self.keep_origin(&server.pod_uid);
-        }
-        let Some(entry) = self.rooms.get_mut(uid) else { return };
-        // Not those that an earlier leader placed: how long they have lived is not known, and the innocent go free.
-        let counts = matches!(how, How::Exited(_)) && entry.is_on_trial(now);
-        entry.losses = Some(if counts { entry.losses_in_a_row() + 1 } else { 0 });
-        entry.placed_again_at = None;
-        self.note_suspect(uid);
-    }
-
-    /// Where a room was lost, as far as anybody knows.
-    pub(super) fn origin<'a>(&'a self, entry: &'a RoomEntry) -> Option<Origin<'a>> {
-        if !entry.is_recovering() {
-            return None;
-        }
-        if let Some(lost) = &entry.lost {
-            return Some(Origin {
-                node: lost.node.as_deref(),
-                fallbacks: &lost.fallbacks,
-                standby: lost.standby.as_deref(),
-            });
-        }
-        let server = entry.room.status.as_ref()?.server.as_ref()?;
-        let node = self.servers.get(&server.pod_uid)?.view.node.as_deref();
-        Some(Origin { node, fallbacks: &[], standby: None })
-    }
-
-    /// Notes whether a room may take its server down.
-    pub(super) fn note_suspect(&mut self, uid: &str) {
-        match self.rooms.get(uid).is_some_and(|it| 0 < it.losses_in_a_row()) {
-            true => self.poisonous.insert(uid.to_owned()),
-            false => self.poisonous.remove(uid),
+    /// Takes in that a server is lost. Returns the rooms that were on their way to it.
+    pub(super) fn server_lost(&mut self, uid: &str, verdict: Verdict) -> BTreeSet<String> {
+        let Some(entry) = self.servers.get_mut(uid).filter(|it| it.view.is_controlled) else {
+            return BTreeSet::new();
         };
+        entry.verdict = Some(verdict);
+        entry.is_retiring = false;
+        let promised = std::mem::take(&mut entry.promised);
+        self.server_matters(uid);
+        promised
     }
 
-    /// How many of these rooms may take their server down.
-    pub(super) fn suspects_among<'a>(&self, rooms: impl Iterator<Item = &'a String>) -> usize {
-        // As a rule there is none, and nobody has to look at thousands of rooms.
-        if self.poisonous.is_empty() { 0 } else { rooms.filter(|it| self.poisonous.contains(*it)).count() }
+    /// Takes in that a server which was lost is heard again.
+    pub(super) fn server_back(&mut self, uid: &str) {
+        let Some(entry) = self.servers.get_mut(uid).filter(|it| it.verdict.is_some()) else { return };
+        entry.verdict = None;
+        // Its next loss is another one.
+        let name = entry.view.pod_name.clone();
+        let entry = &*entry;
+        for room in entry.rooms().chain(self.published_on.get(uid).into_iter().flatten()) {
+            if let Some(room) = self.rooms.get_mut(room).filter(|it| it.told.as_ref() == Some(&name)) {
+                room.told = None;
+            }
+        }
+        self.server_matters(uid);
+    }
+
+    /// Its rooms, and those that are published on it, are looked at again.
+    fn server_matters(&mut self, uid: &str) {
+        let Some(entry) = self.servers.get(uid) else { return };
+        self.due.extend(entry.rooms().filter(|it| self.rooms.contains_key(*it)).cloned());
+        self.due.extend(self.published_on.get(uid).into_iter().flatten().cloned());
+        self.changed.insert(entry.view.fleet.clone());
+    }
+
+    /// How the server is lost, as far as its rooms may be recovered for it (I7): without a store nobody keeps an old
+    /// owner from playing on, so only a proof will do.
+    pub(super) fn loss(&self, entry: &ServerEntry) -> Option<How> {
+        let how = match entry.verdict? {
+            Verdict::Proven => How::Refused,
+            Verdict::Hang => How::Hung,
+            Verdict::Presumed => How::Silent,
+        };
+        let has_store = || self.fleet(&entry.view.fleet).is_some_and(|it| it.has_store);
+        (how.is_proven() || (has_store() && self.restores(entry))).then_some(how)
+    }
+
+    /// How the server on which the room is published is lost.
+    pub(super) fn published_loss(&self, room: &RoomEntry, entry: &ServerEntry) -> Option<How> {
+        let epoch = room.room.status.as_ref().map(|it| Epoch(it.epoch))?;
+        room.gave_up(entry, epoch).or_else(|| self.loss(entry))
+    }
+
+    /// The room is on its way elsewhere: its tenancy on a server that is only believed to be lost ends with that.
+    pub(super) fn give_up(&mut self, room_uid: &str) {
+        let Some(room) = self.rooms.get(room_uid) else { return };
+        let Some(status) = room.room.status.as_ref() else { return };
+        let Some(entry) = status.server.as_ref().and_then(|it| self.servers.get(&it.pod_uid)) else { return };
+        let Some(how) = self.published_loss(room, entry) else { return };
+        let epoch = Epoch(status.epoch);
+        let given_up = GivenUp { server: entry.view.uid.clone(), epoch, how };
+        if let Some(room) = self.rooms.get_mut(room_uid) {
+            room.given_up = Some(given_up);
+        }
+    }
+
+    /// Whether a server restores rooms, and so keeps to the store's word. Of one that we never heard, others of its build
+    /// know.
+    fn restores(&self, entry: &ServerEntry) -> bool {
+        match &entry.link {
+            Some(link) => link.restores(),
+            None => self
+                .servers_of(&entry.view.fleet)
+                .filter(|it| it.view.revision == entry.view.revision)
+                .any(|it| it.link.as_ref().is_some_and(Link::restores)),
+        }
     }
 }
 
 impl Ledger {
-    /// Ends a room that has taken too many servers down. Returns whether that was to be done.
-    pub(super) fn end_poisoned(&mut self, uid: &str, now: Now, commands: &mut Vec<Command>) -> bool {
-        let Some(entry) = self.tables.room(uid).filter(|it| LOSSES_MAX <= it.losses_in_a_row()) else {
-            return false;
-        };
-        let room = entry.room.clone();
-        let status = Box::new(status::poisoned(&room, entry.losses_in_a_row(), now.wall));
-        self.tables.busy(uid);
-        commands.push(Command::WriteStatus { room, status, is_urgent: true });
-        true
+    /// Whether players were told that their room is on this server.
+    pub fn is_published_on(&self, server_uid: &str) -> bool {
+        self.tables.published_on.contains_key(server_uid)
+    }
+
+    /// Servers on other nodes than `node` that may try to reach somebody for us.
+    pub fn witnesses(&self, node: &str) -> Vec<String> {
+        let mut nodes = BTreeSet::from([node]);
+        let mut witnesses = Vec::new();
+        for entry in self.tables.servers.values() {
+            let offers = entry.link.as_ref().is_some_and(|it| it.is_up && it.offers(Feature::Witness));
+            if !offers || entry.view.state != ServerState::Ready || entry.verdict.is_some() {
+                continue;
+            }
+            // Of different nodes: they see different parts of the network.
+            if entry.view.node.as_deref().is_some_and(|it| nodes.insert(it)) {
+                witnesses.push(entry.view.uid.clone());
+                if witnesses.len() == WITNESSES {
+                    break;
+                }
+            }
+        }
+        witnesses
     }
 }

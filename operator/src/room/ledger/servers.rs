@@ -14,6 +14,7 @@ use crate::{
         FleetView, ServerState, ServerView,
         tenancy::{Keeping, Tenancy},
     },
+    server::suspicion::Verdict,
     terms::Epoch,
 };
 
@@ -42,6 +43,8 @@ pub(super) struct ServerEntry {
     pub(super) standby: Option<String>,
     /// Rooms that it has, and that a quorum read did not find.
     pub(super) orphans: BTreeSet<String>,
+    /// It is lost, although its pod stands.
+    pub(super) verdict: Option<Verdict>,
 }
 
 /// What a controlled server says.
@@ -89,7 +92,12 @@ pub(super) enum Saved {
 impl Link {
     /// Whether it opens rooms from their checkpoints.
     pub(super) fn restores(&self) -> bool {
-        self.features.contains(&Feature::Restore)
+        self.offers(Feature::Restore)
+    }
+
+    /// Whether it has offered to do this.
+    pub(super) fn offers(&self, feature: Feature) -> bool {
+        self.features.contains(&feature)
     }
 
     /// Whether it has a standby and is one for others, if it is told to.
@@ -117,6 +125,7 @@ impl ServerEntry {
             fallbacks: Vec::new(),
             standby: None,
             orphans: BTreeSet::new(),
+            verdict: None,
         }
     }
 
@@ -143,11 +152,23 @@ impl ServerEntry {
                 Saved::Yes => Keeping::Saved,
                 Saved::Failing(why) => Keeping::Failing(why),
             };
-            return Some(Tenancy { server: &self.view, epoch, is_reachable: link.is_up, hosted, keeping });
+            return Some(Tenancy { is_reachable: link.is_up, hosted, keeping, ..self.tenancy_under(epoch) });
         }
         let claim = self.view.claim.as_ref().filter(|it| it.room_uid == room_uid && !self.is_releasing)?;
-        let keeping = Keeping::Nothing;
-        Some(Tenancy { server: &self.view, epoch: claim.epoch, is_reachable: true, hosted: None, keeping })
+        Some(self.tenancy_under(claim.epoch))
+    }
+
+    /// As of a plain server.
+    fn tenancy_under(&self, epoch: Epoch) -> Tenancy<'_> {
+        Tenancy {
+            server: &self.view,
+            epoch,
+            is_reachable: true,
+            hosted: None,
+            keeping: Keeping::Nothing,
+            lost: None,
+            is_given_up: false,
+        }
     }
 
     /// Whether it is about to let go of the room.
@@ -161,7 +182,7 @@ impl ServerEntry {
         let (rooms, promised) = (self.rooms().count(), self.promised.len());
         let view = &self.view;
         // Published addresses must work: without one there is nothing to publish (I4).
-        if view.state != ServerState::Ready || view.endpoints.is_empty() {
+        if view.state != ServerState::Ready || view.endpoints.is_empty() || self.verdict.is_some() {
             return (rooms, 0);
         }
         let capacity = match &self.link {

@@ -124,10 +124,13 @@ impl Ledger {
     /// by a leader before us. (That this owner has ended is another question.)
     pub(super) fn has_ended_for_certain(&self, room_uid: &str) -> bool {
         let Some(entry) = self.tables.room(room_uid).filter(|it| it.sent.is_none()) else { return false };
-        let epoch = Epoch(entry.room.status.as_ref().map_or(0, |it| it.epoch));
+        let status = entry.room.status.as_ref();
+        let epoch = Epoch(status.map_or(0, |it| it.epoch));
+        let owner = status.and_then(|it| it.server.as_ref()).map(|it| it.pod_uid.as_str());
         // Whoever talks to us would have told us of the room.
         let is_heard = |it: &ServerEntry| {
-            !it.view.is_alive() || !it.view.is_controlled || it.link.as_ref().is_some_and(|it| it.is_up)
+            let has_spoken = it.link.as_ref().is_some_and(|it| it.is_up);
+            has_spoken || !it.view.is_alive() || !it.view.is_controlled || owner == Some(it.view.uid.as_str())
         };
         epoch.term() == self.term || self.tables.servers_of(&entry.fleet).all(is_heard)
     }

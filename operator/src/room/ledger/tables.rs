@@ -16,7 +16,7 @@ use gamekeeper_crds::{
 use kube::core::Selector;
 use tokio::time::Instant;
 
-use super::{Command, Outcome, RETRY, is_over, servers::ServerEntry, waiting::Place};
+use super::{Command, Outcome, RETRY, is_over, losses::GivenUp, servers::ServerEntry, waiting::Place};
 use crate::{
     clock::Now,
     name::ObjectName,
@@ -51,7 +51,9 @@ pub(super) struct RoomEntry {
     /// The server to which it is on its way.
     pub(super) promised: Option<String>,
     /// The server whose loss the user was told of.
-    told: Option<String>,
+    pub(super) told: Option<String>,
+    /// The tenancy that it left for another although its server may live.
+    pub(super) given_up: Option<GivenUp>,
     /// Since when it waits for a place.
     pub(super) waits: Option<Place>,
     /// When its status was last written.
@@ -67,7 +69,7 @@ pub(super) struct RoomEntry {
     /// have it.
     pub(super) sent: Option<Epoch>,
     /// Where it was when it lost its server.
-    pub(super) lost: Option<super::losses::Lost>,
+    pub(super) lost: Option<super::recovery::Lost>,
     /// How many servers it lost in a row, soon after it came there; none: as its status says.
     pub(super) losses: Option<i32>,
     /// When it was placed again after a loss, if that was under this leader.
@@ -132,7 +134,10 @@ impl Tables {
                 Keeping::Nothing if has_store => Keeping::NotOffered,
                 keeping => keeping,
             };
-            Some(Tenancy { keeping, ..tenancy })
+            let room = self.rooms.get(room_uid);
+            let given_up = room.and_then(|it| it.gave_up(server, tenancy.epoch));
+            let lost = given_up.or_else(|| self.loss(server));
+            Some(Tenancy { keeping, lost, is_given_up: given_up.is_some(), ..tenancy })
         })
     }
 
@@ -209,6 +214,7 @@ impl Tables {
                     gone_server: None,
                     promised: None,
                     told: None,
+                    given_up: None,
                     waits: None,
                     written_at: None,
                     refusal: None,
@@ -351,7 +357,8 @@ impl Tables {
         let mut counts = RoomCounts::default();
         let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
         if let Some(view) = self.fleet(fleet) {
-            for entry in self.servers_of(fleet).filter(|it| it.view.is_alive()) {
+            // What a lost server had is counted where it goes.
+            for entry in self.servers_of(fleet).filter(|it| it.view.is_alive() && self.loss(it).is_none()) {
                 let (rooms, free) = entry.places(view, now);
                 counts.running = counts.running.saturating_add(number(rooms));
                 counts.free = counts.free.saturating_add(number(free));

@@ -147,6 +147,7 @@ impl Ledger {
     pub(super) fn promise(&mut self, room_uid: &str, server_uid: &str) -> Option<Command> {
         let epoch = self.epochs.issue();
         self.tables.unqueue(room_uid);
+        self.tables.give_up(room_uid);
         let server = self.tables.server_entry_mut(server_uid)?;
         server.promised.insert(room_uid.to_owned());
         let view = server.view.clone();

@@ -1,9 +1,12 @@
 //! The ledger, step by step.
 
+mod losses;
+
 use std::num::NonZeroU64;
 
 use gamekeeper_control::{
-    Feature, HostedRoom, Opened, Refused, RefusedWhy, Restore, RoomPhase, RoomState, Tenancy, Welcome,
+    CloseWhy, Feature, HostedRoom, Opened, Refused, RefusedWhy, Restore, RoomPhase, RoomState, Tenancy,
+    Welcome,
 };
 
 use super::*;

@@ -233,7 +233,7 @@ fn a_room_that_takes_its_servers_down_is_kept_apart_and_then_ended() {
 }
 
 #[test]
-fn a_room_that_has_lived_for_a_minute_is_no_suspect() {
+fn a_room_that_has_lived_for_ten_seconds_is_no_suspect() {
     let mut desk = stored();
     greeted(&mut desk, "a", "node-1", 4);
     let mut duel = played(&mut desk, "duel", json!({}));

@@ -2,17 +2,18 @@
 //! behind the real gRPC, over pipes instead of sockets. And ways to make them misbehave.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use futures::FutureExt as _;
 use gamekeeper_control::{
-    Beat, Close, HelloRefused, HelloRefusedWhy, HostedRoom, Open, Opened, PROTOCOL, Refused, RefusedWhy,
-    RoomPhase, RoomState, Tenancy, ToOperator, ToServer, Welcome, agree, proto,
+    Beat, Close, Feature, Finding, HelloRefused, HelloRefusedWhy, HostedRoom, Mirror, Open, Opened, PROTOCOL,
+    Probe, ProbeResult, Refused, RefusedWhy, Restore, RoomPhase, RoomState, StandingBy, Tenancy, ToOperator,
+    ToServer, Token, Welcome, agree, proto,
     proto::control_server::{Control, ControlServer},
 };
 use gamekeeper_operator::server::connector::Connector;
@@ -20,12 +21,18 @@ use gamekeeper_room::{
     Ending, Epoch, Phase, RoomNow,
     host::{self, Action, Event, Host, Order, Report, RoomNumber, StreamId},
 };
-use gamekeeper_testkit::sim::Cluster;
+use gamekeeper_testkit::sim::{Cluster, RunningPod};
 use tokio::{sync::mpsc, time::Instant};
 use tonic::{Request, Response, Status, Streaming};
 
+/// Where servers take copies.
+pub(crate) const PLAYERS_PORT: u16 = 7777;
+
 /// Words on their way to one operator.
 const QUEUE: usize = 256;
+
+/// Where kubelets listen.
+const KUBELET_PORT: u16 = 10250;
 
 /// What a server does otherwise than it should.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +54,11 @@ pub(crate) struct Quirks {
     pub(crate) capacity: Option<usize>,
     /// The hashes of its certificates.
     pub(crate) certificates: Vec<String>,
+    pub(crate) features: BTreeSet<Feature>,
+    /// Servers that neither move nor answer, by the names of their pods: SIGSTOP.
+    pub(crate) stopped: BTreeSet<String>,
+    /// Servers that the operator cannot reach, and others can.
+    pub(crate) out_of_reach: BTreeSet<String>,
 }
 
 /// All processes, by the addresses of their pods.
@@ -56,6 +68,8 @@ pub(crate) struct Servers {
     start: Instant,
     processes: Arc<Mutex<BTreeMap<String, Process>>>,
     quirks: Arc<Mutex<Quirks>>,
+    /// What was asked to be restored, by the epochs under which it was.
+    restored: Arc<Mutex<BTreeMap<i64, Restore>>>,
 }
 
 struct Process {
@@ -68,6 +82,15 @@ struct Process {
     beating: Option<StreamId>,
     beats: u64,
     last_stream: u64,
+    /// What it was told of copies.
+    copies: Copies,
+}
+
+/// For whom a server keeps copies, and where it sends its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Copies {
+    pub(crate) tokens: Vec<Token>,
+    pub(crate) mirror: Option<Mirror>,
 }
 
 impl Servers {
@@ -78,7 +101,13 @@ impl Servers {
             start: Instant::now(),
             processes: Arc::default(),
             quirks: Arc::default(),
+            restored: Arc::default(),
         }
+    }
+
+    /// How the room under this epoch was to be restored, if it was.
+    pub(crate) fn restored(&self, epoch: i64) -> Option<Restore> {
+        self.restored.lock().unwrap().get(&epoch).copied()
     }
 
     /// How servers misbehave from now on.
@@ -91,7 +120,13 @@ impl Servers {
         let servers = self.clone();
         Connector::new(move |address| {
             let servers = servers.clone();
-            async move { servers.accept(address) }.boxed()
+            async move {
+                if servers.is_silent(address.ip()) {
+                    std::future::pending::<()>().await;
+                }
+                servers.accept(address)
+            }
+            .boxed()
         })
     }
 
@@ -104,11 +139,18 @@ impl Servers {
             .unwrap_or_default()
     }
 
+    /// What a server was told of copies, by the pod's name.
+    pub(crate) fn copies_of(&self, pod: &str) -> Copies {
+        let ip = self.cluster.running().into_iter().find(|it| it.name == pod).map(|it| it.pod_ip);
+        let processes = self.lock();
+        ip.and_then(|it| processes.get(&it)).map(|it| it.copies.clone()).unwrap_or_default()
+    }
+
     /// Every room on any server, with the name of the pod.
     pub(crate) fn all_rooms(&self) -> Vec<(String, Tenancy)> {
         let running = self.cluster.running();
         let processes = self.lock();
-        let of = |pod: &gamekeeper_testkit::sim::RunningPod| {
+        let of = |pod: &RunningPod| {
             let process = processes.get(&pod.pod_ip).filter(|it| it.pod_uid == pod.uid);
             process.into_iter().flat_map(|it| it.rooms.values().cloned()).collect::<Vec<_>>()
         };
@@ -131,6 +173,16 @@ impl Servers {
         let (tenancy, phase) = (tenancy.clone(), RoomPhase::Playing);
         let state = RoomState { tenancy, phase, players, checkpoint_tick: None, certificate_hashes };
         process.say(process.beating.expect("it was greeted"), ToOperator::RoomState(state).into());
+    }
+
+    /// A server ends all its streams.
+    pub(crate) fn hang_up(&self, pod: &str) {
+        let ip = self.cluster.running().into_iter().find(|it| it.name == pod).map(|it| it.pod_ip);
+        if let Some(process) =
+            ip.and_then(|it| self.lock().get_mut(&it).map(|it| std::mem::take(&mut it.streams)))
+        {
+            drop(process);
+        }
     }
 
     /// The match of a room is over.
@@ -167,6 +219,10 @@ impl Servers {
         address: SocketAddr,
     ) -> io::Result<Box<dyn gamekeeper_operator::server::connector::Connection>> {
         let ip = address.ip().to_string();
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        if address.port() == KUBELET_PORT {
+            return Ok(Box::new(ours));
+        }
         let pod = self.cluster.running().into_iter().find(|it| it.pod_ip == ip);
         let Some(pod) = pod else { return Err(io::ErrorKind::ConnectionRefused.into()) };
         let mut processes = self.lock();
@@ -174,7 +230,6 @@ impl Servers {
             let capacity = self.quirks().capacity.unwrap_or(4);
             processes.insert(ip.clone(), Process::new(pod.uid, capacity));
         }
-        let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let service = Service { servers: self.clone(), ip };
         let incoming = futures::stream::iter([Ok::<_, io::Error>(theirs)]);
         tokio::spawn(
@@ -183,6 +238,28 @@ impl Servers {
                 .serve_with_incoming(incoming),
         );
         Ok(Box::new(ours))
+    }
+
+    /// Whether nothing at this address answers the operator.
+    fn is_silent(&self, ip: IpAddr) -> bool {
+        let out_of_reach = self.quirks().out_of_reach;
+        let is_it = |pod: &RunningPod| pod.pod_ip == ip.to_string() && out_of_reach.contains(&pod.name);
+        self.is_node_silent(ip) || self.cluster.running().iter().any(is_it)
+    }
+
+    /// Whether the node with this address, or with a pod of this address, answers nobody.
+    fn is_node_silent(&self, ip: IpAddr) -> bool {
+        let IpAddr::V4(ip) = ip else { return false };
+        let [_, node, _, last] = ip.octets();
+        // As the cluster gives out addresses: nodes' and pods'.
+        self.cluster.is_cut(&format!("node-{}", if node == 0 { last } else { node }))
+    }
+
+    /// Whether the process at this address does nothing.
+    fn is_stopped(&self, ip: &str) -> bool {
+        let stopped = self.quirks().stopped;
+        !stopped.is_empty()
+            && self.cluster.running().iter().any(|it| it.pod_ip == ip && stopped.contains(&it.name))
     }
 
     /// Whether the process at this address is still the one with this boot id.
@@ -222,6 +299,10 @@ impl Control for Service {
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(Duration::from_millis(50));
             loop {
+                if servers.is_silent(ip.parse().unwrap()) || servers.is_stopped(&ip) {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
                 tokio::select! {
                     word = words.message() => match word {
                         Ok(Some(word)) => servers.hear(&ip, stream, word),
@@ -269,7 +350,20 @@ impl Servers {
                 let refused = Refused { tenancy, why, current_epoch: 0, message: "no such map".to_owned() };
                 return process.say(stream, ToOperator::Refused(refused).into());
             }
-            ToServer::Open(open) => Event::Asked(stream, host::Command::Open(order(open))),
+            ToServer::Probe(Probe { id, address, .. }) => {
+                let pod = self.cluster.running().into_iter().find(|it| it.pod_ip == address.ip().to_string());
+                let finding = match pod {
+                    _ if self.is_node_silent(address.ip()) => Finding::Silent,
+                    None if address.port() != KUBELET_PORT => Finding::Refused,
+                    _ => Finding::Connected,
+                };
+                return process.say(stream, ToOperator::ProbeResult(ProbeResult { id, finding }).into());
+            }
+            ToServer::Open(open) => {
+                let restored = open.restore.map(|it| (open.tenancy.epoch, it));
+                self.restored.lock().unwrap().extend(restored);
+                Event::Asked(stream, host::Command::Open(order(open)))
+            }
             ToServer::Close(Close { tenancy, .. })
                 if quirks.stowaways.iter().any(|it| it.tenancy == tenancy) =>
             {
@@ -282,6 +376,15 @@ impl Servers {
             ToServer::Drain => Event::Asked(stream, host::Command::Drain(true)),
             ToServer::Undrain => Event::Asked(stream, host::Command::Drain(false)),
             ToServer::Retire => Event::Asked(stream, host::Command::Retire),
+            ToServer::StandBy(tokens) => {
+                process.copies.tokens = tokens;
+                let standing_by = StandingBy { certificate_hashes: quirks.certificates, port: PLAYERS_PORT };
+                return process.say(stream, ToOperator::StandingBy(standing_by).into());
+            }
+            ToServer::Mirror(mirror) => {
+                process.copies.mirror = mirror;
+                return;
+            }
             _ => return,
         };
         process.tell(event, self.start.elapsed(), &quirks);
@@ -316,6 +419,7 @@ impl Process {
             beating: None,
             beats: 0,
             last_stream: 0,
+            copies: Copies::default(),
         }
     }
 
@@ -364,7 +468,7 @@ impl Process {
         Welcome {
             boot_id: self.boot_id.clone(),
             protocol: welcome.protocol,
-            features: std::collections::BTreeSet::new(),
+            features: quirks.features.clone(),
             capacity: u32::try_from(quirks.capacity.unwrap_or(4)).unwrap(),
             is_retired: welcome.is_retired,
             is_draining: welcome.is_draining,

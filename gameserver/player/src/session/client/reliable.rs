@@ -182,7 +182,8 @@ impl Session {
         // While there is a room, no other server has the last word.
         let is_only_hope = self.main.is(link) || self.main.link.is_none();
         if may_change || !is_only_hope {
-            self.refused = (refused.why == RefusedWhy::Full).then_some(refused).or(self.refused.take());
+            self.refused =
+                (refused.why == RefusedWhy::Full).then_some(refused).or_else(|| self.refused.take());
             self.drop_link(link, now);
         } else if self.main.is(link) || refused.why == RefusedWhy::Over {
             self.over(Happening::Refused(refused));

@@ -70,6 +70,15 @@ impl Process {
 }
 
 impl Link {
+    pub(super) fn is_up(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// Whether something that the server said is still to be heard.
+    pub(super) fn has_words(&self) -> bool {
+        !self.to_operator.is_empty()
+    }
+
     /// Sends a command, unless the link is broken.
     pub(super) fn send(&mut self, command: &Command) -> bool {
         if self.stream.is_none() {
@@ -106,6 +115,8 @@ impl Simulation {
         let uids: Vec<String> = uids.into_iter().cloned().collect();
         let Some(uid) = uids.choose(&mut self.rng).cloned() else { return };
         match self.rng.random_range(0..24) {
+            // What does not answer is not heard either.
+            1..19 if self.losses.is_frozen(&uid) => (),
             0 => self.break_link(&uid),
             1..8 => self.hear(&uid),
             8..14 => self.answer(&uid),
@@ -156,7 +167,10 @@ impl Simulation {
 
     /// A leader greets a server that it has no link to.
     fn dial_of(&mut self, index: usize, uid: &str) {
-        let is_up = self.leaders[index].knows(uid) && self.pods.get(uid).is_some_and(|it| it.view.is_alive());
+        let is_up = self.leaders[index].knows(uid)
+            && self.pods.get(uid).is_some_and(|it| it.view.is_alive())
+            && self.processes.contains_key(uid)
+            && self.losses.is_reachable(uid);
         let link = self.leaders[index].links.entry(uid.to_owned()).or_default();
         // Only when what was said before was heard: the driver takes reports in order.
         if link.stream.is_some() || !link.to_operator.is_empty() || !is_up {
@@ -214,6 +228,21 @@ impl Simulation {
         link.to_operator.truncate(kept);
         link.to_operator.push_back(LinkNews::Lost);
         self.tell_process(uid, host::Event::StreamEnded(stream));
+    }
+
+    /// Nothing of it is heard any more.
+    pub(super) fn break_links(&mut self, uid: &str) {
+        let mut broken = Vec::new();
+        for link in self.leaders.iter_mut().filter_map(|it| it.links.get_mut(uid)) {
+            if let Some(stream) = link.stream.take() {
+                link.to_server.clear();
+                link.to_operator.push_back(LinkNews::Lost);
+                broken.push(stream);
+            }
+        }
+        for stream in broken {
+            self.tell_process(uid, host::Event::StreamEnded(stream));
+        }
     }
 
     /// The process of a pod is no more.
