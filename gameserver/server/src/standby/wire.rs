@@ -15,8 +15,8 @@ pub(crate) const ALPN: &[u8] = b"gamekeeper-standby/1";
 /// Copies of one server that are under way at once. More would only share the same path.
 pub(super) const STREAMS_MAX: u32 = 16;
 
-/// Bytes of one server that were not taken in yet, when its token is known.
-pub(super) const WINDOW: u32 = 8 * 1024 * 1024;
+/// Bytes of one server that were not taken in yet, when its token is known: what a fast path carries in a round trip.
+pub(super) const WINDOW: u32 = 2 * 1024 * 1024;
 
 /// The connection is not wanted, or not any more; what is known otherwise is not told.
 pub(super) const NOT_WANTED: VarInt = VarInt::from_u32(1);

@@ -16,7 +16,7 @@ use quinn::{
 };
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use sha2::{Digest as _, Sha256};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::support::{Operator, Redis, TestServer, close, loopback, open, soon, tenancy};
 
@@ -26,6 +26,9 @@ const INTERVAL: Duration = Duration::from_millis(30);
 
 /// Within which a copy counts as fresh, and a little more.
 const STALE: Duration = Duration::from_millis(1000 + 3 * 30 + 50);
+
+/// A copy that nobody renews.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 
 const TOKEN: Token = Token([7; TOKEN_BYTES]);
 
@@ -37,10 +40,10 @@ struct Fleet {
     second: Operator,
 }
 
-async fn server(redis: &Redis) -> (TestServer, Operator) {
+async fn server(redis: &Redis, checkpoint_interval: Duration) -> (TestServer, Operator) {
     let state = State {
         url: redis.url(),
-        checkpoint_interval: INTERVAL,
+        checkpoint_interval,
         // Longer than any of these tests: no operator echoes all the time.
         fence_after: Duration::from_mins(1),
     };
@@ -56,8 +59,12 @@ async fn server(redis: &Redis) -> (TestServer, Operator) {
 
 /// Two servers, the second of which stands by for the first.
 async fn fleet() -> Fleet {
+    fleet_with(INTERVAL).await
+}
+
+async fn fleet_with(interval: Duration) -> Fleet {
     let redis = Redis::start(&[]).await;
-    let ((one, first), (two, mut second)) = (server(&redis).await, server(&redis).await);
+    let ((one, first), (two, mut second)) = (server(&redis, interval).await, server(&redis, interval).await);
     let StandingBy { certificate_hashes, port } = stand_by(&mut second, &[TOKEN]).await;
     assert_eq!((&certificate_hashes, port), (&two.hashes, two.players.unwrap().port()));
     mirror(&first, &two, TOKEN).await;
@@ -134,7 +141,9 @@ async fn shown(player: &mut Player, inputs: usize) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p4_with_a_standby_a_match_goes_on_from_the_last_tick_and_needs_no_store() {
-    let Fleet { mut redis, one, mut first, two, mut second } = fleet().await;
+    // Checkpoints are rare: it is the copies that count.
+    let fleet = fleet_with(Duration::from_secs(3)).await;
+    let Fleet { mut redis, one, mut first, two, mut second } = fleet;
     begin(&mut first, "duel").await;
     let ann = Stay::new("duel", Credentials::Open("ann".to_owned()));
     let mut ann_here = come(&one, &ann);
@@ -232,8 +241,10 @@ async fn a_room_that_is_closed_leaves_no_copy() {
     begin(&mut first, "duel").await;
     begin(&mut first, "other").await;
     until("copies", || two.standing.copies() == 2).await;
+    let closed = Instant::now();
     first.say(close("duel", 5)).await;
     until("one copy", || two.standing.copies() == 1).await;
+    assert!(closed.elapsed() < FORGOTTEN_AFTER, "it was told so, and did not just forget");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -268,7 +279,7 @@ async fn a_standby_with_another_certificate_is_not_trusted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p4_a_path_that_is_too_slow_gets_fewer_copies_and_never_old_ones() {
     let redis = Redis::start(&[]).await;
-    let (one, mut first) = server(&redis).await;
+    let (one, mut first) = server(&redis, INTERVAL).await;
     let slow = SlowStandby::start();
     first.say(ToServer::Mirror(Some(slow.mirror()))).await;
     begin(&mut first, "duel").await;
