@@ -28,6 +28,7 @@ pub(crate) struct Custody {
     /// The epoch of a later owner; 0: there is none.
     later_owner: AtomicI64,
     is_save_wanted: AtomicBool,
+    is_copy_wanted: AtomicBool,
     /// There is a question for the store.
     pub(crate) question: Notify,
 }
@@ -53,6 +54,7 @@ impl Custody {
             unanswered: AtomicU64::new(NEVER),
             later_owner: AtomicI64::new(0),
             is_save_wanted: AtomicBool::new(false),
+            is_copy_wanted: AtomicBool::new(false),
             question: Notify::new(),
         }
     }
@@ -115,9 +117,20 @@ impl Custody {
         self.is_save_wanted.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it is to be saved; asked once.
-    pub(crate) fn take_wish(&self) -> bool {
-        self.is_save_wanted.load(Ordering::Relaxed) && self.is_save_wanted.swap(false, Ordering::Relaxed)
+    /// The room is to be saved after the next tick.
+    pub(crate) fn want_copy(&self) {
+        self.is_copy_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is to be saved now, `ticked`: after a tick.
+    pub(crate) fn has_wish(&self, ticked: bool) -> bool {
+        self.is_save_wanted.load(Ordering::Relaxed) || (ticked && self.is_copy_wanted.load(Ordering::Relaxed))
+    }
+
+    /// It is being saved: one time for whoever wished it.
+    pub(crate) fn grant(&self) {
+        self.is_save_wanted.store(false, Ordering::Relaxed);
+        self.is_copy_wanted.store(false, Ordering::Relaxed);
     }
 }
 

@@ -34,6 +34,7 @@ impl Ledger {
         for fleet in due {
             self.reviews.remove(&fleet);
             self.tell_fallbacks_of(&fleet, now, commands);
+            self.tell_standbys_of(&fleet, commands);
         }
     }
 

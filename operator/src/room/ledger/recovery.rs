@@ -30,6 +30,8 @@ pub(super) struct Lost {
     node: Option<String>,
     /// Where its players were told to go.
     fallbacks: Vec<String>,
+    /// Where copies of its rooms are.
+    standby: Option<String>,
     /// How many they were.
     players: i32,
 }
@@ -62,10 +64,12 @@ impl Tables {
     pub(super) fn keep_origin(&mut self, server_uid: &str) {
         let Some(server) = self.servers.get(server_uid) else { return };
         let (node, fallbacks) = (server.view.node.clone(), server.fallbacks.clone());
+        let standby = server.standby.clone();
         for uid in self.published_on.get(server_uid).into_iter().flatten() {
             let Some(entry) = self.rooms.get_mut(uid) else { continue };
             let players = entry.room.status.as_ref().map_or(0, |it| it.players);
-            entry.lost = Some(Lost { node: node.clone(), fallbacks: fallbacks.clone(), players });
+            let (node, fallbacks, standby) = (node.clone(), fallbacks.clone(), standby.clone());
+            entry.lost = Some(Lost { node, fallbacks, standby, players });
         }
     }
 
@@ -94,11 +98,15 @@ impl Tables {
             return None;
         }
         if let Some(lost) = &entry.lost {
-            return Some(Origin { node: lost.node.as_deref(), fallbacks: &lost.fallbacks });
+            return Some(Origin {
+                node: lost.node.as_deref(),
+                fallbacks: &lost.fallbacks,
+                standby: lost.standby.as_deref(),
+            });
         }
         let server = entry.room.status.as_ref()?.server.as_ref()?;
         let node = self.servers.get(&server.pod_uid)?.view.node.as_deref();
-        Some(Origin { node, fallbacks: &[] })
+        Some(Origin { node, fallbacks: &[], standby: None })
     }
 
     /// Notes whether a room may take its server down.

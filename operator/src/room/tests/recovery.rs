@@ -76,7 +76,9 @@ fn settle(desk: &mut Desk, room: &mut GameRoom, server: &str, epoch: Epoch) {
 
 fn stored() -> Desk {
     let mut desk = Desk::open();
-    desk.on(Event::Fleet(fleet_name(), FleetView { has_store: true, ..fleet() }));
+    // Nobody plays here, and nothing is to be closed for that.
+    let claim_timeout = Duration::from_hours(1);
+    desk.on(Event::Fleet(fleet_name(), FleetView { has_store: true, claim_timeout, ..fleet() }));
     desk
 }
 
