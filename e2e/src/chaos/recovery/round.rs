@@ -23,7 +23,7 @@ use crate::progress::say;
 
 /// When in a round the fault comes: anywhere between two checkpoints, beats and renewals. Not before servers that have just
 /// come, and their players, were told where to go.
-const MOMENT: std::ops::Range<Duration> = Duration::from_millis(1000)..Duration::from_millis(2200);
+const MOMENT: std::ops::Range<Duration> = Duration::from_secs(1)..Duration::from_millis(2200);
 
 /// How long something stays broken that nobody should notice: longer than a lease, a fence and a hang.
 const HOLD: std::ops::Range<Duration> = Duration::from_millis(3500)..Duration::from_secs(6);

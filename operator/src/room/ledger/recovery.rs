@@ -81,8 +81,8 @@ impl Tables {
         }
         let has_store = |it: &RoomEntry| self.fleet(&it.fleet).is_some_and(|it| it.has_store);
         // What begins afresh brings nothing that could take a server down again.
-        let is_restored = |it: &&RoomEntry| it.room.spec.recovery == Recovery::Restore && has_store(it);
-        let is_restored = self.rooms.get(uid).filter(is_restored).is_some();
+        let is_restored = |it: &RoomEntry| it.room.spec.recovery == Recovery::Restore && has_store(it);
+        let is_restored = self.rooms.get(uid).is_some_and(is_restored);
         let Some(entry) = self.rooms.get_mut(uid) else { return };
         // Not those that an earlier leader placed: how long they have lived is not known, and the innocent go free.
         let is_crash = matches!(how, How::Exited(_) | How::Refused);
