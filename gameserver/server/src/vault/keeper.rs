@@ -45,6 +45,13 @@ const QUESTION_PAUSE: Duration = Duration::from_millis(50);
 /// The standby is told of a room's end for so long. It forgets by itself, too.
 const END_WITHIN: Duration = Duration::from_secs(1);
 
+/// A thread that does not save its room for so long hangs. By then the operator has given the room away, if it has
+/// noticed. Not earlier: the question is a sign of life, and a new owner waits for the last one.
+const STUCK_AFTER: Duration = Duration::from_millis(600);
+
+/// Between two questions about a room whose thread hangs.
+const STUCK_PAUSE: Duration = Duration::from_millis(200);
+
 /// The task.
 pub(super) struct Keeper {
     store: Arc<Store>,
@@ -54,6 +61,8 @@ pub(super) struct Keeper {
     checkpointer: Checkpointer<(Tick, Bytes)>,
     /// The checkpointer waits for the room to be saved.
     is_asked: bool,
+    /// When to ask whose the room is, if its thread has not saved it by then.
+    doubt_at: Option<Duration>,
     mirroring: Mirroring,
     line: Option<watch::Receiver<Option<Line>>>,
     has_begun: bool,
@@ -95,6 +104,7 @@ impl Keeper {
             notes,
             checkpointer: Checkpointer::new(pace, since),
             is_asked: false,
+            doubt_at: None,
             mirroring: Mirroring::new(),
             line,
             has_begun: false,
@@ -114,6 +124,8 @@ impl Keeper {
                 "the store has given the room to a later owner"
             );
             self.place.lose_to(owner);
+            // At once: the thread that ticks may hang, and then its players would stay.
+            self.place.audience.go_if_free();
             return self.end_copies().await;
         }
         if self.place.ending().is_some() || self.place.is_closing() {
@@ -132,6 +144,7 @@ impl Keeper {
                 match action {
                     Action::Save => {
                         self.is_asked = true;
+                        self.doubt_at = Some(self.clock.now().saturating_add(STUCK_AFTER));
                         custody.want_save();
                     }
                     Action::Write(envelope) => write = Some(self.write(envelope)),
@@ -144,12 +157,18 @@ impl Keeper {
             if check.is_none() && custody.has_question() {
                 check = Some(self.check(Duration::ZERO));
             }
+            if check.is_none() && self.doubt_at.is_some_and(|it| it <= self.clock.now()) {
+                self.doubt_at = Some(self.clock.now().saturating_add(STUCK_PAUSE));
+                check = Some(self.check(Duration::ZERO));
+            }
             match self.mirroring.wants(self.clock.now()) {
                 Some(Want::AfterTick) => custody.want_copy(),
                 Some(Want::Now) => custody.want_save(),
                 None => (),
             }
-            let due = self.checkpointer.next_due().into_iter().chain(self.mirroring.next_due()).min();
+            let doubt_at = self.doubt_at.filter(|_| check.is_none());
+            let due = [self.checkpointer.next_due(), self.mirroring.next_due(), doubt_at];
+            let due = due.into_iter().flatten().min();
             let due = due.map(|it| self.clock.instant(it));
             tokio::select! {
                 room = saved.recv() => match room {
@@ -185,6 +204,7 @@ impl Keeper {
     /// The room was saved: for the store if that has asked, for the standby if its path is free.
     async fn take_in(&mut self, room: Saved, check: &mut Option<Call>, copy: &mut Option<Call>) {
         let is_asked = std::mem::take(&mut self.is_asked);
+        self.doubt_at = self.doubt_at.filter(|_| !is_asked);
         let is_copied = self.mirroring.saved(self.clock.now());
         if !is_asked && !is_copied {
             return;

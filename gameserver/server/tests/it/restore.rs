@@ -209,3 +209,25 @@ async fn without_a_store_nothing_is_offered_and_nothing_restored() {
     assert_eq!(refused(&mut operator).await.why, RefusedWhy::Unsupported);
     assert!(matches!(operator.ask(open("duel", 9)).await, ToOperator::Opened(_)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_players_of_a_room_whose_thread_hangs_are_sent_on_when_another_server_has_it() {
+    let Fleet { redis: _redis, one: (one, mut first), two: (_two, mut second) } = fleet().await;
+    first.open("duel", 5).await;
+    let mut ann = come(&one, &Stay::new("duel", Credentials::Open("ann".to_owned())));
+    shown(&mut ann, 0).await;
+    saved(&mut first).await;
+    ann.input(say::HANG.as_bytes()).unwrap();
+    soon("a game that hangs", async {
+        while one.games.waiting() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    second.say(restore("duel", 9, true, &[])).await;
+    // The server answers her packets all the while.
+    let lost = async { while ann.next().await != Event::Lost {} };
+    soon("the end of the connection", lost).await;
+    assert_eq!(one.games.waiting(), 1, "and it hangs still");
+    opened(&mut second).await;
+}
