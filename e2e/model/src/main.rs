@@ -1,0 +1,55 @@
+//! `cargo run -p gamekeeper-model -- --help`: searches all histories within bounds, and prints what came of it.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use gamekeeper_model::{
+    bounds::{Bounds, Rule},
+    search::search,
+};
+
+/// Searches all histories of who owns a room, within bounds.
+#[derive(Parser)]
+struct Args {
+    #[arg(long, default_value_t = 1)]
+    rooms: u8,
+    #[arg(long, default_value_t = 3)]
+    servers: u8,
+    /// Steps of the clock: each is half of the fence's time.
+    #[arg(long, default_value_t = 4)]
+    steps: u8,
+    #[arg(long, default_value_t = 1)]
+    crashes: u8,
+    #[arg(long, default_value_t = 0)]
+    messages: u8,
+    #[arg(long, default_value_t = 0)]
+    pauses: u8,
+    #[arg(long, default_value_t = 0)]
+    cuts: u8,
+    #[arg(long, default_value_t = 0)]
+    ends: u8,
+    /// Rooms are not placed yet.
+    #[arg(long)]
+    fresh: bool,
+    /// An overlap of so many steps is too long.
+    #[arg(long, default_value_t = 2)]
+    overlap: u8,
+    /// Gives up at so many states.
+    #[arg(long, default_value_t = 50_000_000)]
+    states: usize,
+    /// A rule to break: NoCompareAndSet, EqualEpochs, RepeatedTerm, UnheardIsAbsent, NoFreeze, NoQuestion, NoFence.
+    #[arg(long, default_value = "Kept")]
+    rule: Rule,
+}
+
+#[allow(clippy::print_stdout, reason = "what it is for")]
+fn main() -> ExitCode {
+    let Args { rooms, servers, steps, crashes, messages, pauses, cuts, ends, fresh, overlap, states, rule } =
+        Args::parse();
+    let is_fresh = fresh;
+    let bounds =
+        Bounds { rooms, servers, steps, crashes, messages, pauses, cuts, ends, is_fresh, overlap, states };
+    let found = search(bounds, rule);
+    println!("{found}");
+    if found.broken.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
