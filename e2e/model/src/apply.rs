@@ -176,6 +176,11 @@ impl Scene<'_> {
     }
 
     fn stand(&mut self, operator: u8) {
+        // Somebody may have claimed it since the last look.
+        self.look(operator);
+        if !self.operator(operator).may_claim {
+            return;
+        }
         let (world, heard) = (self.world, self.operator(operator).heard);
         let term = self.model.next_term(&world, heard);
         let it = self.operator(operator);

@@ -31,8 +31,6 @@ pub struct Bounds {
     pub ends: u8,
     /// Rooms are not placed yet when the history begins.
     pub is_fresh: bool,
-    /// So many steps are too long for two servers that tick a room; 0: any moment is.
-    pub overlap: u8,
     /// The search gives up at so many states.
     pub states: usize,
 }
@@ -49,7 +47,6 @@ impl Bounds {
         cuts: 0,
         ends: 0,
         is_fresh: false,
-        overlap: FENCE,
         states: 50_000_000,
     };
 }

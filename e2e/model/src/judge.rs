@@ -13,11 +13,12 @@ use crate::{
 const PEACE: u8 = 30;
 
 impl Model {
-    /// I1: two servers tick a room for its players for less than the fence's time, and no more once a match is over.
+    /// I1: two servers tick a room for its players for less than the fence's time, and not for a moment if the store
+    /// answered the older owner last. A match that is over is ticked no more: the same holds.
     pub(crate) fn judge(&mut self, mut world: World) -> Result<World, Broken> {
         for room in self.rooms() {
             let index = usize::from(room);
-            let ticking = self.ticking(&world, room);
+            let (ticking, is_excused) = self.ticking(&world, room);
             let is_over = self.status(world.rooms[index]).phase.is_over();
             let rivals = ticking.count_ones() + u32::from(is_over && ticking != 0);
             if rivals < 2 {
@@ -27,7 +28,7 @@ impl Model {
             if world.overlap[index] == NEVER {
                 world.overlap[index] = world.now;
             }
-            if self.bounds.overlap <= world.now - world.overlap[index] {
+            if !is_excused || FENCE <= world.now - world.overlap[index] {
                 let (promise, what) = match is_over {
                     true => ("I3", format!("room {room} is over, and is ticked for its players")),
                     false => ("I1", format!("servers {ticking:#b} (bits) tick room {room} for its players at once")),
@@ -38,9 +39,10 @@ impl Model {
         Ok(world)
     }
 
-    /// The servers that tick a room for players, as bits.
-    fn ticking(&mut self, world: &World, room: u8) -> u8 {
-        let mut ticking = 0;
+    /// The servers that tick a room for players, as bits; and whether the store did not answer the oldest owner among
+    /// them last: then the operator's word was enough for it (I8), and the store counts from an earlier one.
+    fn ticking(&mut self, world: &World, room: u8) -> (u8, bool) {
+        let (mut ticking, mut oldest) = (0, (i64::MAX, false));
         for server in self.servers() {
             let index = usize::from(server);
             let is_told = world.told[usize::from(room)] >> server & 1 == 1;
@@ -48,11 +50,12 @@ impl Model {
                 continue;
             }
             let sights = self.sights_of(&world.servers[index]);
-            if sights.rooms.iter().any(|it| it.room == room && it.ticks) {
+            for it in sights.rooms.iter().filter(|it| it.room == room && it.ticks) {
                 ticking |= 1 << server;
+                oldest = oldest.min((it.epoch, it.is_unanswered));
             }
         }
-        ticking
+        (ticking, oldest.1)
     }
 
     /// The world with all that went wrong mended.

@@ -18,7 +18,7 @@ struct Args {
     /// Steps of the clock: each is half of the fence's time.
     #[arg(long, default_value_t = 4)]
     steps: u8,
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 0)]
     crashes: u8,
     #[arg(long, default_value_t = 0)]
     messages: u8,
@@ -31,9 +31,6 @@ struct Args {
     /// Rooms are not placed yet.
     #[arg(long)]
     fresh: bool,
-    /// An overlap of so many steps is too long.
-    #[arg(long, default_value_t = 2)]
-    overlap: u8,
     /// Gives up at so many states.
     #[arg(long, default_value_t = 50_000_000)]
     states: usize,
@@ -44,11 +41,11 @@ struct Args {
 
 #[allow(clippy::print_stdout, reason = "what it is for")]
 fn main() -> ExitCode {
-    let Args { rooms, servers, steps, crashes, messages, pauses, cuts, ends, fresh, overlap, states, rule } =
+    let Args { rooms, servers, steps, crashes, messages, pauses, cuts, ends, fresh, states, rule } =
         Args::parse();
     let is_fresh = fresh;
     let bounds =
-        Bounds { rooms, servers, steps, crashes, messages, pauses, cuts, ends, is_fresh, overlap, states };
+        Bounds { rooms, servers, steps, crashes, messages, pauses, cuts, ends, is_fresh, states };
     let found = search(bounds, rule);
     println!("{found}");
     if found.broken.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }

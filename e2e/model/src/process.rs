@@ -106,6 +106,8 @@ struct Running {
     write: Option<u64>,
     is_begun: bool,
     check_again: u8,
+    /// The store did not answer last: only the operator's word counts.
+    is_unanswered: bool,
     ticks: bool,
 }
 
@@ -122,6 +124,8 @@ pub struct Sight {
     pub is_running: bool,
     /// It is ticked now.
     pub ticks: bool,
+    /// The store did not answer it last.
+    pub is_unanswered: bool,
     /// Until then it waits for the owner before.
     pub waits_until: Option<u8>,
 }
@@ -206,6 +210,7 @@ impl Process {
         for (RoomNumber(number), game) in &self.games {
             let Game { room, epoch, stage } = game;
             let (mut is_running, mut ticks, mut waits_until) = (false, false, None);
+            let mut is_unanswered = false;
             let mut call = |call, from| sights.calls.push((*number, *room, *epoch, call, from));
             match stage {
                 Stage::Asking { fence, again, .. } => {
@@ -214,6 +219,7 @@ impl Process {
                 Stage::Waiting { until, .. } => waits_until = Some(*until),
                 Stage::Running(running) => {
                     (is_running, ticks) = (true, running.ticks && !self.is_hung);
+                    is_unanswered = running.is_unanswered;
                     if let Some(tick) = running.write {
                         call(Call::Write(tick), 0);
                     }
@@ -224,7 +230,7 @@ impl Process {
                 Stage::Ending { again } => call(Call::Finish(1), *again),
             }
             let (number, room, epoch) = (*number, *room, *epoch);
-            sights.rooms.push(Sight { number, room, epoch, is_running, ticks, waits_until });
+            sights.rooms.push(Sight { number, room, epoch, is_running, ticks, is_unanswered, waits_until });
         }
         sights
     }
@@ -344,7 +350,10 @@ impl Process {
                 }
             }
             (Stage::Running(running), Call::Check) => match reply {
-                Reply::Mine => running.custody.accepted(time(now)),
+                Reply::Mine => {
+                    running.is_unanswered = false;
+                    running.custody.accepted(time(now));
+                }
                 Reply::Fenced(owner) | Reply::Finished(owner, _) => running.custody.lose_to(Epoch(owner)),
                 _ => (),
             },
@@ -370,6 +379,7 @@ impl Process {
             }
             (Stage::Running(running), Call::Check) => {
                 running.check_again = now + 1;
+                running.is_unanswered = true;
                 running.custody.unanswered(time(now));
             }
             (Stage::Ending { again }, Call::Finish(_)) => *again = now + 1,
@@ -414,6 +424,7 @@ impl Running {
             write: None,
             is_begun: false,
             check_again: 0,
+            is_unanswered: false,
             ticks: false,
         }
     }
@@ -441,6 +452,7 @@ impl Running {
     /// Returns whether it is the first checkpoint that the store took.
     fn written(&mut self, answer: Result<Verdict<Written>, StoreError>, now: u8) -> bool {
         self.write = None;
+        self.is_unanswered = answer.is_err();
         let is_mine = answer.as_ref().is_ok_and(|it| matches!(it, Verdict::Mine(_)));
         if is_mine {
             self.custody.accepted(time(now));
