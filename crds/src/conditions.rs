@@ -107,6 +107,8 @@ pub mod reason {
     pub const REFUSED: &str = "Refused";
     /// Finished: the server was lost and the room's `recovery` is `Fail`.
     pub const LOST: &str = "Lost";
+    /// Finished: the room's servers crashed again and again, each soon after it came there.
+    pub const POISONED: &str = "Poisoned";
 }
 
 /// Longest message of a condition. The API allows 32 KiB; a person reads less.

@@ -127,6 +127,11 @@ pub struct GameRoomStatus {
     #[serde(default, skip_serializing_if = "is_none")]
     #[schemars(range(min = 0))]
     pub recoveries: i32,
+    /// How many servers crashed in a row, each within ten seconds of having been given the room again. A room with one is kept
+    /// apart from others where there is place; one with two is not placed again.
+    #[serde(default, skip_serializing_if = "is_none")]
+    #[schemars(range(min = 0))]
+    pub losses_in_a_row: i32,
     /// `Placed`, `Checkpointed`, `Finished`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

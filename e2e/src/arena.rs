@@ -217,6 +217,15 @@ impl Arena {
         Ok(room.with_context(|| format!("there is no room {name}"))?.status.unwrap_or_default())
     }
 
+    /// A room's uid.
+    pub fn room_uid(&self, name: &str) -> Result<String> {
+        self.book()
+            .rooms
+            .get(name)
+            .and_then(ResourceExt::uid)
+            .with_context(|| format!("there is no room {name}"))
+    }
+
     /// The rooms in a phase, by name.
     pub fn rooms_in(&self, phase: Phase) -> Vec<String> {
         let book = self.book();

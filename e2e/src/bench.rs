@@ -5,6 +5,7 @@
 
 mod account;
 pub mod allocate;
+pub mod checkpoint;
 mod counts;
 mod hollow;
 pub mod idle;

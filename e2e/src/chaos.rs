@@ -1,9 +1,11 @@
 //! Chaos on purpose: leaders, servers and a node go away while rooms are made and played, and a judge looks for broken promises.
+//! [`recovery`] breaks one thing after the other under matches that are played, and measures how they go on.
 
 mod cast;
 mod evidence;
 mod havoc;
 mod judge;
+pub mod recovery;
 mod report;
 mod table;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::command::{output, program};
@@ -18,12 +18,15 @@ pub const RELEASE: &str = "gamekeeper";
 /// The namespace of the release.
 pub const NAMESPACE: &str = "gamekeeper-system";
 
+/// The Redis of the release: its stateful set, and the Secret with its URL, also where a fleet gets a copy.
+pub const REDIS: &str = "gamekeeper-redis";
+
 /// How long the operator may take to be ready, on a machine that compiles at the same time.
 const DEADLINE: &str = "120s";
 
-/// Which image of the operator is installed.
+/// An image that the chart runs.
 #[derive(Clone, Debug)]
-pub struct OperatorImage {
+pub struct ChartImage {
     /// Without the tag.
     pub repository: String,
     /// The tag.
@@ -32,42 +35,76 @@ pub struct OperatorImage {
     pub pull_policy: &'static str,
 }
 
-/// Installs or upgrades the chart and waits until the operator is ready; does nothing when it is installed as it is now.
-pub async fn install(cluster: &Reached, kubectl: &Kubectl, image: &OperatorImage) -> Result<()> {
+impl ChartImage {
+    /// As values of the chart, under the name that this image has there.
+    fn values(&self, name: &str) -> Vec<String> {
+        let Self { repository, tag, pull_policy } = self;
+        let values = [("repository", repository.as_str()), ("tag", tag), ("pullPolicy", pull_policy)];
+        // --set-string: a tag may look like a number.
+        let set = |(field, value)| ["--set-string".to_owned(), format!("{name}.{field}={value}")];
+        values.into_iter().flat_map(set).collect()
+    }
+}
+
+/// What is installed.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The operator's image.
+    pub operator: ChartImage,
+    /// The image of the Redis for checkpoints, if not the chart's own choice.
+    pub redis: Option<ChartImage>,
+}
+
+/// Installs or upgrades the chart, with a Redis, and waits until all of it is ready; does nothing when it is installed as
+/// it is now.
+pub async fn install(cluster: &Reached, kubectl: &Kubectl, wish: &Wish) -> Result<()> {
     let chart = paths::repository().join("charts/gamekeeper");
     let content = hash::folder(&chart).await.context("look at the chart")?;
-    let description =
-        format!("chart {content} with {}:{} {}", image.repository, image.tag, image.pull_policy);
+    let mut values = wish.operator.values("image");
+    values.extend(["--set".to_owned(), "redis.enabled=true".to_owned()]);
+    values.extend(wish.redis.iter().flat_map(|it| it.values("redis.image")));
+    let description = format!("chart {content} with {}", hash::text(&values.join(" ")).await?);
     let helm = Helm { program: cluster.program("helm").await?, kubeconfig: cluster.kubeconfig() };
     let (status, installed) = helm.status().await;
     if status == "deployed" && installed == description {
-        return operator_is_available(kubectl).await;
+        return all_is_available(kubectl).await;
     }
     if status.starts_with("pending") {
         // A helm that was killed: it refuses to go on from there.
         helm.run(&["uninstall", RELEASE, "--wait"]).await?;
     }
-    let repository = format!("image.repository={}", image.repository);
-    let tag = format!("image.tag={}", image.tag);
-    let policy = format!("image.pullPolicy={}", image.pull_policy);
     let chart = chart.display().to_string();
-    // --set-string: a tag may look like a number.
-    let values = ["--set-string", &repository, "--set-string", &tag, "--set-string", &policy];
     let upgrade =
         ["upgrade", "--install", RELEASE, &chart, "--create-namespace", "--description", &description];
+    let values: Vec<_> = values.iter().map(String::as_str).collect();
     let arguments = [&upgrade[..], &values, &["--wait", "--timeout", DEADLINE]].concat();
-    step("installing the chart", async {
+    step("installing the chart, with a Redis for checkpoints", async {
         helm.run(&arguments).await?;
-        operator_is_available(kubectl).await
+        all_is_available(kubectl).await
     })
     .await
 }
 
 /// A release that is deployed may still have lost its pods since.
-async fn operator_is_available(kubectl: &Kubectl) -> Result<()> {
+async fn all_is_available(kubectl: &Kubectl) -> Result<()> {
     let timeout = format!("--timeout={DEADLINE}");
-    let wait = ["wait", "--for=condition=Available", "deployment", "--all", &timeout];
-    kubectl.in_namespace(NAMESPACE).run(&wait).await.map(drop)
+    let kubectl = kubectl.in_namespace(NAMESPACE);
+    kubectl.run(&["wait", "--for=condition=Available", "deployment", "--all", &timeout]).await?;
+    kubectl.run(&["rollout", "status", &format!("statefulset/{REDIS}"), &timeout]).await.map(drop)
+}
+
+/// Gives a namespace the Secret with the URL of the chart's Redis, for fleets to name in `spec.state`: what
+/// `redis.fleetNamespaces` does for namespaces that are known before.
+pub async fn give_redis_url(kubectl: &Kubectl, namespace: &str) -> Result<()> {
+    let found = kubectl.in_namespace(NAMESPACE).run(&["get", "secret", REDIS, "--output=json"]).await?;
+    let found: Value = serde_json::from_str(&found).context("the Secret with the URL of Redis")?;
+    let copy = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": { "name": REDIS },
+        "data": found["data"],
+    });
+    kubectl.in_namespace(namespace).apply(&copy.to_string()).await.map(drop)
 }
 
 struct Helm {

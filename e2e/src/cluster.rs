@@ -24,13 +24,16 @@ use futures::future::try_join_all;
 
 use crate::image::Image;
 use crate::paths;
+use cgroups::Groups;
 use process::Processes;
 
 pub use api::client;
+pub(crate) use cgroups::processes_of;
 pub use component::Component;
 pub use leftovers::leftovers;
 pub(crate) use network::set_link;
 pub use options::{Options, Wish};
+pub(crate) use process::signal_kill;
 pub(crate) use slot::Spare;
 pub use slot::{NodeNumber, Slot};
 
@@ -130,6 +133,16 @@ impl Cluster {
 
     pub(crate) async fn kill_process(&self, process: &str) -> Result<()> {
         self.processes.kill(process).await
+    }
+
+    /// The processes of a container, as this machine counts them.
+    pub(crate) fn processes_of(&self, node: NodeNumber, container: &str) -> Result<Vec<u32>> {
+        Ok(processes_of(&self.groups_of(node, container)?))
+    }
+
+    /// The control groups of a container, one in each hierarchy.
+    pub(crate) fn groups_of(&self, node: NodeNumber, container: &str) -> Result<Vec<PathBuf>> {
+        Groups::of_node(self.slot, node).named(container)
     }
 
     async fn load_on(&self, node: NodeNumber, image: &Image) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The story that `gk demo` shows: a fleet of arenas starts, matches are placed, bots play them over QUIC and check every
-//! tick, and all come to their end.
+//! tick; a server is killed, its matches go on elsewhere, and all come to their end.
 
+mod killing;
 mod played;
 mod rooms;
 mod stage;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use anyhow::Result;
 use futures::future::try_join_all;
 use gamekeeper_crds::room::Phase;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::bots::{Bots, Table};
 use crate::cost;
@@ -76,8 +77,16 @@ pub async fn play(stage: &Stage, plan: &Plan) -> Result<Played> {
     let begun = Instant::now();
     let tables: Vec<Table> = matches.iter().map(table).collect();
     let bots = Bots::play(stage.program(), &tables).await?;
-    let seen = tokio::select! {
-        seen = bots.done() => seen?,
+    let show = async {
+        let killing = async {
+            // When everybody plays, and time enough to see how it goes on.
+            sleep(Duration::from_secs(plan.seconds.into()) / 3).await;
+            killing::kill_the_fullest(stage, &rooms, &matches).await
+        };
+        tokio::try_join!(bots.done(), killing)
+    };
+    let (seen, back) = tokio::select! {
+        shown = show => shown?,
         never = tell(&rooms, begun) => never,
     };
     let seconds = begun.elapsed().as_secs_f64();
@@ -91,11 +100,12 @@ pub async fn play(stage: &Stage, plan: &Plan) -> Result<Played> {
         });
         all.push(Room {
             bots: seen.iter().filter(|it| it.room == name).cloned().collect(),
-            name,
             server: placed.server,
             placed: placed.changed.duration_since(placed.appeared),
             is_finished: end.is_ok(),
+            back: back.get(&name).copied(),
             cpu_percent,
+            name,
         });
     }
     Ok(Played { rooms: all })

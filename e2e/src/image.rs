@@ -54,15 +54,21 @@ pub async fn build(name: &str, dockerfile: &Path, folder: &Path) -> Result<Image
     build_locked(name, dockerfile, folder).await
 }
 
-/// The same, of single files: each with its name in the build's context.
-pub async fn build_of_files(name: &str, dockerfile: &Path, files: &[(&Path, &str)]) -> Result<Image> {
+/// The same, of single files: each with its path in the build's context.
+pub async fn build_of_files(
+    name: &str,
+    dockerfile: &Path,
+    files: &[(&Path, impl AsRef<Path>)],
+) -> Result<Image> {
     let _lock = FileLock::acquire(LOCK).await?;
     let folder = paths::cache()?.join("context");
     // What a killed build left.
     std::fs::remove_dir_all(&folder).or_else(missing_is_fine)?;
     make_folder(&folder)?;
     for (file, name) in files {
-        std::fs::copy(file, folder.join(name)).with_context(|| format!("copy {}", file.display()))?;
+        let copy = folder.join(name);
+        copy.parent().map_or(Ok(()), make_folder)?;
+        std::fs::copy(file, copy).with_context(|| format!("copy {}", file.display()))?;
     }
     let image = build_locked(name, dockerfile, &folder).await?;
     std::fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;

@@ -25,6 +25,7 @@ pub mod programs;
 pub mod target;
 pub mod tools;
 
+pub mod clock;
 pub mod command;
 pub mod cost;
 mod files;

@@ -79,7 +79,8 @@ impl Operators {
         Api::namespaced(self.env.client().clone(), chart::NAMESPACE)
     }
 
-    fn pods(&self) -> Api<Pod> {
+    /// Their pods, and what else the chart runs.
+    pub(crate) fn pods(&self) -> Api<Pod> {
         Api::namespaced(self.env.client().clone(), chart::NAMESPACE)
     }
 }

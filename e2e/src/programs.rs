@@ -1,5 +1,6 @@
-//! Static programs for images `FROM scratch`, in Rust and in Go.
+//! Programs for images `FROM scratch`: static ones in Rust and in Go, and Debian's with the libraries that they load.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -88,6 +89,20 @@ pub async fn go(folder: &Path, name: &str) -> Result<PathBuf> {
     Ok(out)
 }
 
+/// Programs of Debian, and all files that they need to run in an image with nothing else in it: the libraries and what
+/// loads them. Each is in the same place there.
+pub async fn debian(programs: &[&str]) -> Result<BTreeSet<PathBuf>> {
+    let mut files = BTreeSet::new();
+    for name in programs {
+        let path = Path::new("/usr/bin").join(name);
+        let listed = command::output(program("ldd").arg(&path)).await?;
+        let loaded = libraries(&listed).with_context(|| format!("what {} loads", path.display()))?;
+        files.extend(loaded);
+        files.insert(path);
+    }
+    Ok(files)
+}
+
 fn cargo() -> Command {
     let mut cargo = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(paths::repository());
@@ -113,9 +128,32 @@ fn executable(messages: &str, binary: &str) -> Option<PathBuf> {
     })
 }
 
+/// The files in what `ldd` printed.
+fn libraries(listed: &str) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for line in listed.lines().map(str::trim) {
+        // `NAME => PATH (ADDRESS)`, `PATH (ADDRESS)` of what loads the others; the kernel's own has no path.
+        let what = line.split_once(" => ").map_or(line, |(_, found)| found);
+        if what.starts_with("not found") {
+            bail!("{line}");
+        }
+        if let Some((path, _)) = what.split_once(" (").filter(|(path, _)| path.starts_with('/')) {
+            files.push(PathBuf::from(path));
+        }
+    }
+    Ok(files)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_program_loads_is_found_and_what_is_missing_is_told() {
+        let listed = "\tlinux-vdso.so.1 (0x00007f)\n\tlibm.so.6 => /lib/x/libm.so.6 (0x00007f)\n\t/lib64/ld.so.2 (0x00007f)\n";
+        assert_eq!(libraries(listed).unwrap(), [Path::new("/lib/x/libm.so.6"), Path::new("/lib64/ld.so.2")]);
+        assert!(libraries("\tlibgone.so.1 => not found\n").unwrap_err().to_string().contains("libgone"));
+    }
 
     #[test]
     fn the_executable_is_the_one_of_the_asked_binary() {

@@ -24,7 +24,7 @@ use anyhow::{Context as _, Result, anyhow};
 use kube::Client;
 use tokio::sync::OnceCell;
 
-use crate::chart::OperatorImage;
+use crate::chart::ChartImage;
 use crate::cluster::{Cluster, Wish};
 use crate::kubectl::Kubectl;
 use crate::target::{Reached, Target};
@@ -48,7 +48,7 @@ pub struct Prepared {
     /// `kubectl` with the administrator's rights.
     pub kubectl: Kubectl,
     /// The operator that the chart runs.
-    pub operator: OperatorImage,
+    pub operator: ChartImage,
     /// The image of a UDP server that knows nothing of Gamekeeper.
     pub udp_server: String,
     /// The image of a server in Go that speaks the control protocol; of our own nodes, or named by who has others.
@@ -108,7 +108,7 @@ impl Env {
     }
 
     /// The operator that the chart runs.
-    pub fn operator_image(&self) -> &OperatorImage {
+    pub fn operator_image(&self) -> &ChartImage {
         &self.prepared.operator
     }
 

@@ -4,6 +4,7 @@
 mod execute;
 mod intake;
 mod orders;
+mod suspects;
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -33,10 +34,13 @@ use crate::{
         link,
         links::Links,
         prober::{Prober, Report},
+        reach::Found,
     },
     watch::{NAMESPACED_KINDS, News},
     world::Shared,
 };
+
+pub use suspects::Watch;
 
 /// Requests for rooms in flight. Each is a connection of its own; with more, a busy API server
 /// spends its time on handshakes.
@@ -63,6 +67,7 @@ pub struct Driver {
     pub fleets: Writer<GameFleet>,
     pub prober: Prober,
     pub links: Links,
+    pub watch: Watch,
     /// The latest term that a server has named, for the next election.
     pub heard_term: Arc<AtomicU32>,
     /// Claims and lost servers go first, what tells people why they wait comes last.
@@ -100,6 +105,7 @@ impl Driver {
         news: impl Stream<Item = News>,
         mut reports: mpsc::Receiver<Report>,
         mut link_reports: mpsc::Receiver<link::Report>,
+        mut found: mpsc::Receiver<Found>,
         mut words: mpsc::UnboundedReceiver<Word>,
     ) {
         let mut news = std::pin::pin!(news);
@@ -116,11 +122,14 @@ impl Driver {
                 Some(news) = news.next() => self.take_news(news),
                 Some(report) = reports.recv() => self.take_report(report),
                 Some(report) = link_reports.recv() => self.take_link_report(report),
+                Some(found) = found.recv() => self.take_found(found),
                 Some(word) = words.recv() => self.take_word(word),
+                () = sleep_until(self.watch.next_wakeup()) => self.look_at_suspects(&mut link_reports),
                 () = sleep_until(wakeup) => self.tell(vec![Event::Tick]),
                 () = sleep_until(self.agenda.trigger_at) => self.trigger_fleets(),
                 () = sleep_until(self.agenda.count_at) => self.count(),
             }
+            self.suspect_broken();
             if self.is_succeeded {
                 return;
             }

@@ -65,6 +65,19 @@ pub enum ServerState {
     Busy,
 }
 
+/// How a server was lost although its pod stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Loss {
+    Proven,
+    Hang,
+    Presumed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LossLabel {
+    kind: Loss,
+}
+
 /// A room's state, counted over all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum RoomState {
@@ -104,6 +117,8 @@ struct Inner {
     fleet_status_writes: Family<OutcomeLabel, Counter>,
     room_actions: Family<RoomLabel, Counter>,
     rooms_lost: Counter,
+    server_losses: Family<LossLabel, Counter>,
+    servers_cut_off: Counter,
     placement_seconds: Histogram,
     watch_failures: Family<KindLabel, Counter>,
     servers: Family<ServerLabel, Gauge<i64>>,
@@ -136,6 +151,8 @@ impl Default for Metrics {
             fleet_status_writes: Family::default(),
             room_actions: Family::default(),
             rooms_lost: Counter::default(),
+            server_losses: Family::default(),
+            servers_cut_off: Counter::default(),
             placement_seconds: Histogram::new(PLACEMENT_BUCKETS),
             watch_failures: Family::default(),
             servers: Family::default(),
@@ -175,6 +192,16 @@ impl Inner {
         );
         registry.register("room_actions", "What was done for rooms", self.room_actions.clone());
         registry.register("rooms_lost", "Rooms whose server was lost", self.rooms_lost.clone());
+        registry.register(
+            "server_losses",
+            "Controlled servers found to be lost before their pods ended",
+            self.server_losses.clone(),
+        );
+        registry.register(
+            "servers_cut_off",
+            "Controlled servers that were out of the operator's reach and not lost",
+            self.servers_cut_off.clone(),
+        );
         registry.register(
             "room_placement_seconds",
             "Time from a room's creation to its first Running",
@@ -236,6 +263,14 @@ impl Metrics {
         self.0.rooms_lost.inc();
     }
 
+    pub fn server_lost(&self, kind: Loss) {
+        self.0.server_losses.get_or_create(&LossLabel { kind }).inc();
+    }
+
+    pub fn server_cut_off(&self) {
+        self.0.servers_cut_off.inc();
+    }
+
     pub fn room_placed(&self, seconds: f64) {
         self.0.placement_seconds.observe(seconds);
     }
@@ -272,6 +307,7 @@ mod tests {
         metrics.fleet_status_written(Outcome::Applied);
         metrics.room_action(RoomAction::Claim, Outcome::Applied);
         metrics.watch_failed(Kind::Pod);
+        metrics.server_lost(Loss::Hang);
         metrics.servers(ServerState::Ready, 1);
         metrics.rooms(RoomState::Running, 1);
         let metrics = metrics.encode().unwrap();

@@ -14,13 +14,13 @@ use tracing::{info, warn};
 use crate::{
     admin::Readiness,
     clock::Clock,
-    driver::{Agenda, Driver},
+    driver::{Agenda, Driver, Watch},
     events::Events,
     fleet::{self, controller, ports::Ranges},
     leader::{Elector, Fence, Timing, fenced},
     metrics::Metrics,
     name::ObjectName,
-    server::{connector::Connector, links::Links, prober::Prober},
+    server::{connector::Connector, links::Links, prober::Prober, reach::Scout},
     watch,
     world::Shared,
 };
@@ -94,6 +94,7 @@ impl Operator {
         let (words, heard) = mpsc::unbounded_channel();
         let (prober, reports) = Prober::new();
         let (links, link_reports) = Links::new(self.connector.clone(), term, &self.identity);
+        let (scout, found) = Scout::new(self.connector.clone());
         let context = Arc::new(fleet::Context {
             client: client.clone(),
             world: world.clone(),
@@ -117,6 +118,7 @@ impl Operator {
             fleets: writer,
             prober,
             links,
+            watch: Watch::new(scout, fence.clone()),
             heard_term: heard_term.clone(),
             urgent: std::collections::VecDeque::new(),
             later: std::collections::VecDeque::new(),
@@ -126,7 +128,7 @@ impl Operator {
         let triggered = stream::unfold(triggered, async |mut it| Some((it.recv().await?, it)));
         let news = watch::everything(&client, &self.namespaces, &self.metrics);
         tokio::select! {
-            () = driver.run(news, reports, link_reports, heard) => (),
+            () = driver.run(news, reports, link_reports, found, heard) => (),
             () = controller::run(fleets, triggered, context) => (),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! [`ledger`] decides and knows no client; [`driver`](crate::driver) carries out what it says.
 
+pub mod fallbacks;
 pub mod ledger;
 pub mod life;
 pub mod placement;

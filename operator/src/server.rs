@@ -9,6 +9,8 @@ pub mod pod;
 pub mod probe;
 pub mod prober;
 pub mod pulse;
+pub mod reach;
+pub mod suspicion;
 
 pub use health::Health;
 pub use node::Node;

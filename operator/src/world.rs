@@ -136,6 +136,11 @@ impl World {
         }
     }
 
+    /// Whether a controlled server was greeted, and gives no sign of life.
+    pub fn is_quiet(&self, pod: &ServerPod) -> bool {
+        pod.control_port.is_some() && self.pulses.get(&pod.uid) == Some(&Health::Unhealthy)
+    }
+
     /// Notes why a server cannot be greeted.
     pub fn set_trouble(&mut self, uid: &str, why: String) {
         self.troubles.insert(uid.to_owned(), why);

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use gamekeeper_operator::server::suspicion::Verdict;
+
 use crate::{
     leader::View,
     model::{Model, START},
-    world::{Adrift, NEVER, Pace, Pod, World},
+    world::{Adrift, Leads, NEVER, Pace, Pod, World},
 };
 
 /// What becomes of a message.
@@ -54,6 +56,12 @@ pub enum Action {
     Mourn(u8),
     /// Somebody deletes the pod of a server that is not heard.
     Delete(u8),
+    /// An operator finds that a server is lost, or believes so.
+    Lose(u8, u8, Verdict),
+    /// The same, of a server that is well.
+    Mistake(u8, u8),
+    /// An operator hears beats of a server again.
+    Recognise(u8, u8),
     /// A server dies.
     Crash(u8),
     /// An operator dies; the nth of its requests was on its way.
@@ -100,6 +108,13 @@ impl fmt::Display for Action {
             Self::ComeIn(_) => write!(f, "what was late comes in"),
             Self::Mourn(server) => write!(f, "the kubelet tells of the end of server {server}"),
             Self::Delete(server) => write!(f, "somebody deletes the pod of server {server}"),
+            Self::Lose(operator, server, verdict) => {
+                write!(f, "operator {operator} finds that server {server} is lost: {verdict:?}")
+            }
+            Self::Mistake(operator, server) => {
+                write!(f, "operator {operator} finds, by mistake, that server {server} hangs")
+            }
+            Self::Recognise(operator, server) => write!(f, "operator {operator} hears beats of server {server} again"),
             Self::Crash(server) => write!(f, "server {server} dies"),
             Self::CrashOperator(operator, NEVER) => write!(f, "operator {operator} dies"),
             Self::CrashOperator(operator, _) => write!(f, "operator {operator} dies with a request on its way"),
@@ -184,6 +199,11 @@ impl Model {
             } else if !link.is_up && here.hears() && is_known(leads.views[index]) {
                 actions.push(Action::Dial(number, server));
             }
+            let is_well = here.hears() && here.pace == Pace::Goes;
+            let is_doubted = leads.views[index] == View::Unhealthy || leads.lost >> server & 1 == 1;
+            if link.is_up && link.to_operator.is_empty() && is_well && is_doubted {
+                actions.push(Action::Recognise(number, server));
+            }
             if link.is_up && !link.to_server.is_empty() && here.hears() {
                 actions.push(Action::Hear(number, server));
             }
@@ -244,7 +264,7 @@ impl Model {
             actions.push(Action::Heal(number));
         }
         let is_out_of_reach = [lasts, server.cut_since].iter().flatten().any(|it| *it < now);
-        if is_out_of_reach && world.pods[index] == Pod::Runs {
+        if 0 < left.deletions && is_out_of_reach && world.pods[index] == Pod::Runs {
             actions.push(Action::Delete(number));
         }
         if 0 < left.crashes {
@@ -279,6 +299,7 @@ impl Model {
             return;
         }
         let Some(leads) = &operator.leads else { return };
+        self.losses(world, number, leads, actions);
         let requests = u8::try_from(leads.requests.len()).unwrap_or(u8::MAX);
         let sent = || (0..requests).chain([NEVER]);
         if 0 < left.crashes {
@@ -303,6 +324,32 @@ impl Model {
             actions.extend((has_commands || has_news).then_some(Action::Break(number, server)));
             actions.extend(has_commands.then_some(Action::DoubleCommand(number, server)));
             actions.extend(has_news.then_some(Action::DoubleNews(number, server)));
+        }
+    }
+}
+
+impl Model {
+    /// What a leader may find out, or believe, of servers whose pods stand.
+    fn losses(&self, world: &World, operator: u8, leads: &Leads, actions: &mut Vec<Action>) {
+        for server in self.servers() {
+            let index = usize::from(server);
+            let (link, here) = (&leads.links[index], world.servers[index]);
+            let is_lost = leads.lost >> server & 1 == 1;
+            if is_lost || !is_known(leads.views[index]) || !link.to_operator.is_empty() {
+                continue;
+            }
+            let lasts = |since: u8| since < world.now;
+            let verdict = match (here.process, here.cut_since, here.pace) {
+                (_, Some(since), _) if !link.is_up && lasts(since) => Verdict::Presumed,
+                (None, None, _) => Verdict::Proven,
+                (Some(_), None, Pace::Stands(since) | Pace::Hangs(since)) if lasts(since) => Verdict::Hang,
+                (Some(_), None, Pace::Goes) if 0 < world.left.alarms && link.is_up => {
+                    actions.push(Action::Mistake(operator, server));
+                    continue;
+                }
+                _ => continue,
+            };
+            actions.push(Action::Lose(operator, server, verdict));
         }
     }
 }

@@ -1,7 +1,10 @@
 //! What comes of what happens.
 
+use gamekeeper_operator::server::suspicion::Verdict;
+
 use crate::{
     actions::{Action, Trouble},
+    bounds::Rule,
     intern::Id,
     leader::{Answer, Input, Request, View},
     model::Model,
@@ -29,7 +32,8 @@ impl Model {
             Action::Waited(server, number) => scene.tell_server(server, process::Input::Waited(number)),
             Action::ComeIn(number) => scene.come_in(number),
             Action::Mourn(server) => scene.change_pod(server, Pod::Ended),
-            Action::Delete(server) => scene.change_pod(server, Pod::Gone),
+            Action::Lose(operator, server, verdict) => scene.lose(operator, server, verdict),
+            Action::Recognise(operator, server) => scene.recognise(operator, server),
             fault => scene.go_wrong(fault),
         }
         scene.echo();
@@ -226,8 +230,40 @@ impl Scene<'_> {
                 self.tell_leader(operator, Input::Link(server, report));
                 if is_welcome {
                     self.see(operator, server, View::Ready);
+                    if let Some(leads) = self.leads(operator) {
+                        leads.lost &= !(1 << server);
+                    }
+                    self.take_for_empty(operator);
                 }
             }
+        }
+    }
+
+    /// The rule that is broken by it: unheard is not absent (I5).
+    fn take_for_empty(&mut self, operator: u8) {
+        for server in self.model.servers().filter(|_| self.model.rule == Rule::UnheardIsAbsent) {
+            if self.leads(operator).is_some_and(|it| it.views[usize::from(server)] == View::Starting) {
+                self.tell_leader(operator, Input::TakenForEmpty(server));
+            }
+        }
+    }
+
+    pub(crate) fn lose(&mut self, operator: u8, server: u8, verdict: Verdict) {
+        if let Some(leads) = self.leads(operator) {
+            leads.lost |= 1 << server;
+        }
+        self.see(operator, server, View::Unhealthy);
+        self.tell_leader(operator, Input::Lost(server, verdict));
+    }
+
+    /// It beats again.
+    fn recognise(&mut self, operator: u8, server: u8) {
+        let Some(leads) = self.leads(operator) else { return };
+        let was_lost = leads.lost >> server & 1 == 1;
+        leads.lost &= !(1 << server);
+        self.see(operator, server, View::Ready);
+        if was_lost {
+            self.tell_leader(operator, Input::Back(server));
         }
     }
 

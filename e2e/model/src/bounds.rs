@@ -27,6 +27,10 @@ pub struct Bounds {
     pub pauses: u8,
     /// Servers that are cut off from operators and store for a while; their players may reach them.
     pub cuts: u8,
+    /// Pods of servers out of reach that somebody deletes, although their processes run.
+    pub deletions: u8,
+    /// Servers that are found to hang and do not.
+    pub alarms: u8,
     /// Matches that come to their end.
     pub ends: u8,
     /// Rooms are not placed yet when the history begins.
@@ -45,6 +49,8 @@ impl Bounds {
         messages: 0,
         pauses: 0,
         cuts: 0,
+        deletions: 0,
+        alarms: 0,
         ends: 0,
         is_fresh: false,
         states: 50_000_000,
@@ -62,7 +68,7 @@ pub enum Rule {
     EqualEpochs,
     /// A new leader leads under the term of the one before.
     RepeatedTerm,
-    /// A new leader takes servers that it has not heard for empty ones.
+    /// A new leader takes servers that it has not heard for empty ones, as soon as it has heard another.
     UnheardIsAbsent,
     /// A server ticks on whoever has not been heard.
     NoFreeze,

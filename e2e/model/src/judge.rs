@@ -3,6 +3,7 @@
 use gamekeeper_crds::room::Phase;
 
 use crate::{
+    actions::Action,
     bounds::FENCE,
     model::Model,
     scene::{Broken, Scene},
@@ -87,24 +88,30 @@ impl Model {
 
     /// P7: a mended world comes to rest by itself, with every room where its players were told that it is. Returns the
     /// worlds on the way, up to one that `is_known`.
-    pub fn rest(&mut self, world: &World, is_known: impl Fn(&World) -> bool) -> Result<Vec<World>, Broken> {
-        let (mut world, mut way) = (*world, Vec::new());
+    pub fn rest(
+        &mut self,
+        world: &World,
+        way: &mut Vec<Action>,
+        is_known: impl Fn(&World) -> bool,
+    ) -> Result<Vec<World>, Broken> {
+        let (mut world, mut worlds) = (*world, Vec::new());
         let end = world.now + PEACE;
         loop {
             if is_known(&world) {
-                return Ok(way);
+                return Ok(worlds);
             }
-            way.push(world);
+            worlds.push(world);
             let duties = self.duties(&world);
             let next = match duties.first() {
                 Some(duty) => *duty,
-                None if self.unsettled(&world).is_none() => return Ok(way),
+                None if self.unsettled(&world).is_none() => return Ok(worlds),
                 None if end <= world.now => {
                     let what = self.unsettled(&world).unwrap_or_default();
                     return Err(Broken { promise: "P7", what });
                 }
-                None => crate::actions::Action::Pass,
+                None => Action::Pass,
             };
+            way.push(next);
             world = self.apply(&world, next)?;
         }
     }
@@ -129,7 +136,9 @@ impl Model {
                 }
             }
             let is_played = status.phase == Phase::Running && is_ticked && has_it.count_ones() == 1;
-            let is_over = status.phase.is_over() && has_it == 0;
+            // A room that took two servers down is not placed again.
+            let may_fail = status.phase == Phase::Finished || 2 <= self.bounds.crashes;
+            let is_over = status.phase.is_over() && may_fail && has_it == 0;
             // A crowd of servers that are dead or deleted is no place to play.
             let has_place = world.pods.iter().zip(&world.servers).any(|(pod, server)| *pod == Pod::Runs && server.process.is_some());
             let waits = !has_place && !status.phase.is_over();

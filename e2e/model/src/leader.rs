@@ -13,7 +13,7 @@ use gamekeeper_operator::{
     room::{
         Command as Order, Event, FleetView, Ledger, Outcome, ServerState, ServerView, ledger::LinkNews,
     },
-    server::pod::Exit,
+    server::{pod::Exit, suspicion::Verdict},
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -73,6 +73,10 @@ pub enum Input {
     Link(u8, Id),
     /// The link to a server is no more.
     LinkLost(u8),
+    /// A server is lost, although its pod stands.
+    Lost(u8, Verdict),
+    /// A server that was lost is heard again.
+    Back(u8),
     /// A server is taken for an empty one, unheard.
     TakenForEmpty(u8),
     /// Time has passed.
@@ -184,6 +188,8 @@ impl Leaders {
             }
             Input::Link(server, news) => link(server, (*self.news.get(news)).clone()),
             Input::LinkLost(server) => link(server, LinkNews::Lost),
+            Input::Lost(server, verdict) => Event::ServerLost { server_uid: server_uid(server), verdict },
+            Input::Back(server) => Event::ServerBack { server_uid: server_uid(server) },
             Input::TakenForEmpty(server) => link(server, words::empty(server)),
             Input::Passed => Event::Tick,
         }
@@ -225,8 +231,8 @@ impl Leaders {
                 Out::Ask(Request::DeleteRoom { room })
             }
             Order::StepDown => Out::StepDown,
-            // Of plain servers, and for people.
-            Order::Claim { .. } | Order::Release { .. } | Order::TellLoss { .. } => return None,
+            // Of plain servers, for players, and for people.
+            Order::Claim { .. } | Order::TellFallbacks { .. } | Order::Release { .. } | Order::TellLoss { .. } => return None,
         })
     }
 }

@@ -27,6 +27,10 @@ struct Args {
     #[arg(long, default_value_t = 0)]
     cuts: u8,
     #[arg(long, default_value_t = 0)]
+    deletions: u8,
+    #[arg(long, default_value_t = 0)]
+    alarms: u8,
+    #[arg(long, default_value_t = 0)]
     ends: u8,
     /// Rooms are not placed yet.
     #[arg(long)]
@@ -41,12 +45,22 @@ struct Args {
 
 #[allow(clippy::print_stdout, reason = "what it is for")]
 fn main() -> ExitCode {
-    let Args { rooms, servers, steps, crashes, messages, pauses, cuts, ends, fresh, states, rule } =
-        Args::parse();
-    let is_fresh = fresh;
-    let bounds =
-        Bounds { rooms, servers, steps, crashes, messages, pauses, cuts, ends, is_fresh, states };
-    let found = search(bounds, rule);
+    let args = Args::parse();
+    let bounds = Bounds {
+        rooms: args.rooms.clamp(1, 2),
+        servers: args.servers.clamp(2, 3),
+        steps: args.steps.min(200),
+        crashes: args.crashes,
+        messages: args.messages,
+        pauses: args.pauses,
+        cuts: args.cuts,
+        deletions: args.deletions,
+        alarms: args.alarms,
+        ends: args.ends,
+        is_fresh: args.fresh,
+        states: args.states,
+    };
+    let found = search(bounds, args.rule);
     println!("{found}");
     if found.broken.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

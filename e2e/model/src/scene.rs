@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    bounds::{OPERATORS, Rule, SERVERS},
+    bounds::{OPERATORS, SERVERS},
     intern::Id,
     leader::{Input, Out, Request, View},
     model::{Model, Said},
@@ -143,7 +143,7 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Beats are echoed as fast as may be; and whoever sends them is well.
+    /// Beats are echoed as fast as may be.
     pub fn echo(&mut self) {
         for server in self.model.servers() {
             let here = self.world.servers[usize::from(server)];
@@ -161,12 +161,6 @@ impl<'a> Scene<'a> {
             let index = usize::from(server);
             if !leads.links[index].is_up {
                 continue;
-            }
-            if leads.views[index] == View::Unhealthy
-                && leads.links[index].to_operator.iter().all(|it| !matches!(it, News::Lost))
-                && !leads.links[index].to_operator.iter().any(|it| matches!(it, News::Said { is_welcome: true, .. }))
-            {
-                self.see(operator, server, View::Ready);
             }
             if sights.heard.is_none_or(|it| it < crate::words::time(self.world.now)) {
                 self.tell_server(server, process::Input::Echoed);
@@ -252,16 +246,13 @@ impl<'a> Scene<'a> {
             stale_pods: 0,
             links: Default::default(),
             views: [View::None; SERVERS],
+            lost: 0,
         });
         self.tell_leader(operator, Input::Fleet);
         for server in self.model.servers() {
             match self.world.pods[usize::from(server)] {
                 Pod::Gone => (),
                 Pod::Ended => self.see(operator, server, View::Ended),
-                Pod::Runs if self.model.rule == Rule::UnheardIsAbsent => {
-                    self.see(operator, server, View::Ready);
-                    self.tell_leader(operator, Input::TakenForEmpty(server));
-                }
                 Pod::Runs => self.see(operator, server, View::Starting),
             }
         }

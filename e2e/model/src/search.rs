@@ -110,14 +110,15 @@ impl Search {
         while let Some((number, depth, world)) = self.waiting.pop_front() {
             let actions = self.model.actions(&world);
             let is_last = !actions.contains(&Action::Pass) && self.model.duties(&world).is_empty();
-            if is_last && let Err(broken) = self.leave_in_peace(&world) {
-                return self.tell(broken, number, None);
+            let mut rest = Vec::new();
+            if is_last && let Err(broken) = self.leave_in_peace(&world, &mut rest) {
+                return self.tell(broken, number, &rest);
             }
             for action in actions {
                 self.found.steps += 1;
                 match self.model.apply(&world, action) {
                     Ok(after) => self.visit(after, number, action, depth + 1),
-                    Err(broken) => return self.tell(broken, number, Some(action)),
+                    Err(broken) => return self.tell(broken, number, &[action]),
                 }
             }
             if limit <= self.ways.len() {
@@ -127,10 +128,10 @@ impl Search {
         self.found.is_complete = true;
     }
 
-    fn leave_in_peace(&mut self, world: &World) -> Result<(), Broken> {
+    fn leave_in_peace(&mut self, world: &World, rest: &mut Vec<Action>) -> Result<(), Broken> {
         let mended = self.model.mended(world)?;
         let peaceful = &self.peaceful;
-        let way = self.model.rest(&mended, |it| peaceful.contains_key(&Digest::of(it)))?;
+        let way = self.model.rest(&mended, rest, |it| peaceful.contains_key(&Digest::of(it)))?;
         if !way.is_empty() {
             self.found.rested += 1;
         }
@@ -138,8 +139,8 @@ impl Search {
         Ok(())
     }
 
-    fn tell(&mut self, broken: Broken, mut number: u32, last: Option<Action>) {
-        let mut way: Vec<Action> = last.into_iter().collect();
+    fn tell(&mut self, broken: Broken, mut number: u32, last: &[Action]) {
+        let mut way: Vec<Action> = last.iter().rev().copied().collect();
         while number != 0 {
             let (from, action) = self.ways[number as usize];
             way.push(action);

@@ -80,18 +80,21 @@ pub struct Left {
     pub messages: u8,
     pub pauses: u8,
     pub cuts: u8,
+    pub deletions: u8,
+    pub alarms: u8,
     pub ends: u8,
 }
 
 impl Left {
     /// All that the bounds allow.
     pub fn of(bounds: &Bounds) -> Self {
-        let Bounds { crashes, messages, pauses, cuts, ends, .. } = *bounds;
-        Self { crashes, messages, pauses, cuts, ends }
+        let Bounds { crashes, messages, pauses, cuts, deletions, alarms, ends, .. } = *bounds;
+        Self { crashes, messages, pauses, cuts, deletions, alarms, ends }
     }
 
     /// Nothing.
-    pub const NONE: Self = Self { crashes: 0, messages: 0, pauses: 0, cuts: 0, ends: 0 };
+    pub const NONE: Self = 
+        Self { crashes: 0, messages: 0, pauses: 0, cuts: 0, deletions: 0, alarms: 0, ends: 0 };
 }
 
 /// One of the operators.
@@ -132,6 +135,8 @@ pub struct Leads {
     pub stale_pods: u8,
     pub links: [Link; SERVERS],
     pub views: [View; SERVERS],
+    /// Servers that it believes to be lost, as bits.
+    pub lost: u8,
 }
 
 /// A leader's link to a server.

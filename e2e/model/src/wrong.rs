@@ -1,11 +1,13 @@
 //! What may go wrong, and how it ends.
 
+use gamekeeper_operator::server::suspicion::Verdict;
+
 use crate::{
     actions::Action,
     process,
     scene::Scene,
     words::News,
-    world::{Pace, Server},
+    world::{Pace, Pod, Server},
 };
 
 impl Scene<'_> {
@@ -37,6 +39,14 @@ impl Scene<'_> {
                     leads.unanswered.extend(sent);
                 }
                 self.operator(operator).stands_since = Some(self.world.now);
+            }
+            Action::Delete(server) => {
+                self.world.left.deletions -= 1;
+                self.change_pod(server, Pod::Gone);
+            }
+            Action::Mistake(operator, server) => {
+                self.world.left.alarms -= 1;
+                self.lose(operator, server, Verdict::Hang);
             }
             Action::GoOn(server) => self.go_on(server),
             Action::Thaw(operator) => self.thaw(operator),

@@ -65,14 +65,14 @@ impl Groups {
 
     /// The processes in them: what pods run.
     pub(super) fn processes(&self) -> Result<Vec<u32>> {
-        let mut pids = Vec::new();
-        for group in self.all()? {
-            let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-            pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
-        }
-        pids.sort_unstable();
-        pids.dedup();
-        Ok(pids)
+        Ok(processes_of(&self.all()?))
+    }
+
+    /// Those inside of them that have a name: a container's, which is its own in all hierarchies.
+    pub(super) fn named(&self, name: &str) -> Result<Vec<PathBuf>> {
+        let mut groups = self.all()?;
+        groups.retain(|group| group.file_name().is_some_and(|it| it == name));
+        Ok(groups)
     }
 
     /// Thaws what is frozen in them: a frozen process does not end when killed.
@@ -97,6 +97,18 @@ impl Groups {
         }
         Ok(())
     }
+}
+
+/// The processes in groups, without those of their inner ones.
+pub(crate) fn processes_of(groups: &[PathBuf]) -> Vec<u32> {
+    let mut pids = Vec::new();
+    for group in groups {
+        let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+        pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
+    }
+    pids.sort_unstable();
+    pids.dedup();
+    pids
 }
 
 fn collect(group: PathBuf, found: &mut Vec<PathBuf>) {

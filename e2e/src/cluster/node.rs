@@ -55,6 +55,11 @@ impl Cluster {
         self.state.join(node.to_string())
     }
 
+    /// Where the logs of its pods are, also while it is off.
+    pub(crate) fn pod_logs(&self, node: NodeNumber) -> PathBuf {
+        self.node_folder(node).join("var-log/pods")
+    }
+
     async fn start_first_process(&self, node: NodeNumber) -> Result<u32> {
         let (name, folder) = (node.to_string(), self.node_folder(node).display().to_string());
         let pause = paths::bin()?.join("pause").display().to_string();

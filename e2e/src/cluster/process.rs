@@ -201,7 +201,7 @@ fn command_line(pid: u32) -> Option<Vec<u8>> {
 }
 
 /// Ends processes at once. Those that ended by themselves meanwhile are no failure.
-pub(super) async fn signal_kill(pids: &[u32]) -> Result<()> {
+pub(crate) async fn signal_kill(pids: &[u32]) -> Result<()> {
     if pids.is_empty() {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::format::Format;
 use crate::bench::allocate::Load;
-use crate::bench::{self, Plan, allocate, idle, players};
+use crate::bench::{self, Plan, allocate, checkpoint, idle, players};
 use crate::cluster::Slot;
 use crate::progress::step;
 use crate::target::Target;
@@ -28,6 +28,7 @@ enum What {
     Allocate(Allocate),
     Idle(Idle),
     Server(Server),
+    Checkpoint(Checkpoint),
 }
 
 /// What all benches are asked.
@@ -109,6 +110,23 @@ struct Server {
     output: Format,
 }
 
+/// Checkpoints: a server whose rooms are kept in a Redis, beside the same one without a store
+#[derive(Debug, clap::Args)]
+struct Checkpoint {
+    /// How large a room's state is, in KiB
+    #[arg(long, value_delimiter = ',', default_values = ["8", "64", "256"])]
+    state_kib: Vec<NonZeroUsize>,
+    /// How often each side is measured; the median counts
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    rounds: u8,
+    /// How many seconds a window is
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// How to print what came out
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
 impl Bench {
     pub(super) async fn run(self) -> Result<()> {
         if cfg!(debug_assertions) {
@@ -136,6 +154,11 @@ impl Bench {
             What::Server(Server { players, rounds, seconds, output }) => {
                 let plan = players::Plan { rounds, window: Duration::from_secs(seconds), players };
                 (players::players(&plan).await?, output)
+            }
+            What::Checkpoint(Checkpoint { state_kib, rounds, seconds, output }) => {
+                let state_kib = state_kib.into_iter().map(NonZeroUsize::get).collect();
+                let plan = checkpoint::Plan { state_kib, rounds, window: Duration::from_secs(seconds) };
+                (checkpoint::checkpoint(&plan).await?, output)
             }
         };
         print_report(&report, output);

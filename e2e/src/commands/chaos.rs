@@ -1,108 +1,61 @@
 //! `gk chaos`.
 
-use std::time::Duration;
+mod operator;
+mod recovery;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::Result;
 use clap::Subcommand;
 
-use super::format::Format;
-use crate::arena::Arena;
-use crate::chaos::{self, Plan};
-use crate::cluster::{Slot, Wish};
-use crate::drain::uncordon;
-use crate::progress::say;
-use crate::target::Target;
-use crate::testenv::{self, Env};
-
-/// The longest life of a room.
-const LONGEST: Duration = Duration::from_mins(1);
-
-/// Break things on purpose while rooms are made and played, and look for broken promises
+/// Break things on purpose while matches are played, and measure how they go on
+///
+/// Each scenario breaks one thing, again and again, under matches of bots who check every tick. All of them are played when
+/// none is named. `operator` is another run: the leader is hit again and again while rooms are made and end.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Chaos {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    #[command(flatten)]
+    recovery: recovery::Recovery,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
-    Operator(Operator),
-}
-
-/// Kill and stop the operator's leader again and again, hit servers and drain a node, while rooms live on three fleets
-#[derive(Debug, clap::Args)]
-struct Operator {
-    /// How many rooms are made, two a second
-    #[arg(long, default_value_t = 300)]
-    rooms: usize,
-    /// How often the leader is hit; a third as many servers are
-    #[arg(long, default_value_t = 30)]
-    faults: u32,
-    /// What chance comes from; it is printed [default: another one each time]
-    #[arg(long)]
-    seed: Option<u64>,
-    /// How many nodes, at least 2 [default: 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..))]
-    nodes: Option<u8>,
-    /// The cluster's slot; one that runs is used [default: that of KUBECONFIG, or 0]
-    #[arg(long)]
-    slot: Option<Slot>,
-    /// Leave the namespace as it is at the end, to look around
-    #[arg(long)]
-    keep: bool,
-    /// How to print what came out
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
+    Operator(operator::Operator),
 }
 
 impl Chaos {
     pub(super) async fn run(self) -> Result<()> {
-        let What::Operator(operator) = self.what;
-        operator.run().await
+        match self.what {
+            Some(What::Operator(operator)) => operator.run().await,
+            None => self.recovery.run().await,
+        }
     }
 }
 
-impl Operator {
-    async fn run(self) -> Result<()> {
-        let Self { rooms, faults, seed, nodes, slot, keep, output } = self;
-        let seed = seed.unwrap_or_else(rand::random);
-        let wish = Wish { nodes, ..Wish::default() };
-        let env = Env::of(testenv::prepare(Target::choose(slot)?, wish).await?).await?;
-        let nodes = env.ours("hitting servers and draining a node")?.nodes().count();
-        ensure!(2 <= nodes, "one of {nodes} nodes cannot be drained: ask for more with --nodes");
-        let namespace = env.namespace("chaos").await?;
-        say(&format!("{rooms} rooms, {faults} faults, --seed {seed}, in the namespace {}", namespace.name()));
-        let arena = Arena::open(namespace.clone());
-        let plan = Plan { rooms, faults, seed, longest: LONGEST };
-        let report = tokio::select! {
-            report = chaos::operator(&arena, &plan) => report,
-            _ = tokio::signal::ctrl_c() => {
-                mend(&env).await?;
-                bail!("interrupted; `kubectl delete namespace {}` removes what was made", namespace.name());
-            }
-        }?;
-        let is_kept = keep || !report.findings.is_clean();
-        if is_kept {
-            say(&format!("the namespace {} stays, to look around", namespace.name()));
-        } else {
-            namespace.delete().await?;
-        }
-        match output {
-            Format::Text => println!("{}", report.table()),
-            Format::Json => {
-                say(&report.table());
-                println!("{}", report.json(seed));
-            }
-        }
-        ensure!(report.findings.is_clean(), "promises were broken: see above");
-        Ok(())
-    }
-}
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
 
-/// No node stays cordoned.
-async fn mend(env: &Env) -> Result<()> {
-    for node in env.ours("mending")?.nodes() {
-        uncordon(env.kubectl(), &node.to_string()).await?;
+    use crate::commands::Gk;
+
+    #[test]
+    fn scenarios_and_the_run_against_the_operator_are_told_apart() {
+        let parses = |line: &str| Gk::try_parse_from(line.split(' ')).is_ok();
+        for good in [
+            "gk chaos",
+            "gk chaos process-crash node-cut --rounds 3 --seed 7 --nodes 3 --output json",
+            "gk chaos operator --rooms 10 --faults 3",
+        ] {
+            assert!(parses(good), "{good}");
+        }
+        for wrong in [
+            "gk chaos lightning",
+            "gk chaos --rooms 10",
+            "gk chaos operator --rounds 3",
+            "gk chaos --nodes 1",
+        ] {
+            assert!(!parses(wrong), "{wrong}");
+        }
     }
-    Ok(())
 }

@@ -19,9 +19,9 @@ pub(super) struct Fault {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Send KILL, STOP, CONT or TERM to the first process of a pod's container
+    /// Send KILL, STOP, CONT, TERM or USR1 to the first process of a pod's container
     Signal {
-        /// KILL, STOP, CONT or TERM
+        /// KILL, STOP, CONT, TERM or USR1
         signal: Signal,
         #[command(flatten)]
         pod: Pod,

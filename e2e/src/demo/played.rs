@@ -18,6 +18,8 @@ pub(super) struct Room {
     pub(super) placed: Duration,
     /// Its status says that it was played to its end.
     pub(super) is_finished: bool,
+    /// Of a room whose server was killed: from then until its new address could be read.
+    pub(super) back: Option<Duration>,
     /// CPU of its server for each of the server's rooms, in percent of a core; of servers on nodes of ours.
     pub(super) cpu_percent: Option<f64>,
     pub(super) bots: Vec<Bot>,
@@ -58,7 +60,7 @@ impl Played {
     /// A table for people.
     pub fn table(&self) -> String {
         let mut table = format!(
-            "{:<12}{:<22}{:>10}{:>9}{:>11}{:>10}{:>10}{:>8}{:>9}{:>7}  {}\n",
+            "{:<12}{:<22}{:>10}{:>9}{:>11}{:>10}{:>10}{:>8}{:>9}{:>7}{:>10}  {}\n",
             "ROOM",
             "SERVER",
             "PLACED IN",
@@ -69,17 +71,19 @@ impl Played {
             "LOSS",
             "MAX GAP",
             "CPU",
+            "BACK IN",
             "WINNER"
         );
         for room in &self.rooms {
             let round_trips = room.round_trips();
             let verified = room.bots.iter().filter(|it| it.verified).count();
             let cpu = room.cpu_percent.map_or_else(|| "-".to_owned(), |it| format!("{it:.1} %"));
+            let back = room.back.map_or_else(|| "-".to_owned(), |it| format!("{} ms", it.as_millis()));
             let winner = room.bots.iter().find_map(|it| it.winner.clone()).unwrap_or_default();
             // Writing to a text cannot fail.
             let _ = writeln!(
                 table,
-                "{:<12}{:<22}{:>7} ms{:>9}{:>5} of {:>2}{:>7.1} ms{:>7.1} ms{:>6.2} %{:>9}{cpu:>7}  {winner}",
+                "{:<12}{:<22}{:>7} ms{:>9}{:>5} of {:>2}{:>7.1} ms{:>7.1} ms{:>6.2} %{:>9}{cpu:>7}{back:>10}  {winner}",
                 room.name,
                 room.server,
                 room.placed.as_millis(),
@@ -92,7 +96,7 @@ impl Played {
                 room.max_gap(),
             );
         }
-        table.push_str("\nGaps are in ticks, 30 a second. CPU is that of the room's server, by its rooms, in percent of a core.\n");
+        table.push_str("\nGaps are in ticks, 30 a second. CPU is that of the room's server, by its rooms, in percent of a core. BACK IN is of matches whose server was killed: until their new address could be read.\n");
         for (bot, why) in self.troubles() {
             let _ = writeln!(table, "  {bot}: {why}");
         }
@@ -120,6 +124,8 @@ impl Played {
         let bots: Vec<&Bot> = self.rooms.iter().flat_map(|it| &it.bots).collect();
         let round_trips = sorted(bots.iter().flat_map(|it| it.rtt_ms.iter().copied()));
         let placed = sorted(self.rooms.iter().map(|it| it.placed.as_secs_f64() * 1000.0));
+        let back = self.rooms.iter().filter_map(|it| it.back);
+        let back = sorted(back.map(|it| it.as_secs_f64() * 1000.0));
         let (bytes, ticks) = (sum(&bots, |it| it.bytes_received), sum(&bots, |it| it.ticks));
         json!({
             "matches": self.rooms.len(),
@@ -132,6 +138,9 @@ impl Played {
             "rtt_p50_ms": quantile(&round_trips, 0.5),
             "rtt_p99_ms": quantile(&round_trips, 0.99),
             "placed_p50_ms": quantile(&placed, 0.5).round(),
+            "killed": back.len(),
+            "back_p50_ms": quantile(&back, 0.5).round(),
+            "back_max_ms": quantile(&back, 1.0).round(),
             "bytes_down_per_player_and_tick": (10.0 * figure(bytes) / figure(ticks).max(1.0)).round() / 10.0,
             "seconds": (seconds * 10.0).round() / 10.0,
         })
@@ -195,7 +204,9 @@ mod tests {
     fn played(bots: Vec<Bot>, is_finished: bool) -> Played {
         let (name, server) = ("match-1".to_owned(), "arena-1".to_owned());
         let placed = Duration::from_millis(12);
-        Played { rooms: vec![Room { name, server, placed, is_finished, cpu_percent: None, bots }] }
+        Played {
+            rooms: vec![Room { name, server, placed, is_finished, back: None, cpu_percent: None, bots }],
+        }
     }
 
     #[test]

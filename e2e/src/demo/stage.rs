@@ -10,6 +10,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::{Plan, example};
+use crate::chart;
 use crate::cluster::Wish;
 use crate::kubectl::Kubectl;
 use crate::progress::{say, step};
@@ -20,7 +21,7 @@ use crate::wait::eventually;
 /// Where everything of the demo lives.
 pub const NAMESPACE: &str = "gamekeeper-demo";
 
-/// The fleet in `examples/arena-fleet.yaml`, and the image in it, which only our own nodes have.
+/// The fleet in `examples/arena-fleet-with-state.yaml`, and the image in it, which only our own nodes have.
 const FLEET: &str = "arena";
 const EXAMPLE_IMAGE: &str = "localhost/arena:dev";
 
@@ -60,6 +61,7 @@ pub async fn set_up(target: Target, wish: Wish) -> Result<Stage> {
         stage.kubectl.run(&["get", "serviceaccount", "default"])
     })
     .await?;
+    chart::give_redis_url(&stage.prepared.kubectl, NAMESPACE).await?;
     Ok(stage)
 }
 
@@ -74,8 +76,8 @@ impl Stage {
 
     /// Applies the example's fleet and waits for its servers.
     pub(super) async fn raise_fleet(&self, plan: &Plan) -> Result<()> {
-        say("\nkubectl apply -f examples/arena-fleet.yaml");
-        let text = read("arena-fleet.yaml")?;
+        say("\nkubectl apply -f examples/arena-fleet-with-state.yaml");
+        let text = read("arena-fleet-with-state.yaml")?;
         let text = match &self.prepared.arena {
             Some(image) if matches!(self.prepared.cluster, Reached::Foreign { .. }) => {
                 text.replace(EXAMPLE_IMAGE, image)

@@ -12,6 +12,7 @@ use rand::RngExt as _;
 use serde::de::DeserializeOwned;
 
 use super::Env;
+use crate::chart;
 use crate::kubectl::Kubectl;
 use crate::wait::eventually;
 
@@ -80,6 +81,11 @@ impl Namespace {
     /// Applies a text of YAML or JSON in it.
     pub async fn apply(&self, manifest: &str) -> Result<String> {
         self.kubectl.apply(manifest).await
+    }
+
+    /// Gives it the Secret [`chart::REDIS`] with the URL of the chart's Redis, for fleets with `spec.state`.
+    pub async fn give_redis_url(&self) -> Result<()> {
+        chart::give_redis_url(self.env.kubectl(), &self.name).await
     }
 
     /// Deletes it, and waits for its pods only. They go at once: a match that plays on would keep a port, and count where

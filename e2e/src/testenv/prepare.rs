@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use futures::future::try_join_all;
 
 use super::{GameServer, Prepared};
-use crate::chart::{self, OperatorImage};
+use crate::chart::{self, ChartImage};
 use crate::cluster::{Cluster, Wish};
 use crate::image::{self, Image};
 use crate::kubectl::Kubectl;
@@ -22,6 +22,7 @@ const UDP_SERVER_IMAGE: &str = "GAMEKEEPER_UDP_SERVER_IMAGE";
 const ROOMS_SERVER_IMAGE: &str = "GAMEKEEPER_ROOMS_SERVER_IMAGE";
 const COUNTDOWN_IMAGE: &str = "GAMEKEEPER_COUNTDOWN_IMAGE";
 const ARENA_IMAGE: &str = "GAMEKEEPER_ARENA_IMAGE";
+const REDIS_IMAGE: &str = "GAMEKEEPER_REDIS_IMAGE";
 
 const OPERATOR: &str = "gamekeeper-operator";
 const UDP_SERVER: &str = "udp-server";
@@ -29,23 +30,30 @@ const ROOMS_SERVER: &str = "rooms-server";
 const COUNTDOWN: &str = "countdown";
 const ARENA: &str = "arena";
 
+const REDIS: &str = "redis";
+/// What is run in the chart's Redis: the server, and the client of its probes.
+const REDIS_PROGRAMS: [&str; 2] = ["redis-server", "redis-cli"];
+
 /// Brings a cluster up if it is ours, gives it the images and installs the chart.
 pub async fn prepare(target: Target, wish: Wish) -> Result<Prepared> {
     let _lock = FileLock::acquire("testenv").await?;
     let cluster = target.up_as(wish).await?;
     let images = match &cluster {
-        Reached::Ours(cluster) => loaded(cluster).await?,
+        Reached::Ours(cluster) => Box::pin(loaded(cluster)).await?,
         Reached::Foreign { .. } => named()?,
     };
-    let Images { operator, udp_server, rooms_server, countdown, arena } = images;
+    let Images { operator, redis, udp_server, rooms_server, countdown, arena } = images;
     let kubectl = Kubectl::of(&cluster).await?;
-    chart::install(&cluster, &kubectl, &operator).await?;
+    let wish = chart::Wish { operator, redis };
+    chart::install(&cluster, &kubectl, &wish).await?;
+    let chart::Wish { operator, .. } = wish;
     Ok(Prepared { cluster, kubectl, operator, udp_server, rooms_server, countdown, arena })
 }
 
 /// What nodes run.
 struct Images {
-    operator: OperatorImage,
+    operator: ChartImage,
+    redis: Option<ChartImage>,
     udp_server: String,
     rooms_server: Option<String>,
     countdown: Option<String>,
@@ -54,21 +62,23 @@ struct Images {
 
 /// Builds all images of the sources at hand and gives them to the nodes.
 async fn loaded(cluster: &Cluster) -> Result<Images> {
-    let ([operator, countdown, arena], udp_server, rooms_server) =
-        tokio::try_join!(rust_images(), udp_server_image(), go_image(ROOMS_SERVER))?;
-    let all = [&operator, &countdown, &arena, &udp_server, &rooms_server];
+    let ([operator, countdown, arena], udp_server, rooms_server, redis) =
+        tokio::try_join!(rust_images(), udp_server_image(), go_image(ROOMS_SERVER), redis_image())?;
+    let all = [&operator, &redis, &countdown, &arena, &udp_server, &rooms_server];
     try_join_all(all.map(|image| cluster.load(image))).await?;
     Ok(Images {
-        operator: OperatorImage {
-            repository: operator.repository(),
-            tag: operator.tag().to_owned(),
-            pull_policy: "Never",
-        },
+        operator: of_chart(&operator),
+        redis: Some(of_chart(&redis)),
         udp_server: udp_server.reference(),
         rooms_server: Some(rooms_server.reference()),
         countdown: Some(countdown.reference()),
         arena: Some(arena.reference()),
     })
+}
+
+/// An image that nodes have and nobody can pull.
+fn of_chart(image: &Image) -> ChartImage {
+    ChartImage { repository: image.repository(), tag: image.tag().to_owned(), pull_policy: "Never" }
 }
 
 /// The operator of this tree and the game servers that are made with its SDK, built together: so they share what all need.
@@ -108,12 +118,24 @@ async fn go_image(name: &str) -> Result<Image> {
     image::build_of_files(name, &folder.join("Dockerfile"), &[(&binary, name)]).await
 }
 
+/// Debian's Redis in an image, for the chart: the official one can be pulled from nowhere.
+async fn redis_image() -> Result<Image> {
+    let files = programs::debian(&REDIS_PROGRAMS).await?;
+    let files: Vec<_> = files.iter().map(|it| (it.as_path(), it.strip_prefix("/").unwrap_or(it))).collect();
+    let dockerfile = paths::repository().join("e2e/redis/Dockerfile");
+    image::build_of_files(REDIS, &dockerfile, &files).await
+}
+
 /// The images that the environment names. Not everybody needs those of all game servers.
 fn named() -> Result<Images> {
     let name = |variable| env::var(variable).with_context(|| cannot_load(variable));
-    let (repository, tag) = split_reference(&name(OPERATOR_IMAGE)?)?;
+    let to_pull = |reference: String| {
+        let (repository, tag) = split_reference(&reference)?;
+        anyhow::Ok(ChartImage { repository, tag, pull_policy: "IfNotPresent" })
+    };
     Ok(Images {
-        operator: OperatorImage { repository, tag, pull_policy: "IfNotPresent" },
+        operator: to_pull(name(OPERATOR_IMAGE)?)?,
+        redis: env::var(REDIS_IMAGE).ok().map(to_pull).transpose()?,
         udp_server: name(UDP_SERVER_IMAGE)?,
         rooms_server: env::var(ROOMS_SERVER_IMAGE).ok(),
         countdown: env::var(COUNTDOWN_IMAGE).ok(),

@@ -9,7 +9,7 @@ use crate::command::{output, program, run};
 use crate::progress::step;
 
 /// What is installed, and what for.
-const PACKAGES: [(&str, &str); 13] = [
+const PACKAGES: [(&str, &str); 14] = [
     ("buildah", "images"),
     ("busybox-static", "an image with a shell"),
     ("conntrack", "kube-proxy and hostPorts of UDP"),
@@ -21,6 +21,7 @@ const PACKAGES: [(&str, &str); 13] = [
     ("libc6-dev", "the first process of a node"),
     ("openssl", "certificates"),
     ("procps", "sysctl and kill"),
+    ("redis-server", "the image of the chart's Redis"),
     ("runc", "the containers of nodes"),
     ("util-linux", "unshare and nsenter"),
 ];

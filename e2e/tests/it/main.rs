@@ -22,6 +22,8 @@ mod solo {
     mod drain;
     mod leader;
     mod outage;
+    mod recovery;
+    mod redis;
     mod rooms;
 }
 

@@ -4,7 +4,10 @@ use gamekeeper_room::{
     Afterwards, Checkpoint, Declined, Ending, Game, GameMaker, Next, PlayerName, Schema, Seat, Setup, Turn,
 };
 
+use sha2::{Digest as _, Sha256};
+
 use crate::{
+    ballast::Ballast,
     intake::Intake,
     settings::{SEATS_MAX, Settings},
     state::{Malformed, read::Reader},
@@ -12,7 +15,7 @@ use crate::{
 };
 
 /// The version of what [`Game::save`] returns.
-const SCHEMA: Schema = Schema(1);
+const SCHEMA: Schema = Schema(2);
 
 /// Of the text with all scores. A result may have 4,096 bytes, and a name 128 of them.
 const SCORES_BYTES_MAX: usize = 3000;
@@ -28,11 +31,12 @@ pub struct Match {
     intake: Intake,
     /// Kept beside the world, where they would be sent over and over.
     names: BySeat<Option<PlayerName>>,
+    ballast: Ballast,
 }
 
 impl GameMaker for Arena {
     fn open(&self, setup: &Setup) -> Result<Box<dyn Game>, Declined> {
-        Ok(Box::new(Match::new(&Settings::of(setup)?)))
+        Ok(Box::new(Match::open(setup)?))
     }
 
     fn schema(&self) -> Schema {
@@ -40,23 +44,7 @@ impl GameMaker for Arena {
     }
 
     fn restore(&self, setup: &Setup, checkpoint: &Checkpoint) -> Result<Box<dyn Game>, Declined> {
-        let settings = Settings::of(setup)?;
-        if checkpoint.schema != SCHEMA {
-            let Schema(theirs) = checkpoint.schema;
-            return Err(Declined::because(format!(
-                "the checkpoint has schema {theirs}, this build reads {}: restore it with another one",
-                SCHEMA.0
-            )));
-        }
-        let read = Match::read(&checkpoint.state);
-        let read = read.map_err(|it| Declined::because(format!("cannot read the checkpoint: {it}")))?;
-        if u64::from(read.world.tick()) != checkpoint.tick.0 {
-            return Err(Declined::because("the checkpoint is of another tick than it says"));
-        }
-        if read.world.seats() != settings.seats || read.world.map() != settings.map {
-            return Err(Declined::because("the checkpoint is of another room: its seats or its map differ"));
-        }
-        Ok(Box::new(read))
+        Ok(Box::new(Match::restore(setup, checkpoint)?))
     }
 }
 
@@ -90,6 +78,7 @@ impl Game for Match {
         }
         let given = self.intake.take();
         self.world.step(&given);
+        self.ballast.step();
         if self.world.is_checkpoint() {
             self.world.seal(&self.intake.accounts());
         }
@@ -109,14 +98,8 @@ impl Game for Match {
 
     fn save(&self) -> Option<Vec<u8>> {
         let mut out = Vec::new();
-        self.world.show(&mut out);
-        self.intake.write(&mut out);
-        for name in &self.names {
-            let name = name.as_ref().map_or("", PlayerName::as_str);
-            // No name is longer than 128 bytes.
-            out.push(u8::try_from(name.len()).unwrap_or_default());
-            out.extend(name.as_bytes());
-        }
+        self.write(&mut out);
+        self.ballast.write_words(&mut out);
         Some(out)
     }
 }
@@ -124,7 +107,49 @@ impl Game for Match {
 impl Match {
     /// A match that begins.
     pub fn new(settings: &Settings) -> Self {
-        Self { world: World::new(settings), intake: Intake::default(), names: BySeat::default() }
+        let ballast = Ballast::new(settings.ballast, settings.seed);
+        Self { world: World::new(settings), intake: Intake::default(), names: BySeat::default(), ballast }
+    }
+
+    /// The match of a new room.
+    pub fn open(setup: &Setup) -> Result<Self, Declined> {
+        Ok(Self::new(&Settings::of(setup)?))
+    }
+
+    /// The match of a room that another server has lost.
+    pub fn restore(setup: &Setup, checkpoint: &Checkpoint) -> Result<Self, Declined> {
+        let settings = Settings::of(setup)?;
+        if checkpoint.schema != SCHEMA {
+            let Schema(theirs) = checkpoint.schema;
+            return Err(Declined::because(format!(
+                "the checkpoint has schema {theirs}, this build reads {}: restore it with another one",
+                SCHEMA.0
+            )));
+        }
+        let read = Self::read(&checkpoint.state, settings.ballast);
+        let read = read.map_err(|it| Declined::because(format!("cannot read the checkpoint: {it}")))?;
+        if u64::from(read.world.tick()) != checkpoint.tick.0 {
+            return Err(Declined::because("the checkpoint is of another tick than it says"));
+        }
+        if read.world.seats() != settings.seats || read.world.map() != settings.map {
+            return Err(Declined::because("the checkpoint is of another room: its seats or its map differ"));
+        }
+        Ok(read)
+    }
+
+    /// The first eight bytes of SHA-256 of all that decides how it goes on; for who compares servers with each
+    /// other. Of the ballast, its random source stands for all. `memory` is only lent.
+    pub fn hash(&self, memory: &mut Vec<u8>) -> u64 {
+        memory.clear();
+        self.write(memory);
+        let hash: [u8; 32] = Sha256::digest(memory.as_slice()).into();
+        hash.first_chunk().map_or(0, |it| u64::from_be_bytes(*it))
+    }
+
+    /// How many inputs of this seat came since its player did, and the number in the newest: what is newer was
+    /// not heard.
+    pub fn heard(&self, seat: u8) -> (u32, u8) {
+        self.intake.heard(seat)
     }
 
     /// What is shown of it.
@@ -132,7 +157,20 @@ impl Match {
         &self.world
     }
 
-    fn read(state: &[u8]) -> Result<Self, Malformed> {
+    /// What is saved, but for the weight of the ballast.
+    fn write(&self, out: &mut Vec<u8>) {
+        self.world.show(out);
+        self.intake.write(out);
+        for name in &self.names {
+            let name = name.as_ref().map_or("", PlayerName::as_str);
+            // No name is longer than 128 bytes.
+            out.push(u8::try_from(name.len()).unwrap_or_default());
+            out.extend(name.as_bytes());
+        }
+        self.ballast.write_source(out);
+    }
+
+    fn read(state: &[u8], ballast: u32) -> Result<Self, Malformed> {
         let mut reader = Reader(state);
         // The third byte says how many seats there are, and so how much of it is the world.
         let seats = state.get(2).copied().unwrap_or_default();
@@ -148,8 +186,9 @@ impl Match {
             let read = text.and_then(|it| PlayerName::new(it).ok());
             *name = Some(read.ok_or(Malformed::Value("name"))?);
         }
+        let ballast = Ballast::read(&mut reader, ballast)?;
         match reader.0 {
-            [] => Ok(Self { world, intake, names }),
+            [] => Ok(Self { world, intake, names, ballast }),
             rest => Err(Malformed::Length(rest.len())),
         }
     }

@@ -36,6 +36,9 @@ struct Queue {
     /// So many may still count.
     credit: u8,
     account: Account,
+    /// The number of the newest input that came. Not of any use to the game: it tells, of a restored one, up to
+    /// where its players were heard.
+    newest: u8,
 }
 
 impl Intake {
@@ -81,6 +84,13 @@ impl Intake {
         self.queues.map(|it| it.account)
     }
 
+    /// How many inputs of this seat came since its player did, and the number in the newest.
+    pub fn heard(&self, seat: u8) -> (u32, u8) {
+        let Some(queue) = self.queues.get(usize::from(seat)) else { return (0, 0) };
+        let Account { applied, dropped, .. } = queue.account;
+        (applied.wrapping_add(dropped.into()).wrapping_add(queue.count.into()), queue.newest)
+    }
+
     /// Appends what [`read`](Self::read) needs.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         for queue in &self.queues {
@@ -88,7 +98,7 @@ impl Intake {
             out.extend(applied.to_le_bytes());
             out.extend(dropped.to_le_bytes());
             out.extend(digest.to_le_bytes());
-            out.extend([queue.credit, queue.count]);
+            out.extend([queue.newest, queue.credit, queue.count]);
             queue.waiting().for_each(|it| out.extend(it.to_bytes()));
         }
     }
@@ -97,7 +107,7 @@ impl Intake {
         let mut intake = Self::default();
         for queue in &mut intake.queues {
             queue.account = Account { applied: reader.u32()?, dropped: reader.u16()?, digest: reader.u16()? };
-            let [credit, count] = reader.array()?;
+            let [newest, credit, count] = reader.array()?;
             if CREDIT_MAX < credit || WAITING_MAX < usize::from(count) {
                 return Err(Malformed::Value("inputs"));
             }
@@ -105,6 +115,7 @@ impl Intake {
             for _ in 0..count {
                 queue.push(Input::parse(&reader.array::<3>()?).ok_or(Malformed::Value("inputs"))?);
             }
+            queue.newest = newest;
         }
         Ok(intake)
     }
@@ -112,6 +123,7 @@ impl Intake {
 
 impl Queue {
     fn push(&mut self, input: Input) {
+        self.newest = input.number;
         if usize::from(self.count) == WAITING_MAX {
             let _ = self.pop();
             self.account.dropped = self.account.dropped.saturating_add(1);
@@ -226,6 +238,7 @@ mod tests {
             let mut read = Intake::read(&mut reader).unwrap();
             assert!(reader.0.is_empty());
             assert_eq!(read.accounts(), intake.accounts());
+            assert_eq!(read.heard(0), intake.heard(0));
             assert_eq!(read.take(), intake.clone().take());
             assert!(Intake::read(&mut Reader(&bytes[..bytes.len() - 1])).is_err());
         }

@@ -14,6 +14,7 @@ pub mod bot;
 pub mod checker;
 pub mod view;
 
+pub mod ballast;
 pub mod intake;
 pub mod settings;
 pub mod state;

@@ -7,7 +7,11 @@ pub(crate) mod ticket;
 pub(crate) mod watch;
 
 mod clock;
+mod hang;
+mod journal;
+mod notes;
 mod playing;
+mod recorded;
 
 use std::io::Write as _;
 

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use gamekeeper_room::{Declined, Setup};
 use sha2::{Digest, Sha256};
 
-use crate::map::Map;
+use crate::{ballast::BALLAST_BYTES_MAX, map::Map};
 
 /// More would not find room on the maps, and their snapshot would not fit into one datagram.
 pub const SEATS_MAX: u8 = 32;
@@ -36,6 +36,8 @@ pub struct Settings {
     pub length_ticks: u32,
     /// Parameter `score`: who has it wins at once. 0: there is no such limit.
     pub score_limit: u16,
+    /// Parameter `ballast`: bytes that are saved with the match and mean nothing.
+    pub ballast: u32,
     /// From the room's uid, so that every server that opens it sees the same match.
     pub seed: u64,
 }
@@ -43,10 +45,10 @@ pub struct Settings {
 impl Settings {
     /// Of a room, or what has to be changed about it.
     pub fn of(setup: &Setup) -> Result<Self, Declined> {
-        let known = ["map", "score", "seconds"];
+        let known = ["ballast", "map", "score", "seconds"];
         if let Some(key) = setup.parameters.keys().find(|it| !known.contains(&it.as_str())) {
             return Err(declined(format_args!(
-                "parameters: the arena has no `{key:.40}`; it takes map, score and seconds"
+                "parameters: the arena has no `{key:.40}`; it takes ballast, map, score and seconds"
             )));
         }
         let rate = setup.tick_rate.get();
@@ -63,6 +65,7 @@ impl Settings {
             length_ticks: seconds.saturating_mul(rate),
             // It was checked just now.
             score_limit: u16::try_from(score).unwrap_or(u16::MAX),
+            ballast: number(setup, "ballast", BALLAST_BYTES_MAX)?.unwrap_or(0),
             seed: seed(&setup.uid),
         })
     }
@@ -122,7 +125,10 @@ mod tests {
     fn a_room_that_says_nothing_is_two_minutes_on_the_plain() {
         let found = settings(None, &[]).unwrap();
         let seed = found.seed;
-        assert_eq!(found, Settings { map: Map::Plain, seats: 16, length_ticks: 3600, score_limit: 0, seed });
+        assert_eq!(
+            found,
+            Settings { map: Map::Plain, seats: 16, length_ticks: 3600, score_limit: 0, ballast: 0, seed }
+        );
     }
 
     #[test]
@@ -140,7 +146,8 @@ mod tests {
         assert!(why(None, "seconds", "-1").contains("from 1 to 3600"));
         assert!(why(None, "seconds", "3601").contains("from 1 to 3600"));
         assert!(why(None, "score", "65536").contains("from 1 to 65535"));
-        assert!(why(None, "second", "5").contains("map, score and seconds"));
+        assert!(why(None, "second", "5").contains("ballast, map, score and seconds"));
+        assert!(why(None, "ballast", "1000000").contains("from 1 to 786432"));
         assert!(why(Some(1), "score", "5").contains("2 to 32"));
         assert!(why(Some(33), "score", "5").contains("2 to 32"));
     }

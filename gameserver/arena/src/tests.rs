@@ -2,13 +2,13 @@
 
 use std::mem::size_of;
 
-use gamekeeper_room::{Game, GameMaker, Next, PlayerName, Schema, Seat, Setup, Tick, Turn};
+use gamekeeper_room::{Epoch, Game, Next, PlayerName, Schema, Seat, Setup, Tick, Turn};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{
     angle::Aim,
     bot::Bot,
-    game::{Arena, Match},
+    game::Match,
     input::{Buttons, INPUT_BYTES, Input},
     random::Random,
     settings::Settings,
@@ -88,7 +88,7 @@ impl Play {
 
     pub(crate) fn saved(&self) -> gamekeeper_room::Checkpoint {
         let state = self.game.save().unwrap();
-        gamekeeper_room::Checkpoint { schema: Schema(1), tick: Tick(self.tick), state }
+        gamekeeper_room::Checkpoint { schema: Schema(2), tick: Tick(self.tick), epoch: Epoch(1), state }
     }
 }
 
@@ -168,22 +168,45 @@ fn a_match_ends_when_somebody_has_the_score() {
 fn a_restored_match_goes_on_as_if_nothing_had_been() {
     for seed in 0..20 {
         let mut random = StdRng::seed_from_u64(seed);
-        let setup = setup(5, &[("map", "harbour")]);
-        let mut play = Play::full(5, &[("map", "harbour")]);
+        let parameters: &[_] = if seed % 2 == 0 { &[("map", "harbour")] } else { &[("ballast", "2048")] };
+        let setup = setup(5, parameters);
+        let mut play = Play::full(5, parameters);
         for _ in 0..random.random_range(0..400) {
             play.send_anything(&mut random);
             // More than count at once, so that some wait when it is saved.
             play.send_anything(&mut random);
             play.tick();
         }
-        let mut restored = Arena.restore(&setup, &play.saved()).unwrap();
-        for _ in 0..200 {
-            play.send_anything(&mut random);
+        let mut restored = Match::restore(&setup, &play.saved()).unwrap();
+        let memory = &mut Vec::new();
+        assert_eq!(restored.hash(memory), play.game.hash(memory), "{seed}");
+        for tick in 0..200 {
+            match random.random_range(0..40) {
+                0 => assert_eq!(play.game.leave(Seat(3)), restored.leave(Seat(3))),
+                1 => {
+                    play.join(3);
+                    restored.join(Seat(3), &PlayerName::new("p3").unwrap());
+                }
+                // Who is there already comes again, as all do after a restore: that changes nothing.
+                2 => restored.join(Seat(1), &PlayerName::new("p1").unwrap()),
+                _ => play.send_anything(&mut random),
+            }
             let inputs = play.inputs.clone();
             assert_eq!(play.tick(), restored.tick(&Turn::new(Tick(play.tick), &inputs)));
+            assert_eq!(restored.hash(memory), play.game.hash(memory), "{seed}, {tick} ticks later");
         }
         assert_eq!(restored.save(), play.game.save(), "{seed}");
     }
+}
+
+#[test]
+fn a_saved_match_is_small() {
+    let mut play = Play::full(16, &[]);
+    (0..100).for_each(|_| assert_eq!(play.tick(), Next::Tick));
+    // 469 bytes of world, 11 for each queue, and names.
+    assert_eq!(play.saved().state.len(), 469 + 32 * 11 + 32 + 10 * 2 + 6 * 3 + 8);
+    let heavy = Play::full(16, &[("ballast", "65536")]);
+    assert_eq!(heavy.saved().state.len(), Play::full(16, &[]).saved().state.len() + 65_536);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use gamekeeper_player::{
     frame::Endpoint,
-    session::{CLOSED, client::LinkId},
+    session::{CLOSED, REPLACED, client::LinkId},
 };
-use quinn::{Connection, RecvStream, SendStream, VarInt};
+use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
 use tokio::{
     net::lookup_host,
     sync::mpsc,
@@ -31,12 +31,14 @@ pub(crate) const NEWS_MAX: usize = 64;
 /// What a link has to tell.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// It is there.
-    Connected(LinkId, Connection, mpsc::Sender<Vec<u8>>),
+    /// It is there; by which certificate, if the server has shown one.
+    Connected(LinkId, Connection, Option<CertificateHash>, mpsc::Sender<Vec<u8>>),
     /// Bytes came on its stream.
     Bytes(LinkId, Vec<u8>),
     /// It is no more, or was not made.
     Lost(LinkId),
+    /// Its server has closed it for another one of the same player.
+    Replaced(LinkId),
 }
 
 /// A link, seen by its player.
@@ -67,7 +69,7 @@ enum Error {
     #[error(transparent)]
     Connect(#[from] quinn::ConnectError),
     #[error(transparent)]
-    Connection(#[from] quinn::ConnectionError),
+    Connection(#[from] ConnectionError),
 }
 
 impl Link {
@@ -81,15 +83,20 @@ impl Link {
         tasks: &mut JoinSet<()>,
     ) -> Self {
         let task = tasks.spawn(async move {
+            let mut last = News::Lost(id);
             if let Ok((connection, send, recv)) = connect(&to, &hashes, &by).await {
                 let (stream, pieces) = mpsc::channel(PIECES_MAX);
-                let connected = News::Connected(id, connection.clone(), stream);
+                let connected =
+                    News::Connected(id, connection.clone(), pinned::shown_by(&connection), stream);
                 if news.send(connected).await.is_ok() {
                     move_bytes(id, send, recv, pieces, &news).await;
                 }
+                if is_replaced(&connection) {
+                    last = News::Replaced(id);
+                }
             }
             // A player who is gone does not care.
-            let _ = news.send(News::Lost(id)).await;
+            let _ = news.send(last).await;
         });
         Self { id, connection: None, stream: None, has_joined: false, packets: 0, task }
     }
@@ -111,6 +118,11 @@ impl Link {
             None => self.task.abort(),
         }
     }
+}
+
+fn is_replaced(connection: &Connection) -> bool {
+    let code = VarInt::from_u32(REPLACED);
+    matches!(connection.close_reason(), Some(ConnectionError::ApplicationClosed(it)) if it.error_code == code)
 }
 
 async fn connect(

@@ -57,6 +57,12 @@ pub fn certificate_hash(text: &str) -> Result<CertificateHash, NoHash> {
     Ok(hash)
 }
 
+/// The certificate by which the server of a connection is known.
+pub(crate) fn shown_by(connection: &quinn::Connection) -> Option<CertificateHash> {
+    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    Some(Sha256::digest(chain.first()?).into())
+}
+
 /// A connection to a server with one of these certificates.
 pub(crate) fn config(hashes: &[CertificateHash]) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());

@@ -75,6 +75,9 @@ pub enum Event {
     Lost,
     /// Not let in. Nothing more happens.
     Refused(Refused),
+    /// Another program has taken the seat with this one's secret. Nothing more happens: whoever came back would throw
+    /// it out, and be thrown out again.
+    Replaced,
     /// The match is over. Nothing more happens.
     Ended(BTreeMap<String, String>),
     /// The room is not to be found. Nothing more happens.
@@ -157,6 +160,11 @@ impl Player {
         Ok(number)
     }
 
+    /// Inputs up to this one have arrived, or were given up.
+    pub fn acknowledged(&self) -> u64 {
+        self.session.acknowledged()
+    }
+
     /// Sends something for the game that must arrive.
     pub fn message(&mut self, message: &[u8]) -> Result<(), NotSent> {
         self.session.message(message)?;
@@ -232,6 +240,7 @@ impl Player {
             }
             Happening::Refused(refused) => Event::Refused(refused),
             Happening::Ended(result) => Event::Ended(result),
+            Happening::Replaced => Event::Replaced,
             Happening::GaveUp => Event::GaveUp,
             Happening::Left => Event::Left,
         })
@@ -317,10 +326,13 @@ impl Player {
 
     fn on_news(&mut self, news: News) {
         match news {
-            News::Connected(id, connection, stream) => {
+            News::Connected(id, connection, certificate, stream) => {
                 if let Some(link) = self.links.iter_mut().find(|it| it.id == id) {
                     (link.connection, link.stream) = (Some(connection), Some(stream));
                     let now = self.now();
+                    if let Some(certificate) = certificate {
+                        self.session.identified(id, certificate);
+                    }
                     self.session.connected(id, now);
                 }
             }
@@ -329,6 +341,12 @@ impl Player {
                 self.session.on_stream(id, &bytes, now);
             }
             News::Lost(id) => self.on_lost(id),
+            News::Replaced(id) => {
+                if self.forget(id).is_some() {
+                    let now = self.now();
+                    self.session.replaced(id, now);
+                }
+            }
         }
     }
 

@@ -49,6 +49,9 @@ pub struct Welcome {
     pub is_draining: bool,
     /// All rooms that the server has in any phase, each once, also finished ones until they are closed.
     pub rooms: Vec<HostedRoom>,
+    /// Hashes of the certificates that players of any of its rooms may be shown, those of its next room too. None, if
+    /// players do not pin certificates.
+    pub certificate_hashes: Vec<String>,
 }
 
 /// Why a [`Hello`] is refused.
@@ -110,7 +113,16 @@ impl TryFrom<proto::Welcome> for Welcome {
 
     fn try_from(welcome: proto::Welcome) -> Result<Self, Malformed> {
         let features = welcome.features().filter_map(known_feature).collect();
-        let proto::Welcome { boot_id, protocol, features: _, capacity, retired, draining, rooms } = welcome;
+        let proto::Welcome {
+            boot_id,
+            protocol,
+            features: _,
+            capacity,
+            retired,
+            draining,
+            rooms,
+            certificate_hashes,
+        } = welcome;
         field::count("Welcome.rooms", rooms.len(), limits::ROOMS_MAX)?;
         let rooms: Vec<HostedRoom> = rooms.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
         let mut seen = HashSet::with_capacity(rooms.len());
@@ -125,13 +137,23 @@ impl TryFrom<proto::Welcome> for Welcome {
             is_retired: retired,
             is_draining: draining,
             rooms,
+            certificate_hashes: field::certificate_hashes("Welcome.certificate_hashes", certificate_hashes)?,
         })
     }
 }
 
 impl From<Welcome> for proto::Welcome {
     fn from(welcome: Welcome) -> Self {
-        let Welcome { boot_id, protocol, features, capacity, is_retired, is_draining, rooms } = welcome;
+        let Welcome {
+            boot_id,
+            protocol,
+            features,
+            capacity,
+            is_retired,
+            is_draining,
+            rooms,
+            certificate_hashes,
+        } = welcome;
         Self {
             boot_id,
             protocol,
@@ -140,6 +162,7 @@ impl From<Welcome> for proto::Welcome {
             retired: is_retired,
             draining: is_draining,
             rooms: rooms.into_iter().map(Into::into).collect(),
+            certificate_hashes,
         }
     }
 }

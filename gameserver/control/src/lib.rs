@@ -14,6 +14,7 @@ pub mod proto;
 
 mod beat;
 mod closing;
+mod fallback;
 mod field;
 mod greeting;
 mod hosted;
@@ -33,6 +34,7 @@ mod tests;
 
 pub use beat::Beat;
 pub use closing::{Close, CloseWhy};
+pub use fallback::Fallback;
 pub use greeting::{Feature, Hello, HelloRefused, HelloRefusedWhy, Welcome};
 pub use hosted::{HostedRoom, RoomPhase, RoomPort};
 pub use malformed::Malformed;

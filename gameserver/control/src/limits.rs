@@ -45,6 +45,10 @@ pub const PORTS_MAX: usize = 8;
 /// Endpoints that players are told in a move: each port at an IPv4 and an IPv6 address.
 pub const ENDPOINTS_MAX: usize = 2 * PORTS_MAX;
 
+/// Servers that players are told of beside their own: they are all tried at once when it is lost, and one that is not
+/// asked is no loss while another holds the door open.
+pub const FALLBACKS_MAX: usize = 4;
+
 /// Certificates of a server: today's and tomorrow's, of two kinds.
 pub const CERTIFICATE_HASHES_MAX: usize = 4;
 
@@ -68,7 +72,7 @@ pub const PROBE_TIMEOUT_MS: RangeInclusive<u32> = 1..=10_000;
 /// How long a move may take, in milliseconds: its place is held on two servers for as long.
 pub const MOVE_DEADLINE_MS: RangeInclusive<u32> = 1..=60_000;
 
-/// Of a message to a server: for a server's decoder. The largest is an `Open` of some 7 KiB; the rest is for
+/// Of a message to a server: for a server's decoder. The largest are `Fallbacks` of some 20 KiB; the rest is for
 /// fields of later releases and for texts that are still to be cut.
 pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
 

@@ -1,7 +1,7 @@
 //! What the operator says to a server.
 
 use crate::{
-    Close, Hello, Malformed, MoveTo, Open, Prepare, Probe, Tenancy, field,
+    Close, Fallback, Hello, Malformed, MoveTo, Open, Prepare, Probe, Tenancy, field,
     proto::{self, operator_message::Message},
 };
 
@@ -35,6 +35,9 @@ pub enum ToServer {
     Abort(Tenancy),
     /// To the old server, after the new one has given the move up: go on under this higher epoch.
     Resume(Tenancy),
+    /// Servers that may own this server's rooms next, the most likely first; in place of what was said before. Only for
+    /// servers that offer [`Feature::Restore`](crate::Feature).
+    Fallbacks(Vec<Fallback>),
 }
 
 impl ToServer {
@@ -59,6 +62,7 @@ impl ToServer {
             Message::Resume(proto::Resume { tenancy }) => {
                 Self::Resume(field::required("Resume.tenancy", tenancy)?.try_into()?)
             }
+            Message::Fallbacks(fallbacks) => Self::Fallbacks(fallbacks.try_into()?),
         }))
     }
 
@@ -77,7 +81,8 @@ impl ToServer {
             | Message::Drain(_)
             | Message::Undrain(_)
             | Message::Retire(_)
-            | Message::Probe(_) => return None,
+            | Message::Probe(_)
+            | Message::Fallbacks(_) => return None,
         };
         tenancy.clone()?.try_into().ok()
     }
@@ -98,6 +103,7 @@ impl From<ToServer> for proto::OperatorMessage {
             ToServer::MoveTo(move_to) => Message::MoveTo(move_to.into()),
             ToServer::Abort(tenancy) => Message::Abort(proto::Abort { tenancy: Some(tenancy.into()) }),
             ToServer::Resume(tenancy) => Message::Resume(proto::Resume { tenancy: Some(tenancy.into()) }),
+            ToServer::Fallbacks(servers) => Message::Fallbacks(servers.into()),
         };
         Self { message: Some(message) }
     }

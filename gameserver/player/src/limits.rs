@@ -213,9 +213,16 @@ pub const SETTLE_FOR: Duration = Duration::from_millis(100);
 /// Attempts at other places that are made side by side. More endpoints wait for their turn.
 pub const RIVALS_ELSEWHERE_MAX: usize = 3;
 
-/// How much later each of them begins: a server that has the room answers before the next one is asked, and two
-/// addresses of one server do not take the seat from each other.
+/// How much later each of them begins: a server that has the room answers before the next one is asked.
 pub const RIVAL_EVERY: Duration = Duration::from_millis(25);
+
+/// The longest pause between two attempts at one place by who was in the room and looks for it: the place was named by
+/// its server, and the room may come there at any moment.
+pub const RACE_AGAIN_MAX: Duration = Duration::from_millis(500);
+
+/// A connection that is closed for another one of the same player, so soon after we asked for another one ourselves, was
+/// closed for that one: an answer takes no longer.
+pub const REPLACED_WITHIN: Duration = ANSWER_WITHIN;
 
 /// How long a client tries to come back. A room is recovered within eight seconds, or not at all.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(30);

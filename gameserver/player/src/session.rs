@@ -24,6 +24,9 @@ pub const ALPN: &[u8] = b"gamekeeper/1";
 /// With which a connection is closed when all is well.
 pub const CLOSED: u32 = 0;
 
+/// With which a server closes a connection whose player has come by another one.
+pub const REPLACED: u32 = 6;
+
 /// The highest version that both speak.
 pub fn agree(offered: &RangeInclusive<u64>) -> Option<u64> {
     let highest = *offered.end().min(PROTOCOL.end());

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32};
 
-use crate::{Ending, Messages, PlayerName, Seat, shortened};
+use crate::{Ending, Epoch, Messages, PlayerName, Seat, shortened};
 
 /// One match. It is told who comes and goes, and is asked to take one step after the other.
 ///
@@ -79,13 +79,15 @@ pub struct Tick(pub u64);
 pub struct Turn<'a> {
     /// Its number.
     pub tick: Tick,
+    /// The room's tenancy under which it is taken. Not for the rules of a game: another owner has another one.
+    pub epoch: Epoch,
     pub(crate) inputs: &'a [(Seat, Vec<u8>)],
 }
 
 impl<'a> Turn<'a> {
-    /// A turn of these inputs, by seat. For tests of games.
+    /// A turn of these inputs, by seat, under epoch 0. For tests of games.
     pub fn new(tick: Tick, inputs: &'a [(Seat, Vec<u8>)]) -> Self {
-        Self { tick, inputs }
+        Self { tick, epoch: Epoch(0), inputs }
     }
 
     /// What the players sent since the last tick: seat by seat, each in the order in which it came in.
@@ -165,6 +167,8 @@ pub struct Checkpoint {
     pub schema: Schema,
     /// After which it was taken.
     pub tick: Tick,
+    /// Of the owner that took it.
+    pub epoch: Epoch,
     /// What [`Game::save`] returned.
     pub state: Vec<u8>,
 }

@@ -94,7 +94,7 @@ impl Room {
         if ticked {
             self.welcome(inbound);
             self.tick.0 += 1;
-            let turn = Turn { tick: self.tick, inputs: &inbound.inputs };
+            let turn = Turn { tick: self.tick, epoch: self.epoch, inputs: &inbound.inputs };
             match self.game.tick(&turn) {
                 Next::Tick => self.is_idle = false,
                 Next::Wait => self.is_idle = true,
@@ -131,7 +131,7 @@ impl Room {
 
     /// Its saved state, if its game can be saved. `schema` is the maker's.
     pub fn checkpoint(&self, schema: Schema) -> Option<Checkpoint> {
-        Some(Checkpoint { schema, tick: self.tick, state: self.game.save()? })
+        Some(Checkpoint { schema, tick: self.tick, epoch: self.epoch, state: self.game.save()? })
     }
 
     fn welcome(&mut self, inbound: &mut Inbound) {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use gamekeeper_player::frame;
 use gamekeeper_room::{Ending, Message, Messages, Room, Seat, Tick};
 
 /// Spectators of one room. Each costs what a player costs, and brings nothing.
@@ -15,6 +16,8 @@ pub(crate) trait Viewer: Send + Sync {
     fn show(&self, tick: Tick, state: &[u8]);
     /// What is to arrive.
     fn tell(&self, body: &[u8]);
+    /// Where the room may be if this server is lost.
+    fn fallbacks(&self, place: &frame::Place);
     /// The match is over.
     fn end(&self, ending: &Ending);
     /// The room is not here any more.
@@ -68,6 +71,11 @@ impl Audience {
                 viewer.show(room.tick(), state);
             }
         }
+    }
+
+    /// All are told where the room may be if this server is lost.
+    pub(crate) fn fallbacks(&self, place: &frame::Place) {
+        self.viewers().iter().for_each(|it| it.fallbacks(place));
     }
 
     /// The match is over: they are told how, and go.

@@ -18,7 +18,7 @@ use crate::{
     clock::Clock,
     convert::Identity,
     listener,
-    players::{self, Hashes, Host, PlayersError},
+    players::{self, Hashes, Hold, Host, PlayersError},
     pulse::Pulse,
     rooms::Rooms,
     server::Server,
@@ -38,6 +38,9 @@ const THREADS_MAX: usize = 256;
 /// The longest time that Kubernetes is asked to wait for a pod's end in practice; it kills before, if told so.
 const PATIENCE: Duration = Duration::from_hours(24);
 
+/// A lost room is with its next owner within so long, also when its node is lost.
+const HOLD: Duration = Duration::from_secs(4);
+
 /// Where a port is.
 #[derive(Clone, Copy, Debug)]
 enum At {
@@ -53,6 +56,7 @@ pub struct Builder {
     players: Option<At>,
     admission: Admission,
     per_address: usize,
+    hold: Option<Duration>,
     capacity: u32,
     tick_rate: u32,
     threads: usize,
@@ -103,6 +107,7 @@ impl Builder {
             players: None,
             admission: Admission::Open,
             per_address: players::OF_ONE_ADDRESS_MAX,
+            hold: None,
             capacity: 1,
             tick_rate: 30,
             threads: thread::available_parallelism().map_or(1, |it| it.get().min(THREADS_MAX)),
@@ -150,6 +155,14 @@ impl Builder {
         self
     }
 
+    /// How long the players' port holds somebody whose room is not here, because it may be about to come: at most six
+    /// seconds. Without it, four seconds on a server with [`state`](Self::state), which gets the rooms of lost ones:
+    /// players know where to go before the operator does. On others, nobody is held.
+    pub fn hold_early_arrivals(mut self, patience: Duration) -> Self {
+        self.hold = Some(patience);
+        self
+    }
+
     /// How many rooms the process hosts, 1 to 4,096. Without it, one.
     pub fn capacity(mut self, rooms: u32) -> Self {
         self.capacity = rooms;
@@ -190,6 +203,7 @@ impl Builder {
             players,
             admission,
             per_address,
+            hold,
             capacity,
             tick_rate,
             threads,
@@ -207,10 +221,18 @@ impl Builder {
         }
         let (listener, control_address) = listen(control).await?;
         let clock = Clock::start();
+        let hold = hold.unwrap_or_else(|| if state.is_some() { HOLD } else { Duration::ZERO });
         let vault = state.map(|it| Vault::new(it, clock)).transpose().map_err(BindError::State)?;
         let (rooms, hashes) = (Rooms::default(), Hashes::default());
-        let host =
-            Host { rooms: rooms.clone(), admission, clock, tick_rate, hashes: hashes.clone(), per_address };
+        let host = Host {
+            rooms: rooms.clone(),
+            admission,
+            clock,
+            tick_rate,
+            hashes: hashes.clone(),
+            per_address,
+            hold: Hold::for_at_most(hold),
+        };
         let gate = players.map(|at| bind_players(at, host)).transpose()?;
         Ok(Server {
             maker,

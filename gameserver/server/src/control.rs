@@ -22,6 +22,7 @@ use crate::{
     listener::LineInfo,
     outbox::{Outbox, Outgoing, outbox},
     pulse::Pulse,
+    witness::Witness,
 };
 
 /// Who has not greeted by then holds a stream for nothing.
@@ -35,6 +36,7 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Service {
     pub(crate) notes: mpsc::Sender<Note>,
     pub(crate) pulse: Arc<Pulse>,
+    pub(crate) witness: Witness,
     pub(crate) capacity: usize,
     /// It was offered to restore rooms.
     pub(crate) restores: bool,
@@ -69,6 +71,8 @@ impl Control for Service {
             notes: self.notes.clone(),
             pulse: self.pulse.clone(),
             restores: self.restores,
+            witness: self.witness.clone(),
+            outbox: outbox.clone(),
         };
         let (stream, notes, stop) = (reader.stream, self.notes.clone(), self.stop.clone());
         self.tasks.spawn(async move {
@@ -96,6 +100,8 @@ struct Reader {
     notes: mpsc::Sender<Note>,
     pulse: Arc<Pulse>,
     restores: bool,
+    witness: Witness,
+    outbox: Outbox,
 }
 
 impl Reader {
@@ -139,7 +145,11 @@ impl Reader {
             match (ToServer::parse(message), subject) {
                 (Ok(None), _) => debug!("a message of a later protocol is ignored"),
                 (Ok(Some(ToServer::BeatEcho { sequence })), _) => self.pulse.heard(self.stream, sequence),
+                (Ok(Some(ToServer::Probe(probe))), _) => self.witness.try_to_reach(probe, &self.outbox),
                 (Ok(Some(ToServer::Hello(_))), _) => return Some(Note::Garbled(self.stream, None)),
+                (Ok(Some(ToServer::Fallbacks(servers))), _) => {
+                    return Some(Note::Fallbacks(self.stream, servers));
+                }
                 (Ok(Some(message)), _) => match convert::command(message, self.restores) {
                     Some(command) => return Some(Note::Asked(self.stream, command)),
                     None => debug!("a command that was not offered is ignored"),

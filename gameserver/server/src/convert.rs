@@ -28,7 +28,8 @@ pub(crate) struct Identity {
     pub(crate) hashes: Hashes,
 }
 
-/// What a message asks of the host; `None` if there is nothing to do. Hello and `BeatEcho` are not for it.
+/// What a message asks of the host; `None` if there is nothing to do. Hello, `BeatEcho` and
+/// Fallbacks are not for it.
 pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
     let not_offered = |tenancy, what: &str| Command::Unsupported {
         tenancy: tenancy_from(tenancy),
@@ -71,8 +72,10 @@ pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
         | ToServer::MoveTo(MoveTo { tenancy, .. })
         | ToServer::Abort(tenancy)
         | ToServer::Resume(tenancy) => not_offered(tenancy, "moves"),
-        // There is no answer that says no.
-        ToServer::Probe(_) | ToServer::Hello(_) | ToServer::BeatEcho { .. } => return None,
+        // Probes are the witness's.
+        ToServer::Probe(_) | ToServer::Hello(_) | ToServer::BeatEcho { .. } | ToServer::Fallbacks(_) => {
+            return None;
+        }
     })
 }
 
@@ -129,11 +132,17 @@ fn welcome_from(welcome: host::Welcome, identity: &Identity) -> Welcome {
     Welcome {
         boot_id: identity.boot_id.clone(),
         protocol,
-        features: identity.restores.then_some(Feature::Restore).into_iter().collect(),
+        features: identity
+            .restores
+            .then_some(Feature::Restore)
+            .into_iter()
+            .chain([Feature::Witness])
+            .collect(),
         capacity: identity.capacity,
         is_retired,
         is_draining,
         rooms: rooms.into_iter().map(|it| hosted_from(it, identity)).collect(),
+        certificate_hashes: identity.hashes.get(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
-use gamekeeper_control::{Hello, agree};
+use gamekeeper_control::{Fallback, Hello, agree};
 use gamekeeper_player::admission::Guests;
 use gamekeeper_room::{
     Door, Host, Room, Schema, Setup, Tenancy,
@@ -23,6 +23,7 @@ use crate::{
     opener::{Openers, Wish},
     outbox::Outbox,
     place::{Company, Place},
+    players,
     pulse::Pulse,
     rooms::Rooms,
     vault::{Lost, Vault},
@@ -44,6 +45,8 @@ pub(crate) enum Note {
     Garbled(StreamId, Option<Caller>),
     /// A command came over a stream.
     Asked(StreamId, Command),
+    /// Over a stream it was said where players go if this server is lost.
+    Fallbacks(StreamId, Vec<Fallback>),
     /// Nothing more comes over a stream.
     StreamEnded(StreamId),
     /// A game was made, or was not.
@@ -139,6 +142,12 @@ impl Desk {
                 self.on(Event::Garbled(stream));
             }
             Note::Asked(stream, command) => self.on(Event::Asked(stream, command)),
+            // Not what comes late over a stream that another has replaced.
+            Note::Fallbacks(stream, servers) => {
+                if self.callers.contains_key(&stream) {
+                    self.rooms.set_fallbacks(&players::merged(servers));
+                }
+            }
             Note::StreamEnded(stream) => {
                 self.forget(stream).inspect(Outbox::finish);
                 self.on(Event::StreamEnded(stream));
@@ -224,6 +233,8 @@ impl Desk {
         let custody = self.vault.as_ref().map(|it| it.custody(since));
         let company = Company { door, guests, custody, schema: self.schema };
         let place = Arc::new(Place::new(number, tenancy, company));
+        // Who comes before the first tick is told how far it is.
+        place.ticked(room.tick());
         self.rooms.insert(place.clone());
         let saved = self.vault.as_ref().map(|it| it.keep(place.clone(), since, self.notes.clone()));
         let dismiss_at = is_restored.then(|| self.clock.now().saturating_add(RETURN_WITHIN));

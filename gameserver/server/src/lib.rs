@@ -52,6 +52,7 @@ mod server;
 mod signal;
 mod state;
 mod vault;
+mod witness;
 mod worker;
 
 pub use builder::{BindError, Builder};

@@ -137,12 +137,12 @@ impl Opener {
 
     fn restore(&self, setup: &Setup, epoch: Epoch, sealed: Sealed, since: Duration) -> Result<Made, NotMade> {
         let no = |message: String| NotMade::Checkpoint(shortened(message));
-        let Checkpoint { schema, tick, state } = sealed.checkpoint;
+        let Checkpoint { schema, tick, epoch: saved_by, state } = sealed.checkpoint;
         let saved =
             Saved::decode(tick, &state).map_err(|it| no(format!("the checkpoint cannot be read: {it}")))?;
         let players = saved.players();
         let Saved { has_begun, occupants, guests: names, game, .. } = saved;
-        let checkpoint = Checkpoint { schema, tick, state: game.unwrap_or_default() };
+        let checkpoint = Checkpoint { schema, tick, epoch: saved_by, state: game.unwrap_or_default() };
         let game = guarded("restored", || self.maker.restore(setup, &checkpoint)).map_err(no)?;
         let mut guests = Guests::default();
         for guest in names {

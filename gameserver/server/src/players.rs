@@ -4,8 +4,10 @@
 //! serves one connection. Threads that tick hand it what is to be shown, and never wait for it.
 
 mod certificate;
+mod fallbacks;
 mod gate;
 mod guest;
+mod hold;
 mod line;
 mod strangers;
 mod transport;
@@ -20,8 +22,10 @@ use quinn::{Endpoint, EndpointConfig, TokioRuntime, VarInt};
 use time::OffsetDateTime;
 
 use certificate::Certificate;
+pub(crate) use fallbacks::merged;
 pub(crate) use gate::{Gate, Hashes};
 pub(crate) use guest::Host;
+pub(crate) use hold::Hold;
 pub(crate) use strangers::OF_ONE_ADDRESS_MAX;
 
 /// The server stops, or the room is not here any more: it may be elsewhere. Codes below are the protocol's own.

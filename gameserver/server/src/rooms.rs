@@ -2,10 +2,14 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    pin::pin,
     sync::{Arc, PoisonError, RwLock},
 };
 
+use gamekeeper_player::frame;
 use gamekeeper_room::{Epoch, NotHeard, NotSeated, PlayerName, Presence, Tick, host::RoomNumber};
+
+use tokio::sync::Notify;
 
 use crate::place::Place;
 
@@ -14,7 +18,14 @@ const OVER_MAX: usize = 256;
 
 /// The rooms of this process that players can enter. A copy is another handle to the same rooms.
 #[derive(Clone, Debug, Default)]
-pub struct Rooms(Arc<RwLock<Index>>);
+pub struct Rooms(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    index: RwLock<Index>,
+    /// A room has come.
+    arrived: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Index {
@@ -23,6 +34,8 @@ struct Index {
     names: HashMap<String, Vec<RoomNumber>>,
     /// Those that are over, the newest last.
     over: VecDeque<Arc<Place>>,
+    /// Where the rooms may be if this server is lost.
+    fallbacks: frame::Place,
 }
 
 /// The way into one room. It never waits: not for a tick, and not for another player's packet.
@@ -34,14 +47,14 @@ pub struct Entrance(Arc<Place>);
 impl Rooms {
     /// The room with this uid.
     pub fn by_uid(&self, uid: &str) -> Option<Entrance> {
-        let index = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.0.index.read().unwrap_or_else(PoisonError::into_inner);
         index.uids.get(uid).and_then(|it| index.places.get(it)).cloned().map(Entrance)
     }
 
     /// The room with this name. Two namespaces may have one each, and a name may come back while its last
     /// room is still here: the one with the highest epoch is meant.
     pub fn by_name(&self, name: &str) -> Option<Entrance> {
-        let index = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.0.index.read().unwrap_or_else(PoisonError::into_inner);
         let numbers = index.names.get(name)?;
         let places = numbers.iter().filter_map(|it| index.places.get(it));
         places.max_by_key(|it| it.epoch()).cloned().map(Entrance)
@@ -49,21 +62,59 @@ impl Rooms {
 
     /// A room with this uid or name whose match was played to its end here, not long ago.
     pub(crate) fn over(&self, room: &str) -> Option<Arc<Place>> {
-        let index = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.0.index.read().unwrap_or_else(PoisonError::into_inner);
         let by_uid = index.over.iter().rev().find(|it| it.uid == room);
         by_uid.or_else(|| index.over.iter().rev().find(|it| it.name == room)).cloned()
     }
 
     pub(crate) fn insert(&self, place: Arc<Place>) {
-        let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut index = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
         index.uids.insert(place.uid.clone(), place.number);
         index.names.entry(place.name.clone()).or_default().push(place.number);
         index.places.insert(place.number, place);
+        drop(index);
+        self.0.arrived.notify_waiters();
+    }
+
+    /// Waits until a room of this uid or name can be entered, or is over.
+    pub(crate) async fn arrival(&self, room: &str) {
+        loop {
+            let mut arrived = pin!(self.0.arrived.notified());
+            // Before we look, or what comes between would be missed.
+            arrived.as_mut().enable();
+            if self.has(room) {
+                return;
+            }
+            arrived.await;
+        }
+    }
+
+    /// Whether there is anything to say to whoever asks for this room.
+    pub(crate) fn has(&self, room: &str) -> bool {
+        self.by_uid(room).or_else(|| self.by_name(room)).is_some() || self.over(room).is_some()
+    }
+
+    /// Where players are to look for their rooms if this server is lost.
+    pub(crate) fn fallbacks(&self) -> frame::Place {
+        self.0.index.read().unwrap_or_else(PoisonError::into_inner).fallbacks.clone()
+    }
+
+    /// Takes that in, and tells those who are there.
+    pub(crate) fn set_fallbacks(&self, fallbacks: &frame::Place) {
+        let mut index = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
+        if index.fallbacks == *fallbacks {
+            return;
+        }
+        // First: who comes meanwhile reads it after having been entered.
+        index.fallbacks = fallbacks.clone();
+        let places: Vec<_> = index.places.values().cloned().collect();
+        drop(index);
+        places.iter().for_each(|it| it.audience.fallbacks(fallbacks));
     }
 
     /// Nobody comes in any more, and nothing more is heard from inside.
     pub(crate) fn remove(&self, number: RoomNumber) -> Option<Arc<Place>> {
-        let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut index = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
         let place = index.places.remove(&number)?;
         // Its uid may have come back already.
         if index.uids.get(&place.uid) == Some(&number) {
@@ -86,7 +137,7 @@ impl Rooms {
     }
 
     pub(crate) fn get(&self, number: RoomNumber) -> Option<Arc<Place>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).places.get(&number).cloned()
+        self.0.index.read().unwrap_or_else(PoisonError::into_inner).places.get(&number).cloned()
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
     pulse::{Contact, Pulse},
     rooms::Rooms,
     vault::Vault,
+    witness::Witness,
     worker::{Frame, Workers},
 };
 
@@ -136,6 +137,7 @@ impl Server {
         let service = Service {
             notes: stream_notes,
             pulse: self.pulse.clone(),
+            witness: Witness::new(),
             capacity,
             restores: self.vault.is_some(),
             tasks: tasks.clone(),

@@ -113,7 +113,9 @@ pub enum Malformed {
 ///
 /// Takes milliseconds for the longest state, so not in the thread that ticks.
 pub fn encode(sealed: &Sealed, out: &mut Vec<u8>) -> Result<(), Unfit> {
-    let Sealed { uid, epoch, build, captured_at, checkpoint: Checkpoint { schema, tick, state } } = sealed;
+    let Sealed { uid, epoch, build, captured_at, checkpoint } = sealed;
+    // Whose it is, is said once.
+    let Checkpoint { schema, tick, epoch: _, state } = checkpoint;
     let uid_length = length(uid, UID_BYTES_MAX).filter(|it| *it > 0).ok_or(Unfit::Uid(uid.len()))?;
     let build_length = length(build, BUILD_BYTES_MAX).ok_or(Unfit::Build(build.len()))?;
     let plain_length = u32::try_from(state.len())
@@ -167,7 +169,7 @@ pub fn decode(bytes: &[u8]) -> Result<Sealed, Malformed> {
     if Sha256::digest(&state)[..] != hash {
         return Err(Malformed::Damaged);
     }
-    Ok(Sealed { uid, epoch, build, captured_at, checkpoint: Checkpoint { schema, tick, state } })
+    Ok(Sealed { uid, epoch, build, captured_at, checkpoint: Checkpoint { schema, tick, epoch, state } })
 }
 
 /// The length of a short text, if it is within its limit.

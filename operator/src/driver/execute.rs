@@ -68,6 +68,7 @@ pub(super) async fn execute(hands: Hands, command: Command) -> Vec<Event> {
         Command::StepDown
         | Command::Open { .. }
         | Command::Close { .. }
+        | Command::TellFallbacks { .. }
         | Command::Drain { .. }
         | Command::Retire { .. }
         | Command::Greet { .. } => Vec::new(),
@@ -149,6 +150,11 @@ impl Hands {
             Ok(written) => {
                 if phase == Phase::Running && before.epoch == 0 {
                     self.measure_placement(room);
+                }
+                if phase == Phase::Running && before.epoch != 0 && epoch != before.epoch {
+                    let server = wanted.status.as_ref().and_then(|it| it.server.as_ref());
+                    let server = server.map(|it| it.pod_name.as_str()).unwrap_or_default();
+                    info!(namespace = key.namespace, room = key.name, server, epoch, "recovered");
                 }
                 if phase != before.phase {
                     info!(

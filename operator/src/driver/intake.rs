@@ -11,7 +11,7 @@ use crate::{
     cache::{Cached as _, Change, Seen},
     name::ObjectName,
     room::Event,
-    server::{Node, ServerPod, pod::Process, prober::Report, prober::Target},
+    server::{Node, ServerPod, pod::Process, prober::Report, prober::Target, suspicion},
     watch::News,
     world::fleet_of,
 };
@@ -161,6 +161,7 @@ impl Driver {
     fn server_gone(&mut self, uid: &str) {
         self.prober.forget(uid);
         self.links.forget(uid);
+        self.suspicion(suspicion::Event::Gone { server: uid.to_owned() });
         self.world.write().forget_server(uid);
         self.tell(vec![Event::ServerGone(uid.to_owned())]);
     }

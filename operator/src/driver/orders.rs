@@ -8,17 +8,19 @@ use std::{
 
 use gamekeeper_control::{Close, Open, Restore, Tenancy, ToServer};
 use gamekeeper_crds::GameRoom;
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::{Driver, Word};
 use crate::{
     cache::Cached as _,
     metrics::{Outcome, RoomAction},
+    name::ObjectName,
     room::{Command, Event, ledger::LinkNews},
     server::{
         Health, ServerPod,
         link::{Report, Target, What},
         pod::Process,
+        suspicion::{self, Cause},
     },
     terms::Epoch,
     world::fleet_of,
@@ -30,6 +32,11 @@ impl Driver {
     pub(super) fn order(&mut self, command: Command, events: &mut VecDeque<Event>) -> Option<Command> {
         let (server_uid, sent) = match command {
             Command::Open { room, server, epoch, restore } => {
+                if room.status.as_ref().is_some_and(|it| it.epoch != 0) {
+                    let fence = restore.as_ref().is_some_and(|it| it.fence);
+                    let (ObjectName { namespace, name }, server) = (room.key(), &server.pod_name);
+                    info!(namespace, room = name, server, epoch = epoch.0, fence, "placed anew");
+                }
                 let sent = self.links.send(&server.uid, ToServer::Open(open(&room, epoch, restore)));
                 self.count_order(RoomAction::Open, sent.is_ok());
                 (server.uid, sent)
@@ -37,6 +44,10 @@ impl Driver {
             Command::Close { server_uid, tenancy, why } => {
                 let sent = self.links.send(&server_uid, ToServer::Close(Close { tenancy, why }));
                 self.count_order(RoomAction::Close, sent.is_ok());
+                (server_uid, sent)
+            }
+            Command::TellFallbacks { server_uid, servers } => {
+                let sent = self.links.send(&server_uid, ToServer::Fallbacks(servers));
                 (server_uid, sent)
             }
             Command::Drain { server_uid, is_on } => {
@@ -57,6 +68,7 @@ impl Driver {
         if sent.is_err() {
             // Greeted anew, it says what it has; until then it gets nothing.
             self.links.renew(&server_uid);
+            self.watch.broke(&server_uid);
             events.push_back(Event::Link { server_uid, news: LinkNews::Lost });
         }
         None
@@ -78,9 +90,19 @@ impl Driver {
                     heartbeat: serving.heartbeat,
                     hang_timeout: serving.hang_timeout,
                 };
+                let is_new = self.links.target(&pod.uid).is_none();
                 if self.links.watch(&pod.uid, target) {
                     // The new link will say what the server has; until then it is out of reach.
                     self.tell(vec![Event::Link { server_uid: pod.uid.clone(), news: LinkNews::Lost }]);
+                    self.watch.broke(&pod.uid);
+                }
+                let is_unheard = || {
+                    let ledger = &self.world.read().ledger;
+                    ledger.is_published_on(&pod.uid) && ledger.link(&pod.uid).is_none()
+                };
+                // A leader before us has left rooms there; of others nothing can be lost yet (I5).
+                if is_new && is_unheard() {
+                    self.suspect(pod, Cause::Unheard);
                 }
             }
             _ => self.unlink(&pod.uid),
@@ -90,6 +112,7 @@ impl Driver {
     /// Ends the link to a server, which then cannot be talked to.
     pub(super) fn unlink(&mut self, uid: &str) {
         if self.links.forget(uid) {
+            self.suspicion(suspicion::Event::Gone { server: uid.to_owned() });
             self.world.write().set_pulse(uid, Health::Unknown);
             self.tell(vec![Event::Link { server_uid: uid.to_owned(), news: LinkNews::Lost }]);
         }
@@ -109,9 +132,19 @@ impl Driver {
                 self.tell(vec![Event::Link { server_uid: uid.clone(), news }]);
                 if is_lost {
                     self.set_pulse(&pod, Health::Unhealthy);
+                    self.suspect(&pod, Cause::Broke);
                 }
             }
-            What::Health(health) => self.set_pulse(&pod, health),
+            What::Health(health) => {
+                self.set_pulse(&pod, health);
+                match health {
+                    Health::Unhealthy => self.suspect(&pod, Cause::Quiet),
+                    _ => self.alive(&pod),
+                }
+            }
+            What::Dialled(finding, asked) => self.dialled(&uid, finding, asked),
+            What::Answered => self.alive(&pod),
+            What::Witnessed(result) => self.witnessed(&uid, result),
             What::Trouble(why) => {
                 debug!(namespace = pod.namespace, server = pod.name, why, "a server cannot be greeted");
                 self.world.write().set_trouble(&uid, why);

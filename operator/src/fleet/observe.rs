@@ -41,6 +41,7 @@ pub(super) fn observe(world: &World, name: &ObjectName, ranges: &Ranges) -> Opti
         health: world.health(pod),
         history: world.history(&pod.uid),
         is_busy: world.ledger.is_busy(&pod.uid),
+        is_quiet: world.is_quiet(pod),
         link: world.ledger.link(&pod.uid),
         is_on_cordoned_node: world.is_on_cordoned_node(pod),
         has_better_ports: has_better_ports(pod, &fleet, &port_uses, ranges),

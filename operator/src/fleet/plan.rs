@@ -22,12 +22,15 @@ pub use select::Doomed;
 
 /// A server as the plan sees it.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "none of them says anything of another")]
 pub struct Server {
     pub pod: Arc<ServerPod>,
     pub health: Health,
     pub history: History,
     /// It has a match, or one that is still to be told how it ended: it belongs to the ledger.
     pub is_busy: bool,
+    /// A controlled server that was greeted, and gives no sign of life.
+    pub is_quiet: bool,
     /// What a controlled server says of itself; `None`: nothing yet, or it is plain.
     pub link: Option<LinkState>,
     /// Its node is to be emptied.
@@ -102,6 +105,11 @@ impl Server {
     /// Nobody can say what it has: it may have been given rooms by a leader before us (I5).
     fn is_mute(&self) -> bool {
         self.is_controlled() && self.pod.process == Process::Running && !self.link.is_some_and(|it| it.is_up)
+    }
+
+    /// It gives no sign of life, and may come back: then it is as good as ever.
+    fn may_come_back(&self) -> bool {
+        self.is_mute() || self.is_quiet
     }
 
     /// A controlled server must agree to take no more rooms before it is removed (I9).

@@ -3,7 +3,10 @@
 //! A process that stood still (SIGSTOP, a slow disk, a live migration) does not know how long. So
 //! the time is looked at when a request goes out, not when its task was woken.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use http::{Method, Request, Response};
 use kube::{Client, client::Body};
@@ -11,7 +14,15 @@ use tokio::time::Instant;
 
 /// Until when writes may go out.
 #[derive(Clone, Debug, Default)]
-pub struct Fence(Arc<Mutex<Option<Instant>>>);
+pub struct Fence(Arc<Mutex<Option<Validity>>>);
+
+/// Of a lease.
+#[derive(Clone, Copy, Debug)]
+struct Validity {
+    /// When the request that renewed it was sent.
+    renewed: Instant,
+    until: Instant,
+}
 
 /// A write came too late.
 #[derive(Debug, thiserror::Error)]
@@ -19,9 +30,10 @@ pub struct Fence(Arc<Mutex<Option<Instant>>>);
 pub(super) struct LeaseRanOut;
 
 impl Fence {
-    /// Lets writes through until `until`.
-    pub fn open_until(&self, until: Instant) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    /// Lets writes through for so long after the lease was renewed.
+    pub fn open(&self, renewed: Instant, validity: Duration) {
+        let until = renewed + validity;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Validity { renewed, until });
     }
 
     /// Lets no more writes through.
@@ -29,8 +41,13 @@ impl Fence {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// When the last request that renewed the lease was sent: then we reached the API server, and were answered.
+    pub fn renewed(&self) -> Option<Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).map(|it| it.renewed)
+    }
+
     fn is_open(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|it| Instant::now() < it.until)
     }
 }
 

@@ -74,7 +74,7 @@ impl Elector {
             sleep(self.timing.renew).await;
         };
         info!(identity = self.identity, term, "leading");
-        self.fence.open_until(started + self.timing.validity());
+        self.fence.open(started, self.timing.validity());
         let lost = CancellationToken::new();
         let stop = CancellationToken::new();
         let renewal = tokio::spawn(self.clone().renew(held, term, started, lost.clone(), stop.clone()));
@@ -126,7 +126,7 @@ impl Elector {
                 },
             };
             renewed = started;
-            self.fence.open_until(renewed + self.timing.validity());
+            self.fence.open(renewed, self.timing.validity());
         }
         self.fence.close();
     }

@@ -4,15 +4,18 @@
 //! (I3). For every room at most one command is under way; its answer comes back as an event, and
 //! then the room is looked at afresh: no decision depends on why it was made.
 
+mod fallbacks;
 mod links;
+mod losses;
+mod recovery;
 mod release;
 mod servers;
 mod tables;
 mod waiting;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use gamekeeper_control::{CloseWhy, HostedRoom, Restore, Tenancy};
+use gamekeeper_control::{CloseWhy, Fallback, HostedRoom, Restore, Tenancy};
 use gamekeeper_crds::{
     GameRoom, GameRoomStatus,
     conditions::{self, FINISHED, reason},
@@ -30,6 +33,7 @@ use crate::{
     backoff::Backoff,
     clock::Now,
     name::ObjectName,
+    server::suspicion::Verdict,
     terms::{Epoch, Epochs},
 };
 pub use links::{LinkNews, LinkState};
@@ -62,6 +66,10 @@ pub enum Event {
     RoomAbsent { server_uid: String, room_uid: String },
     /// Something came over the link to a controlled server.
     Link { server_uid: String, news: LinkNews },
+    /// A controlled server is lost, although its pod stands (I6).
+    ServerLost { server_uid: String, verdict: Verdict },
+    /// A server that was lost is heard again.
+    ServerBack { server_uid: String },
     /// The fleet does not need this controlled server any more: it is to retire, if it is empty.
     Unneeded { server_uid: String },
     /// Time has passed.
@@ -96,6 +104,8 @@ pub enum Command {
     /// Opens the room on a controlled server, from its checkpoint if it is to be restored. Answered by what comes
     /// over the server's link.
     Open { room: Arc<GameRoom>, server: ServerView, epoch: Epoch, restore: Option<Restore> },
+    /// Tells a controlled server where its players go if it is lost, in place of what it was told before.
+    TellFallbacks { server_uid: String, servers: Vec<Fallback> },
     /// Makes a controlled server let go of a room.
     Close { server_uid: String, tenancy: Tenancy, why: CloseWhy },
     /// Tells a controlled server to take no rooms, or to take rooms again.
@@ -120,6 +130,8 @@ pub struct Ledger {
     term: u32,
     /// When all that exists had been heard of.
     synced_at: Option<Instant>,
+    /// When to look whether the servers of a fleet are to be told of other fallbacks.
+    reviews: BTreeMap<ObjectName, Instant>,
     is_succeeded: bool,
 }
 
@@ -131,6 +143,7 @@ impl Ledger {
             epochs: Epochs::of(term),
             term,
             synced_at: None,
+            reviews: BTreeMap::new(),
             is_succeeded: false,
         }
     }
@@ -159,6 +172,7 @@ impl Ledger {
         for uid in &due {
             self.tell_waiting(uid, now, &mut commands);
         }
+        self.tell_fallbacks(now, &mut commands);
         commands
     }
 
@@ -177,7 +191,9 @@ impl Ledger {
         let is_published = self.tables.published_on.contains_key(server_uid);
         let has_rooms = |it: &servers::ServerEntry| {
             let may_live = it.view.is_alive() || (!it.view.is_controlled && !it.view.has_failed());
-            may_live && (it.rooms().next().is_some() || !it.promised.is_empty())
+            // Of a lost server only what players were told to find there counts, until they are told otherwise.
+            let is_lost = self.tables.loss(it).is_some();
+            may_live && !is_lost && (it.rooms().next().is_some() || !it.promised.is_empty())
         };
         is_published || self.tables.server_entry(server_uid).is_some_and(has_rooms)
     }
@@ -222,6 +238,11 @@ impl Ledger {
                 }
             }
             Event::Link { server_uid, news } => self.note_link(&server_uid, news, now, commands),
+            Event::ServerLost { server_uid, verdict } => {
+                let promised = self.tables.server_lost(&server_uid, verdict);
+                self.answer_opens(promised, Outcome::Conflict, now);
+            }
+            Event::ServerBack { server_uid } => self.tables.server_back(&server_uid),
             Event::Unneeded { server_uid } => commands.extend(self.tables.retire(&server_uid)),
             Event::Tick => (),
         }
@@ -268,8 +289,8 @@ impl Ledger {
             Step::Reclaim(server) => commands.extend(self.promise(uid, &server)),
             Step::AskForServer => commands.extend(self.ask_for_server(uid, &room)),
             Step::Place(loss) => {
-                commands.extend(loss.and_then(|loss| self.tables.loss_to_tell(uid, loss)));
-                if !self.tell_not_restored(uid, now, commands) {
+                commands.extend(loss.and_then(|loss| self.tables.loss_to_tell(uid, loss, now.instant)));
+                if !self.end_poisoned(uid, now, commands) && !self.tell_not_restored(uid, now, commands) {
                     self.tables.queue(uid, now);
                 }
             }
@@ -282,6 +303,7 @@ impl Ledger {
         let published = match server {
             None => Published::None,
             Some(uid) => match self.tables.server_entry(uid) {
+                Some(it) if let Some(how) = self.tables.published_loss(entry, it) => Published::Lost(how),
                 Some(it) if is_silent(it) && is_running(&entry.room) => Published::Silent,
                 Some(server) => Published::There(&server.view),
                 None if entry.gone_server.as_ref() == Some(uid) => Published::Gone,
@@ -297,6 +319,8 @@ impl Ledger {
             is_unclaimed: waits_since.zip(timeout).is_some_and(|(since, it)| since + it <= now.instant),
             may_refresh: self.tables.refresh_at(&entry.uid, now.instant).is_ok(),
             refusal: entry.refusal.as_deref(),
+            losses_in_a_row: entry.losses_in_a_row(),
+            is_past_losses: !entry.is_on_trial(now.instant),
         }
     }
 

@@ -28,6 +28,10 @@ pub struct Known<'a> {
     pub may_refresh: bool,
     /// Why a server's game will not have this room.
     pub refusal: Option<&'a str>,
+    /// How many of its servers crashed in a row, each soon after it came there.
+    pub losses_in_a_row: i32,
+    /// Where it is now, it has lived for long enough to be no suspect any more.
+    pub is_past_losses: bool,
 }
 
 /// The server that a room's status names.
@@ -39,6 +43,8 @@ pub enum Published<'a> {
     There(&'a ServerView),
     /// It is there, and does not talk to us: unheard is not absent (I5), and silence is not death (I6).
     Silent,
+    /// It is lost, although its pod is there.
+    Lost(How),
     /// A quorum read found that it is not there.
     Gone,
     /// Not in our cache. Unheard is not absent (I5): ask.
@@ -71,7 +77,12 @@ pub fn next<'a>(known: &Known<'a>, term: u32, now: Now) -> (Step, Vec<&'a Server
         return (Step::Over, servers(&mut known.tenancies.iter()));
     }
     let published = published(&status, known);
-    if let Some(here) = published.filter(|it| !matches!(it.fate(), Fate::Lost(_))) {
+    // Players were told that it is lost, and another has it meanwhile: whoever has the higher epoch owns it.
+    let is_late = |it: &Tenancy<'_>| {
+        let may_own_higher = |other: &Tenancy<'_>| it.epoch < other.epoch && may_own(other);
+        status.phase == Phase::Recovering && known.tenancies.iter().any(may_own_higher)
+    };
+    if let Some(here) = published.filter(|it| !matches!(it.fate(), Fate::Lost(_)) && !is_late(it)) {
         // Players are there: whatever else was claimed for this room is not needed.
         let others = &mut known.tenancies.iter().filter(|it| it.server.uid != here.server.uid);
         return (played(known, here, now), servers(others));
@@ -80,8 +91,10 @@ pub fn next<'a>(known: &Known<'a>, term: u32, now: Now) -> (Step, Vec<&'a Server
     // highest will be published, and the others are let go only when it was.
     let is_dead = |it: &&Tenancy<'_>| match it.epoch.0.cmp(&status.epoch) {
         Ordering::Less => true,
-        // Its loss is written down already.
-        Ordering::Equal => status.phase == Phase::Recovering && !it.is_alive(),
+        // Its loss is written down already. One that is only believed to be lost may come back, unless it was given up.
+        Ordering::Equal => {
+            status.phase == Phase::Recovering && !it.is_alive() && (it.lost.is_none() || it.is_given_up)
+        }
         Ordering::Greater => !may_own(it),
     };
     let done = servers(&mut known.tenancies.iter().filter(is_dead));
@@ -101,7 +114,8 @@ pub fn next<'a>(known: &Known<'a>, term: u32, now: Now) -> (Step, Vec<&'a Server
         (Some(owner), _) if owner.fate() == Fate::Idle => Step::Reclaim(owner.server.uid.clone()),
         // Whoever talks to us does not listen to earlier leaders any more; a pod listens to everybody.
         (Some(owner), _) if owner.epoch.term() == term || owner.hosted.is_some() => {
-            Step::Write(status::running(known.room, owner, true, now.wall))
+            let running = status::running(known.room, owner, true, now.wall);
+            Step::Write(GameRoomStatus { losses_in_a_row: known.losses_in_a_row, ..running })
         }
         (Some(owner), _) => Step::Reclaim(owner.server.uid.clone()),
         (None, _) => unplaced(known, &status, published, now),
@@ -138,7 +152,12 @@ fn played(known: &Known<'_>, here: Tenancy<'_>, now: Now) -> Step {
         Fate::Lives if known.is_unclaimed => Step::Write(status::unclaimed(known.room, now.wall)),
         Fate::Lives | Fate::Idle | Fate::Lost(_) => {
             let wanted = status::running(known.room, &here, known.may_refresh, now.wall);
-            if known.room.status.as_ref() == Some(&wanted) { Step::Rest } else { Step::Write(wanted) }
+            if known.room.status.as_ref() == Some(&wanted) {
+                return Step::Rest;
+            }
+            // Forgotten by a write that is made anyway.
+            let losses_in_a_row = if known.is_past_losses { 0 } else { wanted.losses_in_a_row };
+            Step::Write(GameRoomStatus { losses_in_a_row, ..wanted })
         }
     }
 }
@@ -156,7 +175,7 @@ fn unplaced(known: &Known<'_>, status: &GameRoomStatus, dead: Option<Tenancy<'_>
         after_loss(known.room, Loss { server, how }, now)
     };
     match (dead.map(|it| it.fate()), known.published) {
-        (Some(Fate::Lost(exit)), _) => lost(How::Exited(exit)),
+        (Some(Fate::Lost(how)), _) | (_, Published::Lost(how)) => lost(how),
         (_, Published::Unheard) => Step::AskForServer,
         // Somebody removed our claim. The players are there: claim it again.
         (_, Published::There(server))

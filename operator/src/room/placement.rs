@@ -19,8 +19,45 @@ pub struct Opening<'a> {
     pub server: &'a ServerView,
     /// How many it has, those on their way included.
     pub rooms: usize,
+    /// How many of them may take it down.
+    pub suspects: usize,
     /// How many more it takes.
     pub free: usize,
+}
+
+/// What a room asks of its server.
+pub struct Wish<'a> {
+    pub selector: &'a Selector,
+    /// Of a room that lost a server: where it was.
+    pub origin: Option<Origin<'a>>,
+    /// It may take its server down, and others with it.
+    pub is_suspect: bool,
+}
+
+/// Where a room was, before its server was lost.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    pub node: Option<&'a str>,
+    /// Servers, by their uids, that its players were told of: they look for it there.
+    pub fallbacks: &'a [String],
+}
+
+impl Wish<'_> {
+    /// How many rooms on the server should not be on one with this room.
+    fn misfits(&self, opening: &Opening<'_>) -> usize {
+        if self.is_suspect { opening.rooms - opening.suspects } else { opening.suspects }
+    }
+
+    /// How far a server is from where it should be: the lower, the better.
+    fn distance(&self, server: &ServerView) -> usize {
+        let Some(Origin { node, fallbacks }) = &self.origin else { return 0 };
+        let is_elsewhere = node.is_none() || server.node.as_deref() != *node;
+        match (is_elsewhere, fallbacks.contains(&server.uid)) {
+            (true, true) => 0,
+            (true, false) => 1,
+            (false, _) => 2,
+        }
+    }
 }
 
 /// A server that was not chosen.
@@ -30,13 +67,14 @@ pub struct Candidate<'a> {
     pub has_rooms: bool,
 }
 
-/// The best of the `open` servers, by its index, for a room that asks for `selector`.
+/// The best of the `open` servers, by its index, for this room.
 ///
-/// Servers of the newest revision first; then the fullest node and on it the fullest server (`Packed`, so that
+/// Rooms that may take their server down are kept apart from others. A room that lost a server goes where its players look
+/// for it, if that is on another node than it was; or on any other node. Then servers of the newest revision first; then the fullest node and on it the fullest server (`Packed`, so that
 /// others can be emptied) or the emptiest (`Distributed`), by the rooms in `rooms_on`; then the first name.
 pub fn choose(
     fleet: &FleetView,
-    selector: &Selector,
+    wish: &Wish<'_>,
     open: &[Opening<'_>],
     rooms_on: &BTreeMap<String, usize>,
 ) -> Option<usize> {
@@ -48,9 +86,9 @@ pub fn choose(
             PlacementStrategy::Packed => (usize::MAX - rooms, usize::MAX - opening.rooms),
             PlacementStrategy::Distributed => (rooms, opening.rooms),
         };
-        (is_old, node, own)
+        (0 < wish.misfits(opening), wish.distance(server), is_old, node, own)
     };
-    let fitting = open.iter().enumerate().filter(|(_, it)| selector.matches(&it.server.labels));
+    let fitting = open.iter().enumerate().filter(|(_, it)| wish.selector.matches(&it.server.labels));
     let by_rank = |one: &(usize, &Opening<'_>), other: &(usize, &Opening<'_>)| {
         rank(one).cmp(&rank(other)).then_with(|| one.1.server.pod_name.cmp(&other.1.server.pod_name))
     };

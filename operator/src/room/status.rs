@@ -17,7 +17,7 @@ use crate::server::pod::Exit;
 /// The room lives here. What may wait, the number of players and other certificates of the same server, is brought
 /// up to date if it `may_refresh`.
 pub fn running(room: &GameRoom, here: &Tenancy<'_>, may_refresh: bool, now: Timestamp) -> GameRoomStatus {
-    let Tenancy { server, epoch, is_reachable: _, hosted, keeping: _ } = *here;
+    let Tenancy { server, epoch, hosted, .. } = *here;
     let before = room.status.clone().unwrap_or_default();
     // Whoever was placed before and is placed under another epoch has lost a server.
     let is_recovery = before.epoch != 0 && before.epoch != epoch.0;
@@ -108,7 +108,7 @@ pub fn waiting(room: &GameRoom, waiting: &Waiting, now: Timestamp) -> GameRoomSt
 
 /// The match was played to its end here.
 pub fn finished(room: &GameRoom, here: &Tenancy<'_>, now: Timestamp) -> GameRoomStatus {
-    let Tenancy { server, epoch, is_reachable: _, hosted, keeping: _ } = *here;
+    let Tenancy { server, epoch, hosted, .. } = *here;
     let message = format!("server {} ended the match", server.pod_name);
     let over = over(room, Phase::Finished, reason::COMPLETED, message, now);
     GameRoomStatus {
@@ -130,6 +130,15 @@ pub fn unclaimed(room: &GameRoom, now: Timestamp) -> GameRoomStatus {
 pub fn refused(room: &GameRoom, why: &str, now: Timestamp) -> GameRoomStatus {
     let message = format!("the game refuses the room: {why}");
     over(room, Phase::Failed, reason::REFUSED, message, now)
+}
+
+/// It took its servers down, again and again: another one would go the same way, and other matches with it.
+pub fn poisoned(room: &GameRoom, losses: i32, now: Timestamp) -> GameRoomStatus {
+    let message = format!(
+        "{losses} servers in a row crashed within ten seconds of having been given the match: it is not placed again"
+    );
+    let over = over(room, Phase::Failed, reason::POISONED, message, now);
+    GameRoomStatus { losses_in_a_row: losses, ..over }
 }
 
 /// The server was lost, and the room's `recovery` is `Fail`.
@@ -213,15 +222,21 @@ pub enum How {
     Gone,
     /// It is there, and says that it does not have the room.
     Forgot,
+    /// Its pod is there, and nothing listens in it any more.
+    Refused,
+    /// It is there, and its rooms stand still.
+    Hung,
+    /// Neither it nor its node answers.
+    Silent,
 }
 
 impl How {
-    /// Whether the process that had the room cannot have it any more: the kubelet saw its end, or it says so itself. A pod
-    /// can be gone while its process runs on, where its node is out of reach.
+    /// Whether the process that had the room cannot have it any more: the kubelet saw its end, its kernel did, or it says
+    /// so itself. A pod can be gone while its process runs on, where its node is out of reach.
     pub fn is_proven(self) -> bool {
         match self {
-            Self::Exited(_) | Self::Forgot => true,
-            Self::Gone => false,
+            Self::Exited(_) | Self::Forgot | Self::Refused => true,
+            Self::Gone | Self::Hung | Self::Silent => false,
         }
     }
 }
@@ -233,6 +248,9 @@ impl std::fmt::Display for Loss {
             How::Exited(Exit { code }) => write!(f, "server {} exited with code {code}", self.server),
             How::Gone => write!(f, "server {} is gone", self.server),
             How::Forgot => write!(f, "server {} does not have the room any more", self.server),
+            How::Refused => write!(f, "server {} is down: its control port refuses connections", self.server),
+            How::Hung => write!(f, "server {} hangs: its kernel answers, its rooms stand still", self.server),
+            How::Silent => write!(f, "neither server {} nor its node answers", self.server),
         }
     }
 }

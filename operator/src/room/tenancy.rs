@@ -2,8 +2,8 @@
 
 use gamekeeper_control::{HostedRoom, RoomPhase};
 
-use super::{ServerState, ServerView};
-use crate::{server::pod::Exit, terms::Epoch};
+use super::{ServerState, ServerView, status::How};
+use crate::terms::Epoch;
 
 /// A room on a server: the claim of a plain server, or a room that a controlled server says it has.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,10 @@ pub struct Tenancy<'a> {
     pub hosted: Option<(&'a HostedRoom, &'a str)>,
     /// Whether its state outlives the server.
     pub keeping: Keeping<'a>,
+    /// Its server is lost although its pod stands, or it was given up.
+    pub lost: Option<How>,
+    /// The room was sent elsewhere: even if its server comes back, it does not get it back under this epoch.
+    pub is_given_up: bool,
 }
 
 /// Whether the state of a room outlives its server.
@@ -43,7 +47,7 @@ pub enum Fate {
     /// Its match was played to its end.
     Played,
     /// It went down with its server.
-    Lost(Exit),
+    Lost(How),
 }
 
 impl Tenancy<'_> {
@@ -54,7 +58,8 @@ impl Tenancy<'_> {
             _ if is_finished => Fate::Played,
             // The process of a plain server is its match; a controlled one says when a match is over.
             ServerState::Ended(exit) if self.hosted.is_none() && exit.is_success() => Fate::Played,
-            ServerState::Ended(exit) => Fate::Lost(exit),
+            ServerState::Ended(exit) => Fate::Lost(How::Exited(exit)),
+            _ if let Some(how) = self.lost => Fate::Lost(how),
             _ if self.hosted.is_some_and(|(room, _)| !ticks(room.phase)) => Fate::Idle,
             _ => Fate::Lives,
         }

@@ -2,6 +2,7 @@
 
 mod cases;
 mod histories;
+mod recovery;
 mod simulation;
 
 use std::{sync::Arc, time::Duration};

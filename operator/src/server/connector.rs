@@ -39,6 +39,11 @@ impl Connector {
         Self(Arc::new(dial))
     }
 
+    /// Whether somebody takes a connection at `address`.
+    pub async fn reach(&self, address: SocketAddr) -> io::Result<()> {
+        self.connect(address).await.map(drop)
+    }
+
     /// A connection to `address`.
     pub async fn connect(&self, address: SocketAddr) -> io::Result<Box<dyn Connection>> {
         (self.0)(address).await

@@ -1,10 +1,13 @@
 //! The link to one controlled server: one stream, greeted, kept alive, and made anew when it breaks.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+mod heard;
+mod talk;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use gamekeeper_control::{
-    Hello, HelloRefused, HelloRefusedWhy, Malformed, PROTOCOL, RoomPhase, ToOperator, ToServer, Welcome,
-    limits,
+    Finding, Hello, HelloRefused, HelloRefusedWhy, Malformed, PROTOCOL, ProbeResult, ToOperator, ToServer,
+    Welcome, limits,
     proto::{self, control_client::ControlClient},
 };
 use hyper_util::rt::TokioIo;
@@ -13,16 +16,22 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 use tonic::{Streaming, transport::Endpoint};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
-use super::{Health, connector::Connector, pulse::Pulse};
+use super::{
+    Health,
+    connector::{Connection, Connector},
+    reach,
+};
 use crate::{backoff::Backoff, logs, name::ObjectName, room::ledger::LinkNews, terms::Epoch};
+pub(super) use heard::Heard;
+use talk::Talk;
 
 /// From dialling to the server's Welcome.
 const GREET_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A command that is not answered for so long breaks the link: what the server has is asked for anew.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The part of it until the server's kernel answers.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Between dials. A server that is starting is dialled often, so that it takes rooms soon.
 const REDIAL: Backoff = Backoff { first: Duration::from_millis(50), ceiling: Duration::from_secs(5) };
@@ -35,9 +44,6 @@ const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// Commands on their way to one server: a room for each of its places, and some more.
 pub(super) const COMMANDS_MAX: usize = 1024;
-
-/// Beats are echoed at most this often: a server needs to hear us a few times within its fence of a second.
-const ECHO_EVERY: Duration = Duration::from_millis(250);
 
 /// Nobody leads so often: a term that is so far above ours is not one.
 const TERM_LEAP_MAX: u32 = 1_000_000;
@@ -62,6 +68,12 @@ pub enum What {
     Health(Health),
     /// The server cannot be greeted: why.
     Trouble(String),
+    /// The server was dialled, at this time, and could not be greeted.
+    Dialled(Finding, Instant),
+    /// The server answers, although it cannot be greeted.
+    Answered,
+    /// What it found of another server, or a node.
+    Witnessed(ProbeResult),
 }
 
 /// Whom to talk to, and how.
@@ -81,6 +93,7 @@ pub struct Common {
     pub identity: String,
     pub(super) dials: Arc<Semaphore>,
     pub(super) reports: mpsc::Sender<Report>,
+    pub(super) heard: Heard,
 }
 
 /// One link.
@@ -103,7 +116,9 @@ pub(super) enum Order {
 #[derive(Debug, thiserror::Error)]
 enum Broken {
     #[error("no connection")]
-    Connect(#[source] tonic::transport::Error),
+    Connect(#[source] io::Error),
+    #[error("the server does not speak HTTP/2")]
+    Http(#[source] tonic::transport::Error),
     #[error("the stream broke")]
     Stream(#[source] Box<tonic::Status>),
     #[error("the server ended the stream")]
@@ -140,6 +155,7 @@ impl Link {
     pub(super) async fn keep(mut self) {
         let mut failures = 0_u32;
         loop {
+            let dialled = Instant::now();
             let greeted = self.greet().await;
             let began = Instant::now();
             let why = match greeted {
@@ -154,6 +170,9 @@ impl Link {
                 }
                 Err(why) => {
                     debug!(server = %self.target.pod, error = logs::chain(&why), "cannot link");
+                    if self.tell_finding(&why, dialled).await.is_err() {
+                        return;
+                    }
                     if self.tell_trouble(&why, failures).await.is_err() {
                         return;
                     }
@@ -163,7 +182,8 @@ impl Link {
             failures = match why {
                 Broken::Stopping => return,
                 Broken::Anew => 0,
-                _ if STABLE_AFTER <= began.elapsed() => 1,
+                // At once: whether it is still there is what everybody waits to know.
+                _ if STABLE_AFTER <= began.elapsed() => 0,
                 _ => failures.saturating_add(1),
             };
             if 0 < failures {
@@ -175,6 +195,21 @@ impl Link {
     async fn tell(&self, what: What) -> Result<(), Broken> {
         let report = Report { pod: self.target.pod.clone(), uid: self.uid.clone(), what };
         self.common.reports.send(report).await.map_err(|_| Broken::Stopping)
+    }
+
+    /// Tells what dialling says of the server's life.
+    async fn tell_finding(&self, why: &Broken, dialled: Instant) -> Result<(), Broken> {
+        let what = match why {
+            Broken::Connect(error) => What::Dialled(reach::finding::<()>(&Err(error.kind().into())), dialled),
+            // Its kernel answers, and it says nothing.
+            Broken::Late | Broken::Http(_) | Broken::Stream(_) | Broken::Ended => {
+                What::Dialled(Finding::Connected, dialled)
+            }
+            // It says something, if not what it should: it lives.
+            Broken::Malformed(_) | Broken::Rude | Broken::Refused(_) | Broken::Term(_) => What::Answered,
+            Broken::Unanswered | Broken::Full | Broken::Anew | Broken::Stopping => return Ok(()),
+        };
+        self.tell(what).await
     }
 
     async fn tell_trouble(&self, why: &Broken, failures: u32) -> Result<(), Broken> {
@@ -202,16 +237,17 @@ impl Link {
     }
 
     async fn dial(&mut self) -> Result<Stream, Broken> {
-        let (connector, address) = (self.common.connector.clone(), self.target.address);
+        let mut stream = Some(self.connect().await.map_err(Broken::Connect)?);
         let connect = tower::service_fn(move |_| {
-            let connector = connector.clone();
-            async move { connector.connect(address).await.map(TokioIo::new) }
+            // Once: whoever breaks it dials anew, and says so.
+            let stream = stream.take().map(TokioIo::new).ok_or(io::ErrorKind::NotConnected);
+            async move { stream.map_err(io::Error::from) }
         });
         let endpoint = Endpoint::from_static("http://server")
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES)
             .buffer_size(1);
-        let channel = endpoint.connect_with_connector(connect).await.map_err(Broken::Connect)?;
+        let channel = endpoint.connect_with_connector(connect).await.map_err(Broken::Http)?;
         let mut client = ControlClient::new(channel).max_decoding_message_size(limits::MESSAGE_BYTES_MAX);
         let (requests, outgoing) = mpsc::channel(COMMANDS_MAX);
         let hello = Hello {
@@ -234,6 +270,11 @@ impl Link {
         }
     }
 
+    async fn connect(&self) -> io::Result<Box<dyn Connection>> {
+        let connecting = self.common.connector.connect(self.target.address);
+        timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
     fn check_terms(&self, welcome: &Welcome) -> Result<(), Broken> {
         let highest = welcome.rooms.iter().map(|it| Epoch(it.tenancy.epoch).term()).max().unwrap_or_default();
         match highest.saturating_sub(self.common.term) <= TERM_LEAP_MAX {
@@ -254,22 +295,7 @@ impl Link {
         let Stream { requests, mut answers, welcome } = stream;
         // What was meant for the stream before is answered by the Welcome.
         while self.commands.try_recv().is_ok() {}
-        let now = Instant::now();
-        let mut talk = Talk {
-            requests,
-            pulse: Pulse::new(self.target.hang_timeout, now),
-            health: Health::Ready,
-            moving: welcome
-                .rooms
-                .iter()
-                .filter(|it| moves(it.phase))
-                .map(|it| it.tenancy.uid.clone())
-                .collect(),
-            unanswered: HashMap::new(),
-            answer_by: None,
-            echoed: None,
-        };
-        talk.pulse.host(!talk.moving.is_empty(), now);
+        let mut talk = Talk::new(requests, self.target.hang_timeout, &welcome, self.common.heard.clone());
         self.tell(What::News(LinkNews::Welcome(welcome))).await?;
         self.tell(What::Health(Health::Ready)).await?;
         let mut alarm = std::pin::pin!(sleep_until(talk.deadline()));
@@ -309,166 +335,4 @@ impl Link {
 async fn next(answers: &mut Streaming<proto::ServerMessage>) -> Result<Option<ToOperator>, Broken> {
     let message = answers.message().await.map_err(|it| Broken::Stream(Box::new(it)))?.ok_or(Broken::Ended)?;
     ToOperator::parse(message).map_err(Broken::Malformed)
-}
-
-fn moves(phase: RoomPhase) -> bool {
-    matches!(phase, RoomPhase::Waiting | RoomPhase::Playing)
-}
-
-/// What is under way on one stream.
-struct Talk {
-    requests: mpsc::Sender<proto::OperatorMessage>,
-    pulse: Pulse,
-    health: Health,
-    /// Uids of rooms that should move.
-    moving: std::collections::HashSet<String>,
-    /// Commands without an answer, since.
-    unanswered: HashMap<Question, Instant>,
-    /// When to look for the answers; not later than the first of them is due.
-    answer_by: Option<Instant>,
-    echoed: Option<Instant>,
-}
-
-/// What an answer is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Question {
-    Room(String),
-    Drain,
-    Retire,
-}
-
-impl Talk {
-    fn say(&mut self, command: ToServer) -> Result<(), Broken> {
-        let question = match &command {
-            ToServer::Open(open) => Some(Question::Room(open.tenancy.uid.clone())),
-            ToServer::Close(close) => Some(Question::Room(close.tenancy.uid.clone())),
-            ToServer::Drain | ToServer::Undrain => Some(Question::Drain),
-            ToServer::Retire => Some(Question::Retire),
-            _ => None,
-        };
-        if let Some(question) = question {
-            let now = Instant::now();
-            self.unanswered.entry(question).or_insert(now);
-            self.answer_by.get_or_insert(now + ANSWER_TIMEOUT);
-        }
-        self.requests.try_send(command.into()).map_err(|_| Broken::Full)
-    }
-
-    /// Takes in what the server says.
-    fn hear(&mut self, answer: ToOperator) -> Result<Vec<What>, Broken> {
-        let now = Instant::now();
-        let news = match answer {
-            ToOperator::Beat(beat) => {
-                self.pulse.beat(beat.progress, now);
-                self.echo(beat.sequence, now);
-                let is_back = self.health == Health::Unhealthy && self.pulse.look(now, now) == Health::Ready;
-                if is_back {
-                    self.health = Health::Ready;
-                }
-                return Ok(is_back.then_some(What::Health(Health::Ready)).into_iter().collect());
-            }
-            ToOperator::Opened(opened) => {
-                self.answered(&opened.tenancy.uid);
-                self.moves(&opened.tenancy.uid, true, now);
-                LinkNews::Opened(opened)
-            }
-            ToOperator::Refused(refused) => {
-                self.answered(&refused.tenancy.uid);
-                LinkNews::Refused(refused)
-            }
-            ToOperator::Closed(tenancy) => {
-                self.answered(&tenancy.uid);
-                self.moves(&tenancy.uid, false, now);
-                LinkNews::Closed(tenancy)
-            }
-            ToOperator::RoomState(state) => {
-                self.moves(&state.tenancy.uid, moves(state.phase), now);
-                LinkNews::State(state)
-            }
-            ToOperator::Finished { tenancy, result } => {
-                self.answered(&tenancy.uid);
-                self.moves(&tenancy.uid, false, now);
-                LinkNews::Finished(tenancy, result)
-            }
-            ToOperator::Fault(fault) => {
-                warn!(
-                    room = fault.tenancy.name,
-                    namespace = fault.tenancy.namespace,
-                    fatal = fault.is_fatal,
-                    message = fault.message,
-                    "a room has a fault"
-                );
-                if !fault.is_fatal {
-                    return Ok(Vec::new());
-                }
-                self.moves(&fault.tenancy.uid, false, now);
-                LinkNews::Closed(fault.tenancy)
-            }
-            ToOperator::Draining(is_draining) => {
-                self.unanswered.remove(&Question::Drain);
-                LinkNews::Draining(is_draining)
-            }
-            ToOperator::Retired { retired, rooms: _ } => {
-                self.unanswered.remove(&Question::Retire);
-                LinkNews::Retired(retired)
-            }
-            ToOperator::Welcome(_) | ToOperator::HelloRefused(_) => return Err(Broken::Rude),
-            ToOperator::CheckpointFailed { tenancy, message } => LinkNews::CheckpointFailed(tenancy, message),
-            // Of features that we do not use yet.
-            ToOperator::ProbeResult(_)
-            | ToOperator::PlayersReady { .. }
-            | ToOperator::Released { .. }
-            | ToOperator::Loaded { .. }
-            | ToOperator::Activated { .. } => return Ok(Vec::new()),
-        };
-        Ok(vec![What::News(news)])
-    }
-
-    fn answered(&mut self, room: &str) {
-        self.unanswered.remove(&Question::Room(room.to_owned()));
-    }
-
-    fn moves(&mut self, room: &str, is_moving: bool, now: Instant) {
-        if is_moving {
-            self.moving.insert(room.to_owned());
-        } else {
-            self.moving.remove(room);
-        }
-        self.pulse.host(!self.moving.is_empty(), now);
-    }
-
-    fn echo(&mut self, sequence: u64, now: Instant) {
-        if self.echoed.is_none_or(|it| it + ECHO_EVERY <= now) {
-            self.echoed = Some(now);
-            // One that finds no place is not needed: the next comes soon.
-            let _ = self.requests.try_send(ToServer::BeatEcho { sequence }.into());
-        }
-    }
-
-    fn deadline(&self) -> Instant {
-        let pulse = match self.health {
-            Health::Ready => Some(self.pulse.deadline()),
-            // Only a beat makes it well again.
-            _ => None,
-        };
-        [self.answer_by, pulse].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + ANSWER_TIMEOUT)
-    }
-
-    /// Looks at the clock. `Some`: the server's health has changed.
-    fn look(&mut self, planned: Instant) -> Result<Option<Health>, Broken> {
-        let now = Instant::now();
-        if self.answer_by.is_some_and(|it| it <= now) {
-            self.answer_by = self.unanswered.values().min().map(|it| *it + ANSWER_TIMEOUT);
-            if self.answer_by.is_some_and(|it| it <= now) {
-                return Err(Broken::Unanswered);
-            }
-        }
-        if self.health != Health::Ready || now < self.pulse.deadline() {
-            return Ok(None);
-        }
-        let health = self.pulse.look(planned, now);
-        let has_changed = health != self.health;
-        self.health = health;
-        Ok(has_changed.then_some(health))
-    }
 }

@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{
     connector::Connector,
-    link::{COMMANDS_MAX, Common, Link, Order, Report, Target},
+    link::{COMMANDS_MAX, Common, Heard, Link, Order, Report, Target},
 };
 
 /// Servers dialled at once.
@@ -47,8 +47,19 @@ impl Links {
             identity: identity.to_owned(),
             dials: Arc::new(Semaphore::new(DIALS_MAX)),
             reports,
+            heard: Heard::new(),
         };
         (Self { tasks: JoinSet::new(), lines: HashMap::new(), common }, receiver)
+    }
+
+    /// When a beat with progress came last, of any server.
+    pub fn heard(&self) -> Option<tokio::time::Instant> {
+        self.common.heard.last()
+    }
+
+    /// Whom the link to the server `uid` is to, if there is one or one is being made.
+    pub fn target(&self, uid: &str) -> Option<&Target> {
+        self.lines.get(uid).map(|it| &it.target)
     }
 
     /// Links to the server `uid` from now on. Returns whether a link to another target has ended for it.

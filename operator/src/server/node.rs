@@ -1,8 +1,13 @@
 //! A node, parsed once: whether it takes servers, and where players reach them.
 
+use std::net::{IpAddr, SocketAddr};
+
 use gamekeeper_crds::{fleet::AddressType, labels};
 use k8s_openapi::api::core::v1 as core;
 use kube::ResourceExt as _;
+
+/// Where kubelets listen, unless their node says otherwise.
+const KUBELET_PORT: u16 = 10250;
 
 /// A node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +23,8 @@ pub struct Node {
     pub addresses: Vec<(String, String)>,
     /// The address that its annotation asks for.
     pub public_address: Option<String>,
+    /// Where its kubelet listens: whoever reaches that reaches the node.
+    pub kubelet: Option<SocketAddr>,
 }
 
 impl Node {
@@ -26,6 +33,11 @@ impl Node {
         let status = node.status.as_ref();
         let conditions = status.and_then(|it| it.conditions.as_ref()).into_iter().flatten();
         let addresses = status.and_then(|it| it.addresses.as_ref()).into_iter().flatten();
+        let mut inner = addresses.clone().filter(|it| it.type_ == "InternalIP");
+        let inner = inner.find_map(|it| it.address.parse::<IpAddr>().ok());
+        let endpoints = status.and_then(|it| it.daemon_endpoints.as_ref());
+        let port = endpoints.and_then(|it| u16::try_from(it.kubelet_endpoint.as_ref()?.port).ok());
+        let kubelet = inner.map(|it| SocketAddr::new(it, port.unwrap_or(KUBELET_PORT)));
         Self {
             name: node.name_any(),
             uid: node.uid().unwrap_or_default(),
@@ -34,6 +46,7 @@ impl Node {
             is_ready: conditions.into_iter().any(|it| it.type_ == "Ready" && it.status == "True"),
             addresses: addresses.map(|it| (it.type_.clone(), it.address.clone())).collect(),
             public_address: node.annotations().get(labels::ADDRESS).cloned().filter(|it| !it.is_empty()),
+            kubelet,
         }
     }
 
@@ -53,6 +66,23 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn i6_a_kubelet_is_reached_where_its_node_says() {
+        let node = |status: serde_json::Value| {
+            let node = serde_json::json!({ "metadata": { "name": "node-1" }, "status": status });
+            Node::parse(&serde_json::from_value(node).unwrap()).kubelet
+        };
+        let addresses = serde_json::json!([
+            { "type": "Hostname", "address": "node-1" }, { "type": "InternalIP", "address": "198.18.0.11" },
+        ]);
+        let usual = node(serde_json::json!({ "addresses": addresses }));
+        assert_eq!(usual, Some(([198, 18, 0, 11], 10250).into()));
+        let endpoints = serde_json::json!({ "kubeletEndpoint": { "Port": 10777 } });
+        let unusual = node(serde_json::json!({ "addresses": addresses, "daemonEndpoints": endpoints }));
+        assert_eq!(unusual, Some(([198, 18, 0, 11], 10777).into()));
+        assert_eq!(node(serde_json::json!({})), None);
+    }
 
     #[test]
     fn the_first_type_that_a_node_has_is_published_and_the_annotation_wins() {

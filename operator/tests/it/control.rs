@@ -3,4 +3,5 @@
 mod bad_input;
 mod certificates;
 mod everyday;
+mod losses;
 pub(crate) mod servers;

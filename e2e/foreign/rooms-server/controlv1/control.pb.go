@@ -431,6 +431,7 @@ type OperatorMessage struct {
 	//	*OperatorMessage_MoveTo
 	//	*OperatorMessage_Abort
 	//	*OperatorMessage_Resume
+	//	*OperatorMessage_Fallbacks
 	Message       isOperatorMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -581,6 +582,15 @@ func (x *OperatorMessage) GetResume() *Resume {
 	return nil
 }
 
+func (x *OperatorMessage) GetFallbacks() *Fallbacks {
+	if x != nil {
+		if x, ok := x.Message.(*OperatorMessage_Fallbacks); ok {
+			return x.Fallbacks
+		}
+	}
+	return nil
+}
+
 type isOperatorMessage_Message interface {
 	isOperatorMessage_Message()
 }
@@ -633,6 +643,10 @@ type OperatorMessage_Resume struct {
 	Resume *Resume `protobuf:"bytes,12,opt,name=resume,proto3,oneof"`
 }
 
+type OperatorMessage_Fallbacks struct {
+	Fallbacks *Fallbacks `protobuf:"bytes,13,opt,name=fallbacks,proto3,oneof"`
+}
+
 func (*OperatorMessage_Hello) isOperatorMessage_Message() {}
 
 func (*OperatorMessage_BeatEcho) isOperatorMessage_Message() {}
@@ -656,6 +670,8 @@ func (*OperatorMessage_MoveTo) isOperatorMessage_Message() {}
 func (*OperatorMessage_Abort) isOperatorMessage_Message() {}
 
 func (*OperatorMessage_Resume) isOperatorMessage_Message() {}
+
+func (*OperatorMessage_Fallbacks) isOperatorMessage_Message() {}
 
 // From a server to the operator.
 type ServerMessage struct {
@@ -1153,9 +1169,12 @@ type Welcome struct {
 	Draining bool `protobuf:"varint,6,opt,name=draining,proto3" json:"draining,omitempty"`
 	// All rooms that the server has in any phase, each once, at most 4,096; also those that are still being
 	// opened (ROOM_PHASE_RESTORING), and finished ones until they are closed.
-	Rooms         []*HostedRoom `protobuf:"bytes,7,rep,name=rooms,proto3" json:"rooms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Rooms []*HostedRoom `protobuf:"bytes,7,rep,name=rooms,proto3" json:"rooms,omitempty"`
+	// SHA-256 hashes of the certificates that players of any of its rooms may be shown, as in Opened: those of its next
+	// room, too. None, if players do not pin certificates.
+	CertificateHashes []string `protobuf:"bytes,8,rep,name=certificate_hashes,json=certificateHashes,proto3" json:"certificate_hashes,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
@@ -1233,6 +1252,13 @@ func (x *Welcome) GetDraining() bool {
 func (x *Welcome) GetRooms() []*HostedRoom {
 	if x != nil {
 		return x.Rooms
+	}
+	return nil
+}
+
+func (x *Welcome) GetCertificateHashes() []string {
+	if x != nil {
+		return x.CertificateHashes
 	}
 	return nil
 }
@@ -2721,6 +2747,108 @@ func (x *MoveTo) GetDeadlineMs() uint32 {
 	return 0
 }
 
+// Only with FEATURE_RESTORE: servers that may own this server's rooms next, if it is lost, the most likely first. In
+// place of what was said before; none: nobody knows. To be passed on to players. Not answered.
+type Fallbacks struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 4.
+	Servers       []*Fallback `protobuf:"bytes,1,rep,name=servers,proto3" json:"servers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fallbacks) Reset() {
+	*x = Fallbacks{}
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fallbacks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fallbacks) ProtoMessage() {}
+
+func (x *Fallbacks) ProtoReflect() protoreflect.Message {
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fallbacks.ProtoReflect.Descriptor instead.
+func (*Fallbacks) Descriptor() ([]byte, []int) {
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Fallbacks) GetServers() []*Fallback {
+	if x != nil {
+		return x.Servers
+	}
+	return nil
+}
+
+// A server that may own rooms next.
+type Fallback struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the players are told; at most 16.
+	Endpoints []*Endpoint `protobuf:"bytes,1,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
+	// As in Opened.
+	CertificateHashes []string `protobuf:"bytes,2,rep,name=certificate_hashes,json=certificateHashes,proto3" json:"certificate_hashes,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *Fallback) Reset() {
+	*x = Fallback{}
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fallback) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fallback) ProtoMessage() {}
+
+func (x *Fallback) ProtoReflect() protoreflect.Message {
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fallback.ProtoReflect.Descriptor instead.
+func (*Fallback) Descriptor() ([]byte, []int) {
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *Fallback) GetEndpoints() []*Endpoint {
+	if x != nil {
+		return x.Endpoints
+	}
+	return nil
+}
+
+func (x *Fallback) GetCertificateHashes() []string {
+	if x != nil {
+		return x.CertificateHashes
+	}
+	return nil
+}
+
 // Where players go.
 type Endpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2738,7 +2866,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[30]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2750,7 +2878,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[30]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2763,7 +2891,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{30}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Endpoint) GetName() string {
@@ -2804,7 +2932,7 @@ type Abort struct {
 
 func (x *Abort) Reset() {
 	*x = Abort{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[31]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2816,7 +2944,7 @@ func (x *Abort) String() string {
 func (*Abort) ProtoMessage() {}
 
 func (x *Abort) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[31]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2829,7 +2957,7 @@ func (x *Abort) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abort.ProtoReflect.Descriptor instead.
 func (*Abort) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{31}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Abort) GetTenancy() *Tenancy {
@@ -2849,7 +2977,7 @@ type Resume struct {
 
 func (x *Resume) Reset() {
 	*x = Resume{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[32]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2861,7 +2989,7 @@ func (x *Resume) String() string {
 func (*Resume) ProtoMessage() {}
 
 func (x *Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[32]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2874,7 +3002,7 @@ func (x *Resume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resume.ProtoReflect.Descriptor instead.
 func (*Resume) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{32}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Resume) GetTenancy() *Tenancy {
@@ -2895,7 +3023,7 @@ type PlayersReady struct {
 
 func (x *PlayersReady) Reset() {
 	*x = PlayersReady{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[33]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2907,7 +3035,7 @@ func (x *PlayersReady) String() string {
 func (*PlayersReady) ProtoMessage() {}
 
 func (x *PlayersReady) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[33]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2920,7 +3048,7 @@ func (x *PlayersReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlayersReady.ProtoReflect.Descriptor instead.
 func (*PlayersReady) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{33}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PlayersReady) GetTenancy() *Tenancy {
@@ -2948,7 +3076,7 @@ type Released struct {
 
 func (x *Released) Reset() {
 	*x = Released{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[34]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2960,7 +3088,7 @@ func (x *Released) String() string {
 func (*Released) ProtoMessage() {}
 
 func (x *Released) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[34]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2973,7 +3101,7 @@ func (x *Released) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Released.ProtoReflect.Descriptor instead.
 func (*Released) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{34}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Released) GetTenancy() *Tenancy {
@@ -3001,7 +3129,7 @@ type Loaded struct {
 
 func (x *Loaded) Reset() {
 	*x = Loaded{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[35]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3013,7 +3141,7 @@ func (x *Loaded) String() string {
 func (*Loaded) ProtoMessage() {}
 
 func (x *Loaded) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[35]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3026,7 +3154,7 @@ func (x *Loaded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Loaded.ProtoReflect.Descriptor instead.
 func (*Loaded) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{35}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Loaded) GetTenancy() *Tenancy {
@@ -3054,7 +3182,7 @@ type Activated struct {
 
 func (x *Activated) Reset() {
 	*x = Activated{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[36]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3066,7 +3194,7 @@ func (x *Activated) String() string {
 func (*Activated) ProtoMessage() {}
 
 func (x *Activated) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[36]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3079,7 +3207,7 @@ func (x *Activated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activated.ProtoReflect.Descriptor instead.
 func (*Activated) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{36}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Activated) GetTenancy() *Tenancy {
@@ -3113,7 +3241,7 @@ type HandoverPart struct {
 
 func (x *HandoverPart) Reset() {
 	*x = HandoverPart{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[37]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3125,7 +3253,7 @@ func (x *HandoverPart) String() string {
 func (*HandoverPart) ProtoMessage() {}
 
 func (x *HandoverPart) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[37]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3138,7 +3266,7 @@ func (x *HandoverPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverPart.ProtoReflect.Descriptor instead.
 func (*HandoverPart) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{37}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *HandoverPart) GetTenancy() *Tenancy {
@@ -3189,7 +3317,7 @@ type HandoverProgress struct {
 
 func (x *HandoverProgress) Reset() {
 	*x = HandoverProgress{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[38]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3201,7 +3329,7 @@ func (x *HandoverProgress) String() string {
 func (*HandoverProgress) ProtoMessage() {}
 
 func (x *HandoverProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[38]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3214,7 +3342,7 @@ func (x *HandoverProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverProgress.ProtoReflect.Descriptor instead.
 func (*HandoverProgress) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{38}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *HandoverProgress) GetAcknowledged() uint64 {
@@ -3235,7 +3363,7 @@ var File_gamekeeper_control_v1_control_proto protoreflect.FileDescriptor
 
 const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\n" +
-	"#gamekeeper/control/v1/control.proto\x12\x15gamekeeper.control.v1\"\xc1\x05\n" +
+	"#gamekeeper/control/v1/control.proto\x12\x15gamekeeper.control.v1\"\x83\x06\n" +
 	"\x0fOperatorMessage\x124\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1c.gamekeeper.control.v1.HelloH\x00R\x05hello\x12>\n" +
 	"\tbeat_echo\x18\x02 \x01(\v2\x1f.gamekeeper.control.v1.BeatEchoH\x00R\bbeatEcho\x121\n" +
@@ -3249,7 +3377,8 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\amove_to\x18\n" +
 	" \x01(\v2\x1d.gamekeeper.control.v1.MoveToH\x00R\x06moveTo\x124\n" +
 	"\x05abort\x18\v \x01(\v2\x1c.gamekeeper.control.v1.AbortH\x00R\x05abort\x127\n" +
-	"\x06resume\x18\f \x01(\v2\x1d.gamekeeper.control.v1.ResumeH\x00R\x06resumeB\t\n" +
+	"\x06resume\x18\f \x01(\v2\x1d.gamekeeper.control.v1.ResumeH\x00R\x06resume\x12@\n" +
+	"\tfallbacks\x18\r \x01(\v2 .gamekeeper.control.v1.FallbacksH\x00R\tfallbacksB\t\n" +
 	"\amessage\"\xdd\b\n" +
 	"\rServerMessage\x12:\n" +
 	"\awelcome\x18\x01 \x01(\v2\x1e.gamekeeper.control.v1.WelcomeH\x00R\awelcome\x12J\n" +
@@ -3282,7 +3411,7 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\bidentity\x18\x02 \x01(\tR\bidentity\x12!\n" +
 	"\fprotocol_min\x18\x03 \x01(\rR\vprotocolMin\x12!\n" +
 	"\fprotocol_max\x18\x04 \x01(\rR\vprotocolMax\x12!\n" +
-	"\fheartbeat_ms\x18\x05 \x01(\rR\vheartbeatMs\"\x85\x02\n" +
+	"\fheartbeat_ms\x18\x05 \x01(\rR\vheartbeatMs\"\xb4\x02\n" +
 	"\aWelcome\x12\x17\n" +
 	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\rR\bprotocol\x12:\n" +
@@ -3290,7 +3419,8 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\bcapacity\x18\x04 \x01(\rR\bcapacity\x12\x18\n" +
 	"\aretired\x18\x05 \x01(\bR\aretired\x12\x1a\n" +
 	"\bdraining\x18\x06 \x01(\bR\bdraining\x127\n" +
-	"\x05rooms\x18\a \x03(\v2!.gamekeeper.control.v1.HostedRoomR\x05rooms\"\xb5\x02\n" +
+	"\x05rooms\x18\a \x03(\v2!.gamekeeper.control.v1.HostedRoomR\x05rooms\x12-\n" +
+	"\x12certificate_hashes\x18\b \x03(\tR\x11certificateHashes\"\xb5\x02\n" +
 	"\n" +
 	"HostedRoom\x128\n" +
 	"\atenancy\x18\x01 \x01(\v2\x1e.gamekeeper.control.v1.TenancyR\atenancy\x126\n" +
@@ -3428,7 +3558,12 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\tendpoints\x18\x04 \x03(\v2\x1f.gamekeeper.control.v1.EndpointR\tendpoints\x12-\n" +
 	"\x12certificate_hashes\x18\x05 \x03(\tR\x11certificateHashes\x12\x1f\n" +
 	"\vdeadline_ms\x18\x06 \x01(\rR\n" +
-	"deadlineMs\"h\n" +
+	"deadlineMs\"F\n" +
+	"\tFallbacks\x129\n" +
+	"\aservers\x18\x01 \x03(\v2\x1f.gamekeeper.control.v1.FallbackR\aservers\"x\n" +
+	"\bFallback\x12=\n" +
+	"\tendpoints\x18\x01 \x03(\v2\x1f.gamekeeper.control.v1.EndpointR\tendpoints\x12-\n" +
+	"\x12certificate_hashes\x18\x02 \x03(\tR\x11certificateHashes\"h\n" +
 	"\bEndpoint\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x12\x18\n" +
@@ -3491,7 +3626,7 @@ func file_gamekeeper_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_gamekeeper_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_gamekeeper_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_gamekeeper_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_gamekeeper_control_v1_control_proto_goTypes = []any{
 	(Feature)(0),             // 0: gamekeeper.control.v1.Feature
 	(RoomPhase)(0),           // 1: gamekeeper.control.v1.RoomPhase
@@ -3529,18 +3664,20 @@ var file_gamekeeper_control_v1_control_proto_goTypes = []any{
 	(*Fault)(nil),            // 33: gamekeeper.control.v1.Fault
 	(*Prepare)(nil),          // 34: gamekeeper.control.v1.Prepare
 	(*MoveTo)(nil),           // 35: gamekeeper.control.v1.MoveTo
-	(*Endpoint)(nil),         // 36: gamekeeper.control.v1.Endpoint
-	(*Abort)(nil),            // 37: gamekeeper.control.v1.Abort
-	(*Resume)(nil),           // 38: gamekeeper.control.v1.Resume
-	(*PlayersReady)(nil),     // 39: gamekeeper.control.v1.PlayersReady
-	(*Released)(nil),         // 40: gamekeeper.control.v1.Released
-	(*Loaded)(nil),           // 41: gamekeeper.control.v1.Loaded
-	(*Activated)(nil),        // 42: gamekeeper.control.v1.Activated
-	(*HandoverPart)(nil),     // 43: gamekeeper.control.v1.HandoverPart
-	(*HandoverProgress)(nil), // 44: gamekeeper.control.v1.HandoverProgress
-	nil,                      // 45: gamekeeper.control.v1.Open.ParametersEntry
-	nil,                      // 46: gamekeeper.control.v1.Result.ValuesEntry
-	nil,                      // 47: gamekeeper.control.v1.Prepare.ParametersEntry
+	(*Fallbacks)(nil),        // 36: gamekeeper.control.v1.Fallbacks
+	(*Fallback)(nil),         // 37: gamekeeper.control.v1.Fallback
+	(*Endpoint)(nil),         // 38: gamekeeper.control.v1.Endpoint
+	(*Abort)(nil),            // 39: gamekeeper.control.v1.Abort
+	(*Resume)(nil),           // 40: gamekeeper.control.v1.Resume
+	(*PlayersReady)(nil),     // 41: gamekeeper.control.v1.PlayersReady
+	(*Released)(nil),         // 42: gamekeeper.control.v1.Released
+	(*Loaded)(nil),           // 43: gamekeeper.control.v1.Loaded
+	(*Activated)(nil),        // 44: gamekeeper.control.v1.Activated
+	(*HandoverPart)(nil),     // 45: gamekeeper.control.v1.HandoverPart
+	(*HandoverProgress)(nil), // 46: gamekeeper.control.v1.HandoverProgress
+	nil,                      // 47: gamekeeper.control.v1.Open.ParametersEntry
+	nil,                      // 48: gamekeeper.control.v1.Result.ValuesEntry
+	nil,                      // 49: gamekeeper.control.v1.Prepare.ParametersEntry
 }
 var file_gamekeeper_control_v1_control_proto_depIdxs = []int32{
 	9,  // 0: gamekeeper.control.v1.OperatorMessage.hello:type_name -> gamekeeper.control.v1.Hello
@@ -3553,70 +3690,73 @@ var file_gamekeeper_control_v1_control_proto_depIdxs = []int32{
 	30, // 7: gamekeeper.control.v1.OperatorMessage.probe:type_name -> gamekeeper.control.v1.Probe
 	34, // 8: gamekeeper.control.v1.OperatorMessage.prepare:type_name -> gamekeeper.control.v1.Prepare
 	35, // 9: gamekeeper.control.v1.OperatorMessage.move_to:type_name -> gamekeeper.control.v1.MoveTo
-	37, // 10: gamekeeper.control.v1.OperatorMessage.abort:type_name -> gamekeeper.control.v1.Abort
-	38, // 11: gamekeeper.control.v1.OperatorMessage.resume:type_name -> gamekeeper.control.v1.Resume
-	10, // 12: gamekeeper.control.v1.ServerMessage.welcome:type_name -> gamekeeper.control.v1.Welcome
-	12, // 13: gamekeeper.control.v1.ServerMessage.hello_refused:type_name -> gamekeeper.control.v1.HelloRefused
-	13, // 14: gamekeeper.control.v1.ServerMessage.beat:type_name -> gamekeeper.control.v1.Beat
-	17, // 15: gamekeeper.control.v1.ServerMessage.opened:type_name -> gamekeeper.control.v1.Opened
-	19, // 16: gamekeeper.control.v1.ServerMessage.refused:type_name -> gamekeeper.control.v1.Refused
-	20, // 17: gamekeeper.control.v1.ServerMessage.room_state:type_name -> gamekeeper.control.v1.RoomState
-	21, // 18: gamekeeper.control.v1.ServerMessage.finished:type_name -> gamekeeper.control.v1.Finished
-	24, // 19: gamekeeper.control.v1.ServerMessage.closed:type_name -> gamekeeper.control.v1.Closed
-	27, // 20: gamekeeper.control.v1.ServerMessage.draining:type_name -> gamekeeper.control.v1.Draining
-	29, // 21: gamekeeper.control.v1.ServerMessage.retired:type_name -> gamekeeper.control.v1.Retired
-	31, // 22: gamekeeper.control.v1.ServerMessage.probe_result:type_name -> gamekeeper.control.v1.ProbeResult
-	32, // 23: gamekeeper.control.v1.ServerMessage.checkpoint_failed:type_name -> gamekeeper.control.v1.CheckpointFailed
-	33, // 24: gamekeeper.control.v1.ServerMessage.fault:type_name -> gamekeeper.control.v1.Fault
-	39, // 25: gamekeeper.control.v1.ServerMessage.players_ready:type_name -> gamekeeper.control.v1.PlayersReady
-	40, // 26: gamekeeper.control.v1.ServerMessage.released:type_name -> gamekeeper.control.v1.Released
-	41, // 27: gamekeeper.control.v1.ServerMessage.loaded:type_name -> gamekeeper.control.v1.Loaded
-	42, // 28: gamekeeper.control.v1.ServerMessage.activated:type_name -> gamekeeper.control.v1.Activated
-	0,  // 29: gamekeeper.control.v1.Welcome.features:type_name -> gamekeeper.control.v1.Feature
-	11, // 30: gamekeeper.control.v1.Welcome.rooms:type_name -> gamekeeper.control.v1.HostedRoom
-	8,  // 31: gamekeeper.control.v1.HostedRoom.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	1,  // 32: gamekeeper.control.v1.HostedRoom.phase:type_name -> gamekeeper.control.v1.RoomPhase
-	22, // 33: gamekeeper.control.v1.HostedRoom.result:type_name -> gamekeeper.control.v1.Result
-	18, // 34: gamekeeper.control.v1.HostedRoom.ports:type_name -> gamekeeper.control.v1.RoomPort
-	2,  // 35: gamekeeper.control.v1.HelloRefused.why:type_name -> gamekeeper.control.v1.HelloRefused.Why
-	8,  // 36: gamekeeper.control.v1.Open.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	45, // 37: gamekeeper.control.v1.Open.parameters:type_name -> gamekeeper.control.v1.Open.ParametersEntry
-	16, // 38: gamekeeper.control.v1.Open.restore:type_name -> gamekeeper.control.v1.Restore
-	8,  // 39: gamekeeper.control.v1.Opened.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	18, // 40: gamekeeper.control.v1.Opened.ports:type_name -> gamekeeper.control.v1.RoomPort
-	8,  // 41: gamekeeper.control.v1.Refused.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	3,  // 42: gamekeeper.control.v1.Refused.why:type_name -> gamekeeper.control.v1.Refused.Why
-	8,  // 43: gamekeeper.control.v1.RoomState.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	1,  // 44: gamekeeper.control.v1.RoomState.phase:type_name -> gamekeeper.control.v1.RoomPhase
-	8,  // 45: gamekeeper.control.v1.Finished.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	22, // 46: gamekeeper.control.v1.Finished.result:type_name -> gamekeeper.control.v1.Result
-	46, // 47: gamekeeper.control.v1.Result.values:type_name -> gamekeeper.control.v1.Result.ValuesEntry
-	8,  // 48: gamekeeper.control.v1.Close.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	4,  // 49: gamekeeper.control.v1.Close.why:type_name -> gamekeeper.control.v1.Close.Why
-	8,  // 50: gamekeeper.control.v1.Closed.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	5,  // 51: gamekeeper.control.v1.ProbeResult.finding:type_name -> gamekeeper.control.v1.ProbeResult.Finding
-	8,  // 52: gamekeeper.control.v1.CheckpointFailed.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 53: gamekeeper.control.v1.Fault.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 54: gamekeeper.control.v1.Prepare.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	47, // 55: gamekeeper.control.v1.Prepare.parameters:type_name -> gamekeeper.control.v1.Prepare.ParametersEntry
-	8,  // 56: gamekeeper.control.v1.MoveTo.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	36, // 57: gamekeeper.control.v1.MoveTo.endpoints:type_name -> gamekeeper.control.v1.Endpoint
-	8,  // 58: gamekeeper.control.v1.Abort.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 59: gamekeeper.control.v1.Resume.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 60: gamekeeper.control.v1.PlayersReady.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 61: gamekeeper.control.v1.Released.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 62: gamekeeper.control.v1.Loaded.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 63: gamekeeper.control.v1.Activated.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 64: gamekeeper.control.v1.HandoverPart.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	6,  // 65: gamekeeper.control.v1.Control.Attach:input_type -> gamekeeper.control.v1.OperatorMessage
-	43, // 66: gamekeeper.control.v1.Handover.Transfer:input_type -> gamekeeper.control.v1.HandoverPart
-	7,  // 67: gamekeeper.control.v1.Control.Attach:output_type -> gamekeeper.control.v1.ServerMessage
-	44, // 68: gamekeeper.control.v1.Handover.Transfer:output_type -> gamekeeper.control.v1.HandoverProgress
-	67, // [67:69] is the sub-list for method output_type
-	65, // [65:67] is the sub-list for method input_type
-	65, // [65:65] is the sub-list for extension type_name
-	65, // [65:65] is the sub-list for extension extendee
-	0,  // [0:65] is the sub-list for field type_name
+	39, // 10: gamekeeper.control.v1.OperatorMessage.abort:type_name -> gamekeeper.control.v1.Abort
+	40, // 11: gamekeeper.control.v1.OperatorMessage.resume:type_name -> gamekeeper.control.v1.Resume
+	36, // 12: gamekeeper.control.v1.OperatorMessage.fallbacks:type_name -> gamekeeper.control.v1.Fallbacks
+	10, // 13: gamekeeper.control.v1.ServerMessage.welcome:type_name -> gamekeeper.control.v1.Welcome
+	12, // 14: gamekeeper.control.v1.ServerMessage.hello_refused:type_name -> gamekeeper.control.v1.HelloRefused
+	13, // 15: gamekeeper.control.v1.ServerMessage.beat:type_name -> gamekeeper.control.v1.Beat
+	17, // 16: gamekeeper.control.v1.ServerMessage.opened:type_name -> gamekeeper.control.v1.Opened
+	19, // 17: gamekeeper.control.v1.ServerMessage.refused:type_name -> gamekeeper.control.v1.Refused
+	20, // 18: gamekeeper.control.v1.ServerMessage.room_state:type_name -> gamekeeper.control.v1.RoomState
+	21, // 19: gamekeeper.control.v1.ServerMessage.finished:type_name -> gamekeeper.control.v1.Finished
+	24, // 20: gamekeeper.control.v1.ServerMessage.closed:type_name -> gamekeeper.control.v1.Closed
+	27, // 21: gamekeeper.control.v1.ServerMessage.draining:type_name -> gamekeeper.control.v1.Draining
+	29, // 22: gamekeeper.control.v1.ServerMessage.retired:type_name -> gamekeeper.control.v1.Retired
+	31, // 23: gamekeeper.control.v1.ServerMessage.probe_result:type_name -> gamekeeper.control.v1.ProbeResult
+	32, // 24: gamekeeper.control.v1.ServerMessage.checkpoint_failed:type_name -> gamekeeper.control.v1.CheckpointFailed
+	33, // 25: gamekeeper.control.v1.ServerMessage.fault:type_name -> gamekeeper.control.v1.Fault
+	41, // 26: gamekeeper.control.v1.ServerMessage.players_ready:type_name -> gamekeeper.control.v1.PlayersReady
+	42, // 27: gamekeeper.control.v1.ServerMessage.released:type_name -> gamekeeper.control.v1.Released
+	43, // 28: gamekeeper.control.v1.ServerMessage.loaded:type_name -> gamekeeper.control.v1.Loaded
+	44, // 29: gamekeeper.control.v1.ServerMessage.activated:type_name -> gamekeeper.control.v1.Activated
+	0,  // 30: gamekeeper.control.v1.Welcome.features:type_name -> gamekeeper.control.v1.Feature
+	11, // 31: gamekeeper.control.v1.Welcome.rooms:type_name -> gamekeeper.control.v1.HostedRoom
+	8,  // 32: gamekeeper.control.v1.HostedRoom.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	1,  // 33: gamekeeper.control.v1.HostedRoom.phase:type_name -> gamekeeper.control.v1.RoomPhase
+	22, // 34: gamekeeper.control.v1.HostedRoom.result:type_name -> gamekeeper.control.v1.Result
+	18, // 35: gamekeeper.control.v1.HostedRoom.ports:type_name -> gamekeeper.control.v1.RoomPort
+	2,  // 36: gamekeeper.control.v1.HelloRefused.why:type_name -> gamekeeper.control.v1.HelloRefused.Why
+	8,  // 37: gamekeeper.control.v1.Open.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	47, // 38: gamekeeper.control.v1.Open.parameters:type_name -> gamekeeper.control.v1.Open.ParametersEntry
+	16, // 39: gamekeeper.control.v1.Open.restore:type_name -> gamekeeper.control.v1.Restore
+	8,  // 40: gamekeeper.control.v1.Opened.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	18, // 41: gamekeeper.control.v1.Opened.ports:type_name -> gamekeeper.control.v1.RoomPort
+	8,  // 42: gamekeeper.control.v1.Refused.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	3,  // 43: gamekeeper.control.v1.Refused.why:type_name -> gamekeeper.control.v1.Refused.Why
+	8,  // 44: gamekeeper.control.v1.RoomState.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	1,  // 45: gamekeeper.control.v1.RoomState.phase:type_name -> gamekeeper.control.v1.RoomPhase
+	8,  // 46: gamekeeper.control.v1.Finished.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	22, // 47: gamekeeper.control.v1.Finished.result:type_name -> gamekeeper.control.v1.Result
+	48, // 48: gamekeeper.control.v1.Result.values:type_name -> gamekeeper.control.v1.Result.ValuesEntry
+	8,  // 49: gamekeeper.control.v1.Close.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	4,  // 50: gamekeeper.control.v1.Close.why:type_name -> gamekeeper.control.v1.Close.Why
+	8,  // 51: gamekeeper.control.v1.Closed.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	5,  // 52: gamekeeper.control.v1.ProbeResult.finding:type_name -> gamekeeper.control.v1.ProbeResult.Finding
+	8,  // 53: gamekeeper.control.v1.CheckpointFailed.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 54: gamekeeper.control.v1.Fault.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 55: gamekeeper.control.v1.Prepare.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	49, // 56: gamekeeper.control.v1.Prepare.parameters:type_name -> gamekeeper.control.v1.Prepare.ParametersEntry
+	8,  // 57: gamekeeper.control.v1.MoveTo.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	38, // 58: gamekeeper.control.v1.MoveTo.endpoints:type_name -> gamekeeper.control.v1.Endpoint
+	37, // 59: gamekeeper.control.v1.Fallbacks.servers:type_name -> gamekeeper.control.v1.Fallback
+	38, // 60: gamekeeper.control.v1.Fallback.endpoints:type_name -> gamekeeper.control.v1.Endpoint
+	8,  // 61: gamekeeper.control.v1.Abort.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 62: gamekeeper.control.v1.Resume.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 63: gamekeeper.control.v1.PlayersReady.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 64: gamekeeper.control.v1.Released.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 65: gamekeeper.control.v1.Loaded.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 66: gamekeeper.control.v1.Activated.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 67: gamekeeper.control.v1.HandoverPart.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	6,  // 68: gamekeeper.control.v1.Control.Attach:input_type -> gamekeeper.control.v1.OperatorMessage
+	45, // 69: gamekeeper.control.v1.Handover.Transfer:input_type -> gamekeeper.control.v1.HandoverPart
+	7,  // 70: gamekeeper.control.v1.Control.Attach:output_type -> gamekeeper.control.v1.ServerMessage
+	46, // 71: gamekeeper.control.v1.Handover.Transfer:output_type -> gamekeeper.control.v1.HandoverProgress
+	70, // [70:72] is the sub-list for method output_type
+	68, // [68:70] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_gamekeeper_control_v1_control_proto_init() }
@@ -3637,6 +3777,7 @@ func file_gamekeeper_control_v1_control_proto_init() {
 		(*OperatorMessage_MoveTo)(nil),
 		(*OperatorMessage_Abort)(nil),
 		(*OperatorMessage_Resume)(nil),
+		(*OperatorMessage_Fallbacks)(nil),
 	}
 	file_gamekeeper_control_v1_control_proto_msgTypes[1].OneofWrappers = []any{
 		(*ServerMessage_Welcome)(nil),
@@ -3664,7 +3805,7 @@ func file_gamekeeper_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gamekeeper_control_v1_control_proto_rawDesc), len(file_gamekeeper_control_v1_control_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   42,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

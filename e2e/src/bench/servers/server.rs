@@ -78,6 +78,7 @@ impl Server {
             is_retired: self.is_retired,
             is_draining: self.is_draining,
             rooms: rooms.collect(),
+            certificate_hashes: Vec::new(),
         };
         Ok((welcome, self.stream.clone()))
     }

@@ -86,6 +86,9 @@ snapshotter = "{snapshotter}"
             "clusterDomain": "cluster.local",
             // Names outside of the cluster do not resolve, on purpose.
             "resolvConf": "",
+            // Where programs are killed all the time, nobody waits for minutes until they are started again.
+            "featureGates": {"KubeletCrashLoopBackOffMax": true},
+            "crashLoopBackOff": {"maxContainerRestartPeriod": "1s"},
             "maxPods": 250,
             "serializeImagePulls": false,
             // Nobody could pull again what was loaded.

@@ -11,17 +11,41 @@ const LATE_MAX: usize = 64;
 /// Inputs that are remembered while nothing is shown. Who sends more in vain has lost the oldest.
 const KEPT_MAX: usize = 1024;
 
+/// Accounts that are remembered for a server that begins again at an earlier tick: as many seconds.
+const MARKS_MAX: usize = 4;
+
 /// The player's side of its account.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sent {
-    /// What was applied, as of `settled_at`.
-    settled: Account,
+    /// What was sent since the first of `marks`, with its number. Numbers of what is known to be lost are left out.
+    inputs: VecDeque<(u64, Input)>,
+    /// The number of the newest input.
+    newest: u64,
+    /// Accounts that were found right, the newest last. None: nothing has counted before the first input.
+    marks: VecDeque<Mark>,
     /// The checkpoint that was looked at last.
     settled_at: u32,
-    /// What was sent and is not settled.
-    waiting: VecDeque<Input>,
-    /// Of these, how many have been shown to count since.
-    counted: usize,
+    /// Of what was sent, so many may not have counted yet.
+    in_flight: usize,
+    /// The player came again, and what became of its inputs is not known yet.
+    return_: Option<Return>,
+}
+
+/// What was applied at a checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Mark {
+    account: Account,
+    /// The last input that counted.
+    number: u64,
+}
+
+/// What the server said when the player came again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Return {
+    /// Inputs up to this one are not sent again.
+    acknowledged: u64,
+    /// Of these, so many may be lost: the newest ones.
+    lost_max: u64,
 }
 
 /// What was wrong at a checkpoint.
@@ -31,27 +55,52 @@ pub(super) struct Found {
     pub(super) missing: u64,
     /// Others counted than were sent, or in another order.
     pub(super) differs: bool,
+    /// Inputs that were lost with a server, as may be.
+    pub(super) lost: u64,
+}
+
+/// How the account of a server can be explained.
+#[derive(Clone, Copy, Debug)]
+struct Explained {
+    mark: Mark,
+    /// Inputs after this one and up to what was acknowledged never count.
+    kept: u64,
+    /// One of those that were sent after the return has counted: the rest is certain.
+    is_certain: bool,
 }
 
 impl Sent {
     /// One more was sent. Says how many are lost by that.
     pub(super) fn push(&mut self, input: Input) -> u64 {
-        self.waiting.push_back(input);
-        if self.waiting.len() <= KEPT_MAX {
+        self.newest += 1;
+        self.in_flight += 1;
+        self.inputs.push_back((self.newest, input));
+        if self.inputs.len() <= KEPT_MAX {
             return 0;
         }
-        self.waiting.pop_front();
-        1
+        let settled = self.base().number;
+        self.inputs.pop_front().map_or(0, |(number, _)| u64::from(settled < number))
     }
 
     /// So many counted in this tick, by what is shown of it.
     pub(super) fn estimate(&mut self, count: u8) {
-        self.counted += usize::from(count);
+        self.in_flight = self.in_flight.saturating_sub(count.into());
     }
 
     /// What was sent and has not counted yet, as far as is known.
     pub(super) fn in_flight(&self) -> usize {
-        self.waiting.len().saturating_sub(self.counted)
+        self.in_flight
+    }
+
+    /// The player came again: what was acknowledged is not sent again, and the newest `lost_max` of it may be lost.
+    pub(super) fn came_again(&mut self, acknowledged: u64, lost_max: u64) {
+        self.return_ = Some(Return { acknowledged, lost_max });
+        self.in_flight = self.inputs.iter().filter(|(number, _)| acknowledged < *number).count();
+    }
+
+    /// The server begins again at an earlier tick: its checkpoints are news again.
+    pub(super) fn forget_checkpoints(&mut self) {
+        self.settled_at = 0;
     }
 
     /// This checkpoint was not looked at yet.
@@ -62,25 +111,114 @@ impl Sent {
     /// Holds an account of the server against what was sent. `is_now`: nothing has counted since.
     pub(super) fn settle(&mut self, checkpoint: u32, theirs: Account, is_now: bool) -> Found {
         self.settled_at = checkpoint;
-        let newly = theirs.applied.wrapping_sub(self.settled.applied);
-        let mut ours = self.settled;
-        let mut differs = false;
+        let mut found = Found::default();
+        match self.return_ {
+            None => self.settle_on(theirs, &mut found),
+            Some(return_) => self.settle_return(return_, theirs, &mut found),
+        }
+        let settled = self.base().number;
+        let mut waiting = self.inputs.iter().filter(|(number, _)| settled < *number).count();
+        // What is acknowledged and lost is not late.
+        while self.return_.is_none() && LATE_MAX < waiting {
+            // What is late is the oldest.
+            if let Some(late) = self.inputs.iter().position(|(number, _)| settled < *number) {
+                self.inputs.remove(late);
+            }
+            waiting -= 1;
+            found.missing += 1;
+        }
+        if self.return_.is_none() {
+            self.in_flight = if is_now { waiting } else { self.in_flight.min(waiting) };
+        }
+        found
+    }
+
+    fn settle_on(&mut self, theirs: Account, found: &mut Found) {
+        let base = self.base();
+        found.missing += u64::from(theirs.dropped.saturating_sub(base.account.dropped));
+        match self.explain(base, theirs, None) {
+            Some(explained) => self.keep(explained.mark),
+            None => {
+                found.differs = true;
+                self.believe(theirs);
+            }
+        }
+    }
+
+    /// Looks for what became of the inputs: all that was acknowledged still counts, or the newest of it were lost
+    /// with the server, or the game has seen the player leave and counts anew.
+    fn settle_return(&mut self, return_: Return, theirs: Account, found: &mut Found) {
+        let Return { acknowledged, lost_max } = return_;
+        let anew = Mark { account: Account::default(), number: acknowledged };
+        let origin = (self.marks.is_empty()).then(Mark::default);
+        let bases: Vec<Mark> = self.marks.iter().rev().copied().chain(origin).collect();
+        let went_on = (0..=lost_max).filter_map(|lost| {
+            let kept = acknowledged.saturating_sub(lost);
+            let explained = |it: &Mark| self.explain(*it, theirs, Some((kept, acknowledged)));
+            bases.iter().filter(|it| it.number <= kept || kept == acknowledged).find_map(explained)
+        });
+        let explained = went_on.chain(self.explain(anew, theirs, Some((acknowledged, acknowledged)))).next();
+        let Some(Explained { mark, kept, is_certain }) = explained else {
+            found.differs = true;
+            self.return_ = None;
+            return self.believe(theirs);
+        };
+        if !is_certain {
+            // Nothing that was sent since has counted, so what was lost does not show.
+            return;
+        }
+        self.return_ = None;
+        let before = self.inputs.len();
+        self.inputs.retain(|(number, _)| *number <= kept || acknowledged < *number);
+        found.lost = before.abs_diff(self.inputs.len()) as u64;
+        // Accounts of before are of no use any more: the next return is to be explained from here.
+        self.marks.clear();
+        self.keep(mark);
+    }
+
+    /// Tells whether this is the account if what was sent after a mark has counted in order, without `gap`: what was
+    /// sent after its first number and up to its second.
+    fn explain(&self, from: Mark, theirs: Account, gap: Option<(u64, u64)>) -> Option<Explained> {
+        let (kept, acknowledged) = gap.unwrap_or((0, 0));
+        let newly = theirs.applied.checked_sub(from.account.applied)?;
+        let mut mark = from;
+        let counts = |number: u64| from.number < number && (number <= kept || acknowledged < number);
+        let mut inputs = self.inputs.iter().filter(|(number, _)| counts(*number));
         for _ in 0..newly {
-            let Some(input) = self.waiting.pop_front() else {
-                differs = true;
-                break;
-            };
-            ours.apply(input.to_bytes());
+            let (number, input) = inputs.next()?;
+            mark.account.apply(input.to_bytes());
+            mark.number = *number;
         }
-        differs |= ours.digest != theirs.digest;
-        let mut missing = u64::from(theirs.dropped.saturating_sub(self.settled.dropped));
-        while LATE_MAX < self.waiting.len() {
-            self.waiting.pop_front();
-            missing += 1;
+        (mark.account.digest == theirs.digest).then_some(Explained {
+            mark: Mark { account: theirs, ..mark },
+            kept,
+            is_certain: acknowledged < mark.number,
+        })
+    }
+
+    /// What was applied, as far as it was found right.
+    fn base(&self) -> Mark {
+        self.marks.back().copied().unwrap_or_default()
+    }
+
+    fn keep(&mut self, mark: Mark) {
+        self.marks.push_back(mark);
+        if MARKS_MAX < self.marks.len() {
+            self.marks.pop_front();
         }
-        self.settled = theirs;
-        let newly = usize::try_from(newly).unwrap_or(usize::MAX);
-        self.counted = if is_now { 0 } else { self.counted.saturating_sub(newly) };
-        Found { missing, differs }
+        let first = self.marks.front().map_or(0, |it| it.number);
+        while self.inputs.front().is_some_and(|(number, _)| *number <= first) {
+            self.inputs.pop_front();
+        }
+    }
+
+    /// Goes on from an account that is wrong, so that one mistake is counted once.
+    fn believe(&mut self, theirs: Account) {
+        let base = self.base();
+        let newly = usize::try_from(theirs.applied.wrapping_sub(base.account.applied)).unwrap_or(usize::MAX);
+        let after = self.inputs.iter().filter(|(number, _)| base.number < *number).map(|(number, _)| *number);
+        let number = after.take(newly).last().unwrap_or(base.number);
+        self.marks.clear();
+        self.keep(Mark { account: theirs, number });
     }
 }

@@ -300,7 +300,7 @@ fn who_comes_and_goes_is_no_difference() {
             149 => assert_eq!(play.game.leave(Seat(0)), gamekeeper_room::Afterwards::Kept),
             150 => {
                 play.join(0);
-                checker.rejoined();
+                checker.joined(0, tick.into(), 149);
             }
             _ => {}
         }

@@ -40,7 +40,7 @@ fn who_comes_again_after_a_restore_counts_on_and_who_had_left_counts_anew() {
     (0..2).for_each(|_| play.send(0, &[1, 1, 1]));
     play.tick();
     assert_eq!(play.world().account(1).applied, 30);
-    play.game = Match::read(&play.saved().state).unwrap();
+    play.game = Match::read(&play.saved().state, 0).unwrap();
     play.join(0);
     play.join(1);
     assert_eq!(play.world().account(1).applied, 0, "from the start, not from the next checkpoint on");
@@ -64,8 +64,8 @@ fn a_checkpoint_that_makes_no_sense_is_declined() {
     assert_eq!(restore(3, &[], &good), Ok(()));
     assert!(restore(4, &[], &good).unwrap_err().contains("another room"));
     assert!(restore(3, &[("map", "harbour")], &good).unwrap_err().contains("another room"));
-    let other = Checkpoint { schema: Schema(2), ..good.clone() };
-    assert!(restore(3, &[], &other).unwrap_err().contains("schema 2"));
+    let other = Checkpoint { schema: Schema(1), ..good.clone() };
+    assert!(restore(3, &[], &other).unwrap_err().contains("schema 1"));
     let other = Checkpoint { tick: Tick(41), ..good.clone() };
     assert!(restore(3, &[], &other).unwrap_err().contains("another tick"));
     for length in 0..good.state.len() {

@@ -3,10 +3,13 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail};
+use arena::checker::REWIND_TICKS;
 use gamekeeper_client::{Credentials, Stay, endpoint, quinn};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
+    journal::Journal,
+    notes::Notes,
     plan::{self, Room, Where},
     playing::{Played, Playing},
     print,
@@ -36,6 +39,12 @@ pub(crate) struct Bots {
     /// What all chance comes from
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Write a journal into this folder: everything that is shown and sent, for tests
+    #[arg(long, value_name = "FOLDER")]
+    journal: Option<PathBuf>,
+    /// How many ticks may be lost with a server: the time between two checkpoints, and what they take
+    #[arg(long, value_name = "TICKS", default_value_t = REWIND_TICKS)]
+    rewind: u32,
 }
 
 impl Bots {
@@ -45,7 +54,8 @@ impl Bots {
     }
 
     async fn play(self) -> Result<ExitCode> {
-        let Self { place, players, plan, name, seconds, seed } = self;
+        let Self { place, players, plan, name, seconds, seed, journal, rewind } = self;
+        let journal = journal.map(|it| Journal::begin(&it, "bot")).transpose()?;
         let rooms = match (place.room(), plan) {
             (Some(room), None) => vec![Room { players, ..room }],
             (None, Some(path)) => plan::read(&path)?,
@@ -62,7 +72,8 @@ impl Bots {
                 }
                 number += 1;
                 let bot = enter(room, index, &name, &socket, seed.wrapping_add(number as u64))?;
-                bots.spawn(bot.run(until));
+                let notes = journal.clone().map(|it| Notes::new(it, &room.room, &format!("{name}-{index}")));
+                bots.spawn(bot.allowing(rewind).noting(notes).run(until));
             }
         }
         let mut are_all_verified = true;

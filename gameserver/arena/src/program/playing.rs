@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use arena::{bot::Bot, checker::Checker, intake::WAITING_MAX};
+use arena::{
+    bot::Bot,
+    checker::{Checker, REWIND_TICKS},
+    intake::WAITING_MAX,
+};
 use gamekeeper_client::{Event, Place, Player, Stay, quinn};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
+
+use super::notes::{Notes, Shown};
 
 /// Between two measurements of the round trip.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
@@ -33,6 +39,14 @@ pub(crate) struct Played {
     pub(crate) checkpoints_verified: u64,
     pub(crate) gaps: u64,
     pub(crate) max_gap_ticks: u64,
+    /// Times that another server went on, from an earlier tick.
+    pub(crate) takeovers: u64,
+    /// The most ticks that were lost by that.
+    pub(crate) max_rewind_ticks: u64,
+    /// Takeovers that lost more than they may.
+    pub(crate) far_rewinds: u64,
+    /// Inputs that had arrived and were lost with a server.
+    pub(crate) lost_inputs: u64,
     pub(crate) out_of_order: u64,
     pub(crate) missing_inputs: u64,
     pub(crate) input_differences: u64,
@@ -60,6 +74,10 @@ pub(crate) struct Playing {
     seed: u64,
     played: Played,
     measured: Instant,
+    rewind: u32,
+    /// The number in the newest input.
+    newest: u8,
+    notes: Option<Notes>,
 }
 
 impl Playing {
@@ -71,7 +89,18 @@ impl Playing {
         played: Played,
     ) -> Self {
         let player = Player::join(endpoint, stay, place);
-        Self { player, brain: None, seed, played, measured: Instant::now() }
+        let measured = Instant::now();
+        Self { player, brain: None, seed, played, measured, rewind: REWIND_TICKS, newest: 0, notes: None }
+    }
+
+    /// So many ticks may be lost with a server.
+    pub(crate) fn allowing(self, rewind: u32) -> Self {
+        Self { rewind, ..self }
+    }
+
+    /// With a journal.
+    pub(crate) fn noting(self, notes: Option<Notes>) -> Self {
+        Self { notes, ..self }
     }
 
     /// Plays until the match is over, or until then.
@@ -98,11 +127,17 @@ impl Playing {
             Event::Joined(joined) => {
                 let seat = u8::try_from(joined.seat).unwrap_or(u8::MAX);
                 // Who comes back by another connection sits where it sat.
-                self.brain.get_or_insert_with(|| (Bot::new(seat, self.seed), Checker::new(seat)));
+                let brain = || (Bot::new(seat, self.seed), Checker::new(seat).allowing(self.rewind));
+                let (_, checker) = self.brain.get_or_insert_with(brain);
+                checker.joined(joined.epoch, joined.tick, joined.input_ack);
+                self.note(|it| it.joined(&joined));
             }
             Event::Shown { tick } => self.play(tick),
             Event::Message(_) | Event::Redirected(_) => (),
-            Event::Lost => self.played.disconnects += 1,
+            Event::Lost => {
+                self.played.disconnects += 1;
+                self.note(|it| it.happened("lost"));
+            }
             Event::Refused(refused) => {
                 self.played.why = Some(format!("refused: {:?}: {}", refused.why, refused.message));
                 return true;
@@ -113,6 +148,10 @@ impl Playing {
                 return true;
             }
             Event::Left => return true,
+            Event::Replaced => {
+                self.played.why = Some("another program plays with the same secret".to_owned());
+                return true;
+            }
             Event::GaveUp => {
                 self.played.why = Some("the room is not to be found".to_owned());
                 return true;
@@ -126,11 +165,19 @@ impl Playing {
         let Some((bot, checker)) = &mut self.brain else { return };
         // What is wrong with it, the checker has counted.
         let Ok(world) = checker.shown(tick, self.player.shown()) else { return };
+        let checkpoint = world.checkpoint();
         let input = bot.next_input(world);
         // What the game would drop is better not sent.
         if checker.in_flight() < WAITING_MAX && self.player.input(&input.to_bytes()).is_ok() {
             self.played.inputs += 1;
             checker.sent(input);
+            self.newest = input.number;
+        }
+        let (sent, newest) = (self.played.inputs, self.newest);
+        let (acknowledged, verified) = (self.player.acknowledged(), checker.counts().checkpoints_verified);
+        if let Some(notes) = &mut self.notes {
+            notes.shown(&Shown { tick, sent, newest, acknowledged });
+            notes.verified(verified, checkpoint);
         }
         if MEASURE_EVERY <= self.measured.elapsed() && self.played.rtt_ms.len() < MEASURED_MAX {
             self.measured = Instant::now();
@@ -154,6 +201,12 @@ impl Playing {
         }
     }
 
+    fn note(&mut self, note: impl FnOnce(&mut Notes)) {
+        if let Some(notes) = &mut self.notes {
+            note(notes);
+        }
+    }
+
     async fn leave(mut self) -> Played {
         self.note_path();
         self.player.leave();
@@ -173,12 +226,20 @@ impl Playing {
             self.played.checkpoints_verified = counts.checkpoints_verified;
             self.played.gaps = counts.gaps;
             self.played.max_gap_ticks = counts.longest_gap;
+            self.played.takeovers = counts.takeovers;
+            self.played.max_rewind_ticks = counts.longest_rewind;
+            self.played.far_rewinds = counts.far_rewinds;
+            self.played.lost_inputs = counts.lost_inputs;
             self.played.out_of_order = counts.out_of_order;
             self.played.missing_inputs = counts.missing_inputs;
             self.played.input_differences = counts.input_differences;
             self.played.hash_differences = counts.hash_differences;
             self.played.state_differences = counts.state_differences;
             self.played.malformed = counts.malformed;
+        }
+        let played = &self.played;
+        if let Some(notes) = &self.notes {
+            notes.done(played);
         }
         self.played
     }

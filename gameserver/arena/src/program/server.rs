@@ -1,6 +1,6 @@
 //! `arena server`.
 
-use std::{process::ExitCode, thread, time::Duration};
+use std::{path::PathBuf, process::ExitCode, thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use arena::game::Arena;
@@ -9,7 +9,11 @@ use gamekeeper_player::{
     ticket::{PublicKey, Verifier},
 };
 use gamekeeper_server::{State, Stopped, stop_on_signal};
+use serde_json::json;
 use tracing::{info, warn};
+
+use super::hang::{Hang, Hanging};
+use super::{journal::Journal, recorded::Recorded};
 
 /// Host rooms: the operator comes in by the control port, players by the game port
 #[derive(Debug, clap::Args)]
@@ -41,6 +45,12 @@ pub(crate) struct Server {
     /// The public key of players' tickets, as `arena keys` makes it; with --admission Ticket
     #[arg(long, env = "GAMEKEEPER_TICKET_KEY", hide_env_values = true)]
     ticket_key: Option<String>,
+    /// Write a journal into this folder: every tick of every room, for tests
+    #[arg(long, value_name = "FOLDER")]
+    journal: Option<PathBuf>,
+    /// For tests: at SIGUSR1 all ticks stand still for so many seconds, while all else goes on
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    hang_on_usr1: Option<f64>,
 }
 
 /// Who may play.
@@ -72,7 +82,14 @@ impl Server {
             per_address,
             admission,
             ticket_key,
+            journal,
+            hang_on_usr1,
         } = self;
+        let hang = Hang::default();
+        if let Some(seconds) = hang_on_usr1 {
+            let length = Duration::try_from_secs_f64(seconds).context("--hang-on-usr1")?;
+            hang.on_signal(length).context("cannot wait for SIGUSR1")?;
+        }
         let admission = match (admission, ticket_key) {
             (Whom::Open, _) => Admission::Open,
             (Whom::Ticket, Some(key)) => {
@@ -84,7 +101,14 @@ impl Server {
             }
         };
         let stop = stop_on_signal().context("cannot wait for signals")?;
-        let mut builder = gamekeeper_server::Server::builder(Arena)
+        let journal = journal.map(|it| Journal::begin(&it, "server")).transpose()?;
+        let mut builder = match &journal {
+            Some(journal) => {
+                gamekeeper_server::Server::builder(Hanging::new(Recorded(journal.clone()), hang))
+            }
+            None => gamekeeper_server::Server::builder(Hanging::new(Arena, hang)),
+        };
+        builder = builder
             .control_port(control_port)
             .players_port(game_port)
             .admission(admission)
@@ -98,7 +122,12 @@ impl Server {
         if let Some(connections) = per_address {
             builder = builder.connections_per_address(connections);
         }
-        match builder.bind().await?.run(stop).await? {
+        let server = builder.bind().await?;
+        if let Some(journal) = &journal {
+            let pod = std::env::var("HOSTNAME").unwrap_or_default();
+            journal.note(json!({ "what": "boot", "boot_id": server.boot_id(), "pod": pod }));
+        }
+        match server.run(stop).await? {
             Stopped::Empty => info!("all rooms are closed"),
             Stopped::WithRooms(rooms) => warn!(rooms, "rooms are left"),
         }

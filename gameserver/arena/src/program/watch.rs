@@ -98,6 +98,9 @@ impl Show {
                 let winner = result.get("winner").map_or("nobody", String::as_str);
                 self.last = Some(format!("{} is over: {winner} has won", self.room));
             }
+            Event::Replaced => {
+                self.last = Some(format!("{} is watched by another program with the same secret", self.room));
+            }
             Event::GaveUp | Event::Left => self.last = Some(format!("{} is not to be found", self.room)),
             Event::Joined(_) | Event::Message(_) | Event::Redirected(_) | Event::Lost => (),
         }

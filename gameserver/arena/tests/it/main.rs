@@ -7,6 +7,7 @@
     reason = "helpers of tests are tests, and tell what an attack has cost"
 )]
 
+mod journals;
 mod manners;
 mod moving;
 mod noise;

@@ -4,6 +4,7 @@
 mod bots;
 mod guest;
 mod operator;
+mod redis;
 mod scene;
 mod server;
 mod tap;
@@ -12,8 +13,12 @@ use std::{future::Future, net::Ipv4Addr, time::Duration};
 
 use tokio::time::timeout;
 
+pub(crate) use bots::{Bots, Room};
 pub(crate) use guest::{Guest, Said, code, config, connect, input, join};
+pub(crate) use operator::{Operator, uid};
+pub(crate) use redis::Redis;
 pub(crate) use scene::Scene;
+pub(crate) use server::Server;
 pub(crate) use tap::{Initials, ids};
 
 /// Everything that is awaited comes within this time, on a busy machine too, or never.

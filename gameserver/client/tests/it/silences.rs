@@ -173,3 +173,37 @@ async fn a_server_that_speaks_again_when_its_player_is_elsewhere_is_left() {
     }
     println!("the old connection is closed {:?} after its server spoke again", since.elapsed());
 }
+
+#[tokio::test]
+async fn p3_a_player_is_back_in_the_moment_that_a_dead_servers_room_is_elsewhere() {
+    let book = Arc::<Mutex<Book>>::default();
+    let next = Room::soon(6, book.clone());
+    let room = Room::open(5, next.place.clone(), book.clone());
+    let mut ann = join(room.place.clone());
+    until_joined(&mut ann).await;
+    play(&mut ann, 500 * MS).await;
+    // Its sockets go with it: nothing says goodbye.
+    drop(room);
+    let outage = play(&mut ann, 1500 * MS).await;
+    assert!(!outage.iter().any(|(_, it)| matches!(it, Event::Joined(_))), "{outage:?}");
+    next.open_now();
+    let (back, _) = until_joined(&mut ann).await;
+    println!("back {back:?} after the room");
+    assert!(back < 500 * MS, "{back:?}");
+    play(&mut ann, 500 * MS).await;
+    assert!(is_once_each(&book.lock().unwrap().inputs), "no input is lost, and none counts twice");
+}
+
+#[tokio::test]
+async fn two_programs_with_one_secret_do_not_throw_each_other_out_for_ever() {
+    let book = Arc::<Mutex<Book>>::default();
+    let room = Room::open(5, Place::default(), book);
+    let stay = Stay::new("duel", Credentials::Open("ann".to_owned()));
+    let mut first = Player::join(endpoint().unwrap(), stay.clone(), room.place.clone());
+    until_joined(&mut first).await;
+    let mut second = Player::join(endpoint().unwrap(), stay, room.place.clone());
+    until_joined(&mut second).await;
+    let happened = play(&mut first, 500 * MS).await;
+    assert!(matches!(happened[..], [(_, Event::Replaced)]), "{happened:?}");
+    assert_eq!(play(&mut second, 500 * MS).await, []);
+}

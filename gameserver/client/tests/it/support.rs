@@ -81,12 +81,24 @@ impl Server {
         known: impl Fn() -> (u64, u64),
         fallbacks: Place,
     ) -> Option<Guest> {
+        self.let_in_after(std::future::ready(()), incoming, known, fallbacks).await
+    }
+
+    /// The same, once the room is here.
+    pub(crate) async fn let_in_after(
+        &self,
+        is_here: impl Future<Output = ()>,
+        incoming: Incoming,
+        known: impl Fn() -> (u64, u64),
+        fallbacks: Place,
+    ) -> Option<Guest> {
         let connection = incoming.await.ok()?;
         let (send, recv) = connection.accept_bi().await.ok()?;
         let start = Instant::now();
         let session = Session::new(Duration::ZERO);
         let mut guest = Guest { connection, session, send, recv, start, secret: Secret([0; 32]) };
         guest.secret = guest.join().await?;
+        is_here.await;
         let (input_ack, message_ack) = known();
         let (now, epoch) = (guest.start.elapsed(), self.epoch);
         let (seat, tick, tick_rate) = (3, 100, 30);

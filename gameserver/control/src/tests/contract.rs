@@ -66,6 +66,7 @@ fn the_manual_and_the_code_have_the_same_limits() {
         ("`rooms`", entries(limits::ROOMS_MAX)),
         ("`ports`", entries(limits::PORTS_MAX)),
         ("`endpoints`", entries(limits::ENDPOINTS_MAX)),
+        ("`servers`", entries(limits::FALLBACKS_MAX)),
         ("`certificate_hashes`", entries(limits::CERTIFICATE_HASHES_MAX)),
         ("`capacity`", range(&limits::CAPACITY)),
         ("`heartbeat_ms`", range(&limits::HEARTBEAT_MS)),

@@ -16,7 +16,7 @@ use proptest::{
 };
 
 use crate::{
-    Beat, Close, CloseWhy, Endpoint, Fault, Feature, Finding, Hello, HelloRefused, HelloRefusedWhy,
+    Beat, Close, CloseWhy, Endpoint, Fallback, Fault, Feature, Finding, Hello, HelloRefused, HelloRefusedWhy,
     HostedRoom, MoveTo, Open, Opened, Prepare, Probe, ProbeResult, Refused, RefusedWhy, Restore, RoomPhase,
     RoomPort, RoomState, Tenancy, ToOperator, ToServer, Transport, Welcome, limits,
 };
@@ -40,6 +40,7 @@ pub(super) fn to_server() -> Vec<BoxedStrategy<ToServer>> {
         move_to().prop_map(ToServer::MoveTo).boxed(),
         tenancy().prop_map(ToServer::Abort).boxed(),
         tenancy().prop_map(ToServer::Resume).boxed(),
+        vec(fallback(), 0..=limits::FALLBACKS_MAX).prop_map(ToServer::Fallbacks).boxed(),
     ]
 }
 
@@ -166,15 +167,19 @@ fn welcome() -> impl Strategy<Value = Welcome> {
         }
         rooms
     });
-    ("[!-~]{1,64}", 1..=u32::MAX, features(), limits::CAPACITY, any::<bool>(), any::<bool>(), rooms).prop_map(
-        |(boot_id, protocol, features, capacity, is_retired, is_draining, rooms)| Welcome {
-            boot_id,
-            protocol,
-            features,
-            capacity,
-            is_retired,
-            is_draining,
-            rooms,
+    let flags = (any::<bool>(), any::<bool>());
+    ("[!-~]{1,64}", 1..=u32::MAX, features(), limits::CAPACITY, flags, rooms, hashes()).prop_map(
+        |(boot_id, protocol, features, capacity, (is_retired, is_draining), rooms, certificate_hashes)| {
+            Welcome {
+                boot_id,
+                protocol,
+                features,
+                capacity,
+                is_retired,
+                is_draining,
+                rooms,
+                certificate_hashes,
+            }
         },
     )
 }
@@ -247,13 +252,21 @@ fn probe() -> impl Strategy<Value = Probe> {
         .prop_map(|(id, address, timeout)| Probe { id, address, timeout })
 }
 
-fn move_to() -> impl Strategy<Value = MoveTo> {
+fn endpoints() -> impl Strategy<Value = Vec<Endpoint>> {
     let endpoint =
         ("[a-z-]{1,15}", select(vec![Transport::Udp, Transport::Tcp]), "[a-z0-9.:-]{1,253}", 1..=u16::MAX)
             .prop_map(|(name, protocol, address, port)| Endpoint { name, protocol, address, port });
-    let endpoints = vec(endpoint, 0..=limits::ENDPOINTS_MAX);
+    vec(endpoint, 0..=limits::ENDPOINTS_MAX)
+}
+
+fn fallback() -> impl Strategy<Value = Fallback> {
+    (endpoints(), hashes())
+        .prop_map(|(endpoints, certificate_hashes)| Fallback { endpoints, certificate_hashes })
+}
+
+fn move_to() -> impl Strategy<Value = MoveTo> {
     let deadline = milliseconds(limits::MOVE_DEADLINE_MS);
-    (tenancy(), any::<u32>(), address(), endpoints, hashes(), deadline).prop_map(
+    (tenancy(), any::<u32>(), address(), endpoints(), hashes(), deadline).prop_map(
         |(mut tenancy, more, handover_address, endpoints, certificate_hashes, deadline)| {
             tenancy.epoch = tenancy.epoch.min(i64::MAX / 2);
             let next_epoch = tenancy.epoch + 1 + i64::from(more);

@@ -6,7 +6,7 @@ use prost::Message as _;
 
 use super::{contract, tenancy};
 use crate::{
-    Beat, Close, CloseWhy, Endpoint, Fault, Feature, Finding, Hello, HelloRefused, HelloRefusedWhy,
+    Beat, Close, CloseWhy, Endpoint, Fallback, Fault, Feature, Finding, Hello, HelloRefused, HelloRefusedWhy,
     HostedRoom, MoveTo, Open, Opened, Prepare, Probe, ProbeResult, Refused, RefusedWhy, Restore, RoomPhase,
     RoomPort, RoomState, ToOperator, ToServer, Transport, Welcome, proto,
 };
@@ -79,6 +79,18 @@ fn to_server() -> Vec<(ToServer, &'static str)> {
         ),
         (ToServer::Abort(tenancy()), "5a1a TENANCY"),
         (ToServer::Resume(tenancy()), "621a TENANCY"),
+        (
+            ToServer::Fallbacks(vec![Fallback {
+                endpoints: vec![Endpoint {
+                    name: "game".into(),
+                    protocol: Transport::Udp,
+                    address: "a".into(),
+                    port: 7,
+                }],
+                certificate_hashes: vec![hash()],
+            }]),
+            "6a5d 0a5b 0a10 0a0467616d65 1203554450 1a0161 2007 1247 HASH",
+        ),
     ]
 }
 
@@ -100,9 +112,10 @@ fn about_the_server() -> Vec<(ToOperator, &'static str)> {
                     ports: vec![RoomPort { name: "game".into(), port: 7 }],
                     certificate_hashes: vec![hash()],
                 }],
+                certificate_hashes: vec![hash()],
             }),
-            "0a8f01 0a0162 1001 1a03 010203 2010 2801 3001 \
-             3a7d TENANCY 1007 1802 220a 0a08 0a036d6170 120161 2a08 0a0467616d65 1007 3247 HASH",
+            "0ad801 0a0162 1001 1a03 010203 2010 2801 3001 \
+             3a7d TENANCY 1007 1802 220a 0a08 0a036d6170 120161 2a08 0a0467616d65 1007 3247 HASH 4247 HASH",
         ),
         (
             ToOperator::HelloRefused(HelloRefused {

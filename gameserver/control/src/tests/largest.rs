@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use prost::Message as _;
 
 use crate::{
-    Endpoint, Feature, HostedRoom, MoveTo, Open, Restore, RoomPhase, RoomPort, Tenancy, ToOperator, ToServer,
-    Transport, Welcome, limits, proto,
+    Endpoint, Fallback, Feature, HostedRoom, MoveTo, Open, Restore, RoomPhase, RoomPort, Tenancy, ToOperator,
+    ToServer, Transport, Welcome, limits, proto,
 };
 
 fn x(length: usize) -> String {
@@ -50,6 +50,7 @@ fn the_largest_welcome_fits_and_not_by_far() {
         is_retired: true,
         is_draining: true,
         rooms: (0..limits::ROOMS_MAX).map(room).collect(),
+        certificate_hashes: hashes(),
     });
     let message = proto::ServerMessage::from(welcome.clone());
     let length = message.encoded_len();
@@ -77,14 +78,17 @@ fn the_largest_commands_fit_and_leave_room_for_later_releases() {
         tenancy: tenancy(0),
         next_epoch: i64::MAX,
         handover_address: "[fe80::1%4294967295]:65535".parse().unwrap(),
-        endpoints: vec![endpoint; limits::ENDPOINTS_MAX],
+        endpoints: vec![endpoint.clone(); limits::ENDPOINTS_MAX],
         certificate_hashes: hashes(),
         deadline: Duration::from_mins(1),
     };
-    for command in [ToServer::Open(open), ToServer::MoveTo(move_to)] {
+    let fallback =
+        Fallback { endpoints: vec![endpoint; limits::ENDPOINTS_MAX], certificate_hashes: hashes() };
+    let fallbacks = ToServer::Fallbacks(vec![fallback; limits::FALLBACKS_MAX]);
+    for command in [ToServer::Open(open), ToServer::MoveTo(move_to), fallbacks] {
         let message = proto::OperatorMessage::from(command.clone());
         let length = message.encoded_len();
-        assert!(length * 4 < limits::COMMAND_BYTES_MAX, "{length}");
+        assert!(length * 3 < limits::COMMAND_BYTES_MAX, "{length}");
         assert_eq!(ToServer::parse(message), Ok(Some(command)));
     }
 }

@@ -166,6 +166,17 @@ fn a_list_has_a_length() {
     check("Welcome.rooms", 4096, &|it| {
         told(News::Welcome(proto::Welcome { rooms: (0..it).map(room).collect(), ..welcome() }))
     });
+    check("Welcome.certificate_hashes", 4, &|it| {
+        told(News::Welcome(proto::Welcome { certificate_hashes: vec![hash(); it], ..welcome() }))
+    });
+    let fallbacks = |servers| commanded(Command::Fallbacks(proto::Fallbacks { servers }));
+    check("Fallbacks.servers", 4, &|it| fallbacks(vec![proto::Fallback::default(); it]));
+    check("Fallback.endpoints", 16, &|it| {
+        fallbacks(vec![proto::Fallback { endpoints: vec![endpoint(); it], ..Default::default() }])
+    });
+    check("Fallback.certificate_hashes", 4, &|it| {
+        fallbacks(vec![proto::Fallback { certificate_hashes: vec![hash(); it], ..Default::default() }])
+    });
     check("Opened.ports", 8, &|it| {
         opened(proto::Opened { tenancy: at(), ports: vec![port(); it], ..Default::default() })
     });

@@ -68,6 +68,7 @@ fn a_drain_is_no_retirement() {
             is_retired,
             is_draining,
             rooms: Vec::new(),
+            certificate_hashes: Vec::new(),
         };
         let bytes = proto::ServerMessage::from(ToOperator::Welcome(welcome)).encode_to_vec();
         assert!(bytes.ends_with(&golden), "{bytes:x?}");

@@ -54,6 +54,10 @@ pub struct Session {
     epoch: u64,
     /// Since when there is no room, if there is none.
     lost_since: Option<Duration>,
+    /// What a server said last that will not have us, while others may.
+    refused: Option<Refused>,
+    /// The connection, beside the one in use, that said Join last, and when.
+    asked_elsewhere: Option<(LinkId, Duration)>,
     has_joined: bool,
     is_leaving: bool,
     is_over: bool,
@@ -114,6 +118,9 @@ pub enum Happening {
     Lost,
     /// Not let in. The session is over.
     Refused(Refused),
+    /// Another program has taken the seat, with the same secret. The session is over: whoever came back would be
+    /// thrown out again, or throw the other out.
+    Replaced,
     /// The match is over, and so is the session.
     Ended(BTreeMap<String, String>),
     /// The room is not to be found. The session is over.
@@ -168,6 +175,8 @@ impl Session {
             messages: Messages::default(),
             epoch: 0,
             lost_since: Some(now),
+            refused: None,
+            asked_elsewhere: None,
             has_joined: false,
             is_leaving: false,
             is_over: false,
@@ -197,6 +206,14 @@ impl Session {
         self.main.link.as_ref().map(|it| it.id)
     }
 
+    /// The server that a connection leads to has shown this certificate, by its SHA-256: to be called before
+    /// [`connected`](Self::connected), so that two addresses of one server do not take the seat from each other.
+    pub fn identified(&mut self, link: LinkId, certificate: [u8; limits::CERTIFICATE_HASH_BYTES]) {
+        if let Some(link) = self.approach(link).and_then(|it| it.link.as_mut()) {
+            link.server = Some(certificate);
+        }
+    }
+
     /// A connection was made.
     pub fn connected(&mut self, link: LinkId, now: Duration) {
         if !self.is_to_settle(link) {
@@ -208,6 +225,16 @@ impl Session {
     }
 
     fn join(&mut self, link: LinkId, now: Duration) {
+        if let Some(until) = self.asked_until(link) {
+            self.happenings.push_back(Happening::Close { link });
+            if let Some(approach) = self.approach(link) {
+                approach.park(until, now);
+            }
+            return;
+        }
+        if !self.main.is(link) {
+            self.asked_elsewhere = Some((link, now));
+        }
         let Identity { room, role, credentials, secret } = self.identity.clone();
         let first_input = self.inputs.first();
         let join =
@@ -276,6 +303,11 @@ impl Session {
     /// What became of snapshots on the connection in use.
     pub fn snapshots(&self) -> Received {
         self.main.link.as_ref().map(|it| it.snapshots.counts()).unwrap_or_default()
+    }
+
+    /// Inputs up to this one have arrived, or were given up.
+    pub fn acknowledged(&self) -> u64 {
+        self.inputs.first() - 1
     }
 
     /// Inputs that were not acknowledged in time to be kept: nobody knows whether they arrived.

@@ -13,7 +13,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use super::{sessions, snapshots::state};
 use crate::{
     admission::{Admission, Guests},
-    frame::{Endpoint, Place, RefusedWhy},
+    frame::{Endpoint, Join, Place, RefusedWhy},
     limits,
     session::{
         client::{self, LinkId},
@@ -55,6 +55,8 @@ enum Parcel {
 pub(super) struct Server {
     pub(super) guests: Guests,
     links: HashMap<LinkId, server::Session>,
+    /// Those whose Join waits for the room.
+    held: Vec<(LinkId, Join)>,
     /// The connection that has the seat, and how far its inputs got.
     seat: Option<LinkId>,
     pub(super) input_ack: u64,
@@ -81,6 +83,10 @@ pub(super) struct World {
     pub(super) happened: Vec<client::Happening>,
     pub(super) bytes_down: usize,
     pub(super) lost_inputs: u64,
+    /// Servers that refuse whoever comes.
+    pub(super) refuses: HashMap<usize, RefusedWhy>,
+    /// Whether servers let those wait who ask for a room that is not there.
+    pub(super) holds: bool,
     /// Whether the client plays.
     pub(super) has_hands: bool,
     weather: Weather,
@@ -102,12 +108,21 @@ pub(super) fn endpoint(server: usize) -> Place {
     Place { endpoints: vec![Endpoint { address: "server".into(), port }], certificate_hashes: vec![] }
 }
 
+/// Servers, each by two addresses.
+pub(super) fn endpoints(servers: &[usize]) -> Place {
+    let port = |server: &usize| u16::try_from(*server).unwrap();
+    let both = |it| [7000 + port(it), 8000 + port(it)];
+    let endpoint = |port| Endpoint { address: "server".into(), port };
+    Place { endpoints: servers.iter().flat_map(both).map(endpoint).collect(), certificate_hashes: vec![] }
+}
+
 impl World {
     pub(super) fn new(seed: u64, servers: usize, weather: Weather) -> Self {
         let now = Duration::from_secs(1);
         let server = |index: usize| Server {
             guests: Guests::default(),
             links: HashMap::new(),
+            held: Vec::new(),
             seat: None,
             input_ack: 0,
             epoch: 5 + index as u64,
@@ -128,6 +143,8 @@ impl World {
             happened: Vec::new(),
             bytes_down: 0,
             lost_inputs: 0,
+            refuses: HashMap::new(),
+            holds: false,
             has_hands: true,
             weather,
             rng: StdRng::seed_from_u64(seed),
@@ -201,7 +218,8 @@ impl World {
 
     /// The connection in use breaks, and both ends hear of it.
     pub(super) fn cut(&mut self) {
-        for link in self.routes.drain().map(|(link, _)| link).collect::<Vec<_>>() {
+        let links: Vec<_> = self.routes.drain().map(|(link, _)| link).collect();
+        for link in links {
             self.client.lost(link, self.now);
         }
         self.under_way.clear();
@@ -219,6 +237,7 @@ impl World {
     pub(super) fn restart(&mut self, server: usize) {
         let server = &mut self.servers[server];
         server.links.clear();
+        server.held.clear();
         (server.seat, server.is_up, server.is_paused) = (None, true, false);
     }
 
@@ -303,11 +322,15 @@ impl World {
 
     fn down(&mut self, link: LinkId, parcel: &Parcel) {
         match parcel {
-            Parcel::Connected => self.client.connected(link, self.now),
+            Parcel::Connected => {
+                let server = u8::try_from(self.routes[&link]).unwrap();
+                self.client.identified(link, [server; 32]);
+                self.client.connected(link, self.now);
+            }
             Parcel::Sign => self.client.heard(link, ROUND_TRIP, self.now),
             Parcel::Closed => {
                 self.routes.remove(&link);
-                self.client.lost(link, self.now);
+                self.client.replaced(link, self.now);
             }
             Parcel::Stream(bytes) => self.client.on_stream(link, bytes, self.now),
             Parcel::Datagram(bytes) => {
@@ -353,7 +376,7 @@ impl World {
         }
         while let Some(happening) = self.client.poll() {
             if let client::Happening::Connect { link, endpoint, .. } = &happening {
-                let server = usize::from(endpoint.port - 7000);
+                let server = usize::from(endpoint.port % 1000);
                 self.routes.insert(*link, server);
                 self.post(*link, true, Parcel::Connected);
             }
@@ -369,37 +392,49 @@ impl World {
         for (index, server) in self.servers.iter_mut().enumerate().filter(|(_, it)| it.is_up && !it.is_paused)
         {
             let is_owner = index == self.owner;
-            let mut newest = None;
+            let mut asked = if is_owner { std::mem::take(&mut server.held) } else { Vec::new() };
             for (link, session) in &mut server.links {
                 if !is_owner && server.seat == Some(*link) {
                     // What comes after the room has gone is for the server that has it.
                     continue;
                 }
                 while let Some(happening) = session.poll(self.now).unwrap() {
-                    let join = match happening {
-                        server::Happening::Join(join) => join,
+                    match happening {
+                        server::Happening::Join(join) => asked.push((*link, join)),
                         server::Happening::Numbered(number, message) => {
                             let message = u64::from_be_bytes(message.try_into().unwrap());
                             let is_news = server.guests.is_news("ann", number);
                             self.told.extend(is_news.then_some(message));
-                            continue;
                         }
-                        server::Happening::Message(_) | server::Happening::Leave => continue,
-                    };
-                    let admission = Admission::Open;
-                    match server.guests.admit(&admission, &join, ROOM, Timestamp::UNIX_EPOCH) {
-                        Ok(_) if is_owner => {
-                            let (input_ack, epoch, tick) = (server.input_ack, server.epoch, self.tick);
-                            let message_ack = server.guests.message_ack("ann");
-                            let admitted =
-                                Admitted { epoch, tick, input_ack, message_ack, ..sessions::admitted() };
-                            session.admit(admitted, self.now).unwrap();
-                            newest = newest.max(Some(*link));
-                        }
-                        Ok(_) => session.refuse(RefusedWhy::NoSuchRoom, "", self.now),
-                        Err(why) => session.refuse(why, "", self.now),
+                        server::Happening::Message(_) | server::Happening::Leave => (),
                     }
                 }
+            }
+            if self.holds && !is_owner {
+                server.held.append(&mut asked);
+            }
+            let mut newest = None;
+            for (link, join) in asked.into_iter().filter(|it| self.routes.contains_key(&it.0)) {
+                let Some(session) = server.links.get_mut(&link) else { continue };
+                if let Some(why) = self.refuses.get(&index) {
+                    session.refuse(*why, "", self.now);
+                    continue;
+                }
+                match server.guests.admit(&Admission::Open, &join, ROOM, Timestamp::UNIX_EPOCH) {
+                    Ok(_) if is_owner => {
+                        let (input_ack, epoch, tick) = (server.input_ack, server.epoch, self.tick);
+                        let message_ack = server.guests.message_ack("ann");
+                        let admitted =
+                            Admitted { epoch, tick, input_ack, message_ack, ..sessions::admitted() };
+                        session.admit(admitted, self.now).unwrap();
+                        // Who is let in later throws out who was let in before.
+                        replaced.extend(newest.replace(link));
+                    }
+                    Ok(_) => session.refuse(RefusedWhy::NoSuchRoom, "", self.now),
+                    Err(why) => session.refuse(why, "", self.now),
+                }
+            }
+            for (link, session) in &mut server.links {
                 let bytes = session.stream_output().to_vec();
                 session.consumed(bytes.len());
                 posts.extend((!bytes.is_empty()).then_some((*link, bytes)));

@@ -128,6 +128,7 @@ fn the_manual_and_the_code_have_the_same_budgets_and_times() {
         format!("and {} ms after a snapshot", limits::ACKNOWLEDGE_AFTER.as_millis()),
         format!("after {} ms, then with pauses", limits::RECONNECT_MIN.as_millis()),
         format!("up to {} seconds.", limits::RECONNECT_MAX.as_secs()),
+        format!("before waits {} ms at most", limits::RACE_AGAIN_MAX.as_millis()),
         format!("connect {} ms at first", limits::CONNECT_WITHIN_MIN.as_millis()),
         format!("answer to `Join` {} seconds", limits::ANSWER_WITHIN.as_secs()),
         format!("After {} seconds give up", limits::GIVE_UP_AFTER.as_secs()),

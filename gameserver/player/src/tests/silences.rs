@@ -5,10 +5,11 @@ use std::time::Duration;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::{
-    link::{Weather, World, endpoint},
+    link::{Weather, World, endpoint, endpoints},
     play::{SECOND, check_inputs, joins},
 };
 use crate::{
+    frame::RefusedWhy,
     limits,
     session::client::{Happening, State},
 };
@@ -78,7 +79,7 @@ fn a_server_that_stands_still_for_a_moment_costs_nothing() {
         world.run(SECOND);
         assert_eq!((losses(&world), joins(&world), world.connections()), (0, 1, 1), "{pause:?}");
         assert!(
-            (attempted..=attempted + 6).contains(&(attempts(&world) - 1)),
+            (attempted..=attempted + 8).contains(&(attempts(&world) - 1)),
             "{pause:?}: {}",
             attempts(&world)
         );
@@ -145,6 +146,76 @@ fn a_long_path_may_be_silent_for_longer() {
     assert!((expected..expected + 50 * MS).contains(&suspected), "{suspected:?}");
 }
 
+/// Dead for so long, and then the room is somewhere else.
+fn recovered_after(seed: u64, outage: Duration, elsewhere: &[usize], next: usize) -> World {
+    let mut world = playing(seed, 4);
+    world.holds = true;
+    world.at_owner(|it, now| it.fallbacks(endpoints(elsewhere), now).unwrap());
+    world.run(SECOND);
+    world.servers[0].is_up = false;
+    world.servers[next].epoch = 20;
+    world.run(outage);
+    world.move_to(next);
+    world
+}
+
+#[test]
+fn p3_who_waits_at_the_next_owner_is_in_the_moment_the_room_is() {
+    for (seed, outage) in (0..12).zip([500, 1_000, 2_000, 3_900].into_iter().cycle()) {
+        let mut world = recovered_after(seed, outage * MS, &[1, 2], 2);
+        let back = until(&mut world, 2, joins);
+        assert!(back < 100 * MS, "seed {seed}: after {outage} ms it took {back:?}");
+        world.run(SECOND);
+        world.has_hands = false;
+        world.run(SECOND);
+        assert_eq!(
+            (joins(&world), losses(&world), world.connections()),
+            (2, 1, 1),
+            "by one of two addresses"
+        );
+        assert_eq!(world.told, (1..=world.said).collect::<Vec<_>>(), "every message arrives once");
+    }
+}
+
+#[test]
+fn p3_a_server_that_says_no_for_good_does_not_end_the_search_at_others() {
+    for seed in 0..5 {
+        // Somebody else has the name at server 1, and there are no seats at server 2.
+        let mut world = playing(seed, 4);
+        world.at_owner(|it, now| it.fallbacks(endpoints(&[1, 2, 3]), now).unwrap());
+        world.run(SECOND);
+        world.refuses.extend([(1, RefusedWhy::NameTaken), (2, RefusedWhy::Full)]);
+        world.servers[0].is_up = false;
+        world.servers[3].epoch = 20;
+        world.run(3 * SECOND);
+        assert_ne!(world.client.state(), State::Over, "seed {seed}: {:?}", world.happened);
+        world.move_to(3);
+        let back = until(&mut world, 2, joins);
+        assert!(back < SECOND, "seed {seed}: {back:?}");
+    }
+}
+
+#[test]
+fn p3_who_finds_nothing_is_told_what_the_last_server_said() {
+    let mut world = playing(1, 2);
+    world.refuses.extend([(0, RefusedWhy::NameTaken), (1, RefusedWhy::NotAdmitted)]);
+    world.cut();
+    world.run(SECOND);
+    let refused = world.happened.iter().filter(|it| matches!(it, Happening::Refused(_))).count();
+    assert_eq!((world.client.state(), refused), (State::Over, 1), "{:?}", world.happened);
+}
+
+#[test]
+fn two_programs_with_one_secret_do_not_throw_each_other_out_for_ever() {
+    let mut world = playing(1, 2);
+    let link = world.client.main().unwrap();
+    world.client.replaced(link, world.now);
+    world.run(SECOND);
+    assert_eq!(world.client.state(), State::Over);
+    assert_eq!(world.happened.last(), Some(&Happening::Replaced));
+    assert_eq!(attempts(&world), 1);
+}
+
 /// What befell a world.
 #[derive(Debug, Default)]
 struct Seen {
@@ -182,7 +253,7 @@ fn befall(world: &mut World, rng: &mut StdRng, seen: &mut Seen) {
         _ => {
             // A crash, and the room is recovered a moment later with what the players know of nothing lost.
             let next = (owner + 1) % world.servers.len();
-            world.at_owner(|it, now| it.fallbacks(endpoint(next), now).unwrap());
+            world.at_owner(|it, now| it.fallbacks(endpoints(&[next]), now).unwrap());
             world.run(SECOND / 2);
             let joined = joins(world);
             world.servers[owner].is_up = false;
@@ -207,11 +278,13 @@ fn whatever_befalls_it_a_player_is_in_the_room_in_the_end_and_every_input_counts
         let mut rng = StdRng::seed_from_u64(seed);
         let loss = if rng.random_bool(0.5) { 0.05 } else { 0.0 };
         let mut world = World::new(seed, 3, Weather { loss, doubled: 0.02, delay_ms: 2..15 });
+        world.holds = rng.random_bool(0.5);
         world.run(2 * SECOND);
         for _ in 0..6 {
             befall(&mut world, &mut rng, &mut seen);
         }
-        world.run(5 * SECOND);
+        // By then who was made to wait elsewhere, for nothing, has gone.
+        world.run(limits::ANSWER_WITHIN);
         world.has_hands = false;
         world.run(SECOND);
         assert_eq!((world.client.state(), world.connections()), (State::Playing, 1), "{:?}", world.happened);

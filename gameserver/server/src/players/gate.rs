@@ -161,6 +161,7 @@ mod tests {
             tick_rate: 30.try_into().unwrap(),
             hashes: hashes.clone(),
             per_address: 1,
+            hold: players::Hold::for_at_most(Duration::ZERO),
         };
         let gate = players::bind((Ipv4Addr::LOCALHOST, 0).into(), host).unwrap();
         let (stop, renewed) = (CancellationToken::new(), Arc::<AtomicUsize>::default());

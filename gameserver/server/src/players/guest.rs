@@ -20,6 +20,7 @@ use tracing::debug;
 use super::{
     CLOSED_BY_SERVER,
     gate::Hashes,
+    hold::{Crowded, Hold},
     line::{Line, Talk},
     strangers::Pass,
 };
@@ -43,6 +44,8 @@ pub(crate) struct Host {
     pub(crate) hashes: Hashes,
     /// Connections of one address.
     pub(crate) per_address: usize,
+    /// Of those whose room is not here yet.
+    pub(crate) hold: Hold,
 }
 
 /// A guest that was let in.
@@ -103,7 +106,13 @@ async fn first_stream(connection: &Connection) -> Option<(SendStream, RecvStream
 /// Waits for the Join and answers it.
 async fn let_in(host: &Host, line: &Arc<Line>, talk: &mut Talk, pass: &mut Pass) -> Option<Visit> {
     let join = talk.next_join().await?;
-    match admit(host, line, &join) {
+    let held = tokio::select! {
+        held = host.hold.hold(&host.rooms, &join.room) => held,
+        // It went, and waits no more: it says nothing that anybody would want.
+        _ = talk.next(|_| None::<()>) => return None,
+    };
+    let busy = |Crowded| (RefusedWhy::Busy, "too many wait for rooms that are not here yet".to_owned());
+    match held.map_err(busy).and_then(|()| admit(host, line, &join)) {
         Ok(visit) => {
             pass.seated();
             Some(visit)
@@ -135,8 +144,9 @@ fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWh
         tick_rate: host.tick_rate.get(),
         input_ack: presence.map_or(0, |it| place.door().last_number(it)),
         message_ack: presence.map_or(0, |_| place.guests().message_ack(name.as_str())),
-        fallbacks: frame::Place::default(),
+        fallbacks: host.rooms.fallbacks(),
     };
+    let told = admitted.fallbacks.clone();
     let keeps_name = presence.is_some() || !matches!(host.admission, Admission::Open);
     let visit = Visit { place, name, presence, keeps_name };
     // Told before shown, or the first snapshot would come before Joined.
@@ -144,6 +154,11 @@ fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWh
     {
         visit.end(line);
         return Err(no(RefusedWhy::Full, "there are too many spectators"));
+    }
+    let fallbacks = host.rooms.fallbacks();
+    if fallbacks != told {
+        // Others were named in this moment.
+        line.fallbacks(&fallbacks);
     }
     if visit.place.ending().is_some() || visit.place.is_closing() {
         // It ended in this moment, and who was there has been told before: this one is told when it asks again.

@@ -9,9 +9,12 @@ use std::{
 };
 
 use bytes::BytesMut;
-use gamekeeper_player::session::{
-    self, Violation,
-    server::{Happening, NotSaid, Session},
+use gamekeeper_player::{
+    frame,
+    session::{
+        self, Violation,
+        server::{Happening, NotSaid, Session},
+    },
 };
 use gamekeeper_room::{Ending, NotHeard, Presence, Seat, Tick};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
@@ -144,6 +147,14 @@ impl Viewer for Line {
             Err(NotSaid::NotReading) => self.end_by(Violation::NotReading),
             // The room has seen to that.
             Err(NotSaid::TooLong(length)) => warn!(length, "a message is too long"),
+        }
+    }
+
+    fn fallbacks(&self, place: &frame::Place) {
+        let told = self.session().fallbacks(place.clone(), self.clock.now());
+        match told {
+            Ok(()) => self.wake.notify_one(),
+            Err(violation) => self.end_by(violation),
         }
     }
 

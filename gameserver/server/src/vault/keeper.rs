@@ -212,7 +212,7 @@ impl Keeper {
         let (tick, uid, epoch) = (room.tick, self.place.uid.clone(), self.place.epoch());
         let schema = self.place.schema;
         let seal = move || {
-            let checkpoint = Checkpoint { schema, tick: room.tick, state: room.encode() };
+            let checkpoint = Checkpoint { schema, tick: room.tick, epoch, state: room.encode() };
             let captured_at = Duration::try_from(time_of_day().duration_since(Timestamp::UNIX_EPOCH));
             let captured_at = captured_at.unwrap_or_default();
             let sealed = Sealed { uid, epoch, build: String::new(), captured_at, checkpoint };

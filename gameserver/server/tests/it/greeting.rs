@@ -1,6 +1,6 @@
 //! How streams begin and end.
 
-use gamekeeper_control::{HelloRefused, HelloRefusedWhy, PROTOCOL, ToOperator, ToServer, proto};
+use gamekeeper_control::{Feature, HelloRefused, HelloRefusedWhy, PROTOCOL, ToOperator, ToServer, proto};
 use tonic::Code;
 
 use crate::support::{Operator, TestServer, open};
@@ -15,7 +15,8 @@ async fn a_welcome_says_what_the_server_is() {
     let (_operator, welcome) = Operator::greet(server.address, 3).await;
     assert_eq!(welcome.boot_id, server.boot_id);
     assert_eq!((welcome.capacity, welcome.protocol), (7, PROTOCOL));
-    assert!(welcome.features.is_empty() && welcome.rooms.is_empty());
+    assert_eq!(welcome.features, [Feature::Witness].into());
+    assert!(welcome.rooms.is_empty());
     assert!(!welcome.is_draining && !welcome.is_retired);
     let other = TestServer::with_capacity(7).await;
     assert_ne!(server.boot_id, other.boot_id);

@@ -12,3 +12,4 @@ mod restore;
 mod stop;
 mod store;
 mod support;
+mod witness;

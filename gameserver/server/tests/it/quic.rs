@@ -1,8 +1,11 @@
 //! Players who come by our own transport: over QUIC on loopback, with the client that bots use.
 
-use gamekeeper_client::{Credentials, Event, Player, RefusedWhy, Stay, endpoint, place};
-use gamekeeper_control::ToOperator;
+use std::time::Duration;
+
+use gamekeeper_client::{Credentials, Event, Place, Player, RefusedWhy, Stay, endpoint, place};
+use gamekeeper_control::{Endpoint, Fallback, ToOperator, ToServer, Transport};
 use gamekeeper_server::Builder;
+use tokio::time::{Instant, sleep};
 
 use crate::support::{Operator, TestServer, close, loopback, open, say, soon};
 
@@ -167,6 +170,81 @@ async fn a_server_with_another_certificate_is_not_played_on() {
     let (server, _operator) = server().await;
     let place = place(&[server.players.unwrap()], &[format!("sha256:{}", "0".repeat(64))]).unwrap();
     let mut ann = Player::join(endpoint().unwrap(), stay("ann"), place);
-    let nothing = tokio::time::timeout(std::time::Duration::from_secs(1), seat(&mut ann)).await;
+    let nothing = tokio::time::timeout(Duration::from_secs(1), seat(&mut ann)).await;
     assert!(nothing.is_err(), "it was let in by {nothing:?}");
+}
+
+/// What the operator says of a server that may own rooms next.
+fn fallback(server: &TestServer) -> Fallback {
+    let address = server.players.unwrap();
+    let endpoint = Endpoint {
+        name: "game".to_owned(),
+        protocol: Transport::Udp,
+        address: address.ip().to_string(),
+        port: address.port(),
+    };
+    Fallback { endpoints: vec![endpoint], certificate_hashes: server.hashes.clone() }
+}
+
+async fn fallbacks(player: &mut Player) -> Place {
+    until(player, "a seat", |event, _| match event {
+        Event::Joined(joined) => Some(joined.fallbacks.clone()),
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_players_know_where_to_go_before_they_have_to() {
+    let (here, operator) = server().await;
+    let (next, _opened) = server_with(|it| it.hold_early_arrivals(Duration::from_secs(4))).await;
+    let (_, welcome) = Operator::greet(next.address, 2).await;
+    assert_eq!(welcome.certificate_hashes, next.hashes, "of an empty server too");
+    let mut ann = come(&here, &stay("ann"));
+    assert_eq!(fallbacks(&mut ann).await, Place::default());
+    operator.say(ToServer::Fallbacks(vec![fallback(&next)])).await;
+    // Who comes from now on is told with the seat.
+    let mut ben = come(&here, &Stay::new("uid-of-duel", Credentials::Open("ben".to_owned())));
+    let told = soon("the fallback", async {
+        loop {
+            let place = fallbacks(&mut ben).await;
+            if place != Place::default() {
+                return place;
+            }
+            ben = come(&here, &Stay::new("duel", Credentials::Open("ben2".to_owned())));
+        }
+    })
+    .await;
+    assert_eq!(told, place(&[next.players.unwrap()], &next.hashes).unwrap());
+    // Who was there before finds it, too, when the server is no more; and waits there until the room comes.
+    let (mut there, _) = Operator::greet(next.address, 3).await;
+    there.say(close("duel", 5)).await;
+    there.until("an empty server", |it| matches!(it, ToOperator::Closed(_)).then_some(())).await;
+    here.stop.cancel();
+    operator.say(close("duel", 5)).await;
+    until(&mut ann, "the loss", |event, _| (*event == Event::Lost).then_some(())).await;
+    sleep(Duration::from_millis(500)).await;
+    there.open("duel", 9).await;
+    let epoch = until(&mut ann, "the next owner", |event, _| match event {
+        Event::Joined(joined) => Some(joined.epoch),
+        Event::Shown { .. } => None,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(epoch.await, 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_who_is_early_is_held_for_a_while_and_then_refused() {
+    let patience = Duration::from_millis(500);
+    let (server, mut operator) = server_with(|it| it.hold_early_arrivals(patience)).await;
+    let final_ = Stay::new("final", Credentials::Open("ann".to_owned()));
+    let since = Instant::now();
+    assert_eq!(refused(&mut come(&server, &final_)).await, RefusedWhy::NoSuchRoom);
+    assert!(patience <= since.elapsed(), "{:?}", since.elapsed());
+    let mut ann = come(&server, &final_);
+    let (seat, ()) = tokio::join!(seat(&mut ann), async {
+        sleep(patience / 2).await;
+        operator.open("final", 6).await;
+    });
+    assert_eq!(seat, 0);
 }

@@ -197,7 +197,7 @@ async fn a_match_that_is_over_is_not_played_again_but_told() {
 async fn without_a_store_nothing_is_offered_and_nothing_restored() {
     let server = TestServer::with_capacity(2).await;
     let (mut operator, welcome) = Operator::greet(server.address, 1).await;
-    assert!(welcome.features.is_empty());
+    assert!(!welcome.features.contains(&Feature::Restore), "{welcome:?}");
     operator.say(restore("duel", 9, false, &[])).await;
     assert_eq!(refused(&mut operator).await.why, RefusedWhy::Unsupported);
     assert!(matches!(operator.ask(open("duel", 9)).await, ToOperator::Opened(_)));

@@ -10,7 +10,7 @@ fn sealed(state: Vec<u8>) -> Sealed {
         epoch: Epoch(7 << 32 | 1),
         build: "1.4".into(),
         captured_at: Duration::from_millis(1_764_000_000_123),
-        checkpoint: Checkpoint { schema: Schema(3), tick: Tick(500), state },
+        checkpoint: Checkpoint { schema: Schema(3), tick: Tick(500), epoch: Epoch(7 << 32 | 1), state },
     }
 }
 
@@ -130,7 +130,7 @@ fn any_sealed() -> impl Strategy<Value = Sealed> {
             epoch: Epoch(epoch),
             build,
             captured_at: Duration::from_millis(ms),
-            checkpoint: Checkpoint { schema: Schema(schema), tick: Tick(tick), state },
+            checkpoint: Checkpoint { schema: Schema(schema), tick: Tick(tick), epoch: Epoch(epoch), state },
         },
     )
 }

@@ -45,7 +45,12 @@ pub(crate) fn sealed(tenancy: &Tenancy, tick: u64) -> Sealed {
         epoch: tenancy.epoch,
         build: "1.4".into(),
         captured_at: Duration::from_millis(1_764_000_000_123),
-        checkpoint: Checkpoint { schema: Schema(1), tick: Tick(tick), state: format!("tick {tick}").into() },
+        checkpoint: Checkpoint {
+            schema: Schema(1),
+            tick: Tick(tick),
+            epoch: tenancy.epoch,
+            state: format!("tick {tick}").into(),
+        },
     }
 }
 

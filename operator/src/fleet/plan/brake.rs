@@ -78,7 +78,9 @@ pub(super) fn failing(
         let why = match server.health {
             Health::Ready => continue,
             // It was ready, and does not answer for long enough to say so.
-            Health::Unhealthy if server.pod.is_ready && !is_us => "it does not answer its probe",
+            Health::Unhealthy if server.pod.is_ready && !is_us && !server.may_come_back() => {
+                "it does not answer its probe"
+            }
             Health::Unhealthy | Health::Starting | Health::Unknown => {
                 if history.scheduled.is_some() && late(waited, valid.start_timeout, wake).is_some() {
                     "it was not ready in time"

@@ -57,6 +57,7 @@ fn server(name: &str, now: Instant) -> Server {
         health: Health::Ready,
         history,
         is_busy: false,
+        is_quiet: false,
         link: None,
         is_on_cordoned_node: false,
         has_better_ports: false,
@@ -414,5 +415,23 @@ proptest! {
         prop_assert!(active <= desired.max(busy) + unready + if 0 < old_busy { surge } else { 0 }, "too many at rest: {picture:?}");
         prop_assert!(desired.min(active) == desired, "too few at rest: {picture:?}");
         prop_assert!(0 < unready || servers.iter().all(|it| it.is_busy || !it.is_active() || it.is_of(NEW)), "an old server without a match is left: {picture:?}");
+    }
+}
+
+#[test]
+fn i9_a_controlled_server_that_falls_silent_is_given_time_to_come_back() {
+    let now = Instant::now();
+    let quiet = |is_up| {
+        let mut server = server("a", now).linked();
+        (server.health, server.history.unready, server.is_quiet) = (Health::Unhealthy, Some(now), true);
+        server.link = Some(LinkState { is_up, is_retired: false });
+        server
+    };
+    for is_up in [false, true] {
+        let servers = [quiet(is_up), server("b", now)];
+        let early = plan(&valid(2, 1, 1), NEW, &servers, now + Duration::from_secs(59));
+        assert_eq!((early.create.len(), early.delete.len(), early.retire.len()), (0, 0, 0));
+        let late = plan(&valid(2, 1, 1), NEW, &servers, now + Duration::from_mins(1));
+        assert_eq!((late.create.len(), late.delete.len() + late.retire.len()), (1, 1));
     }
 }

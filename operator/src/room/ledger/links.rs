@@ -63,6 +63,7 @@ impl Ledger {
     pub(super) fn note_link(&mut self, uid: &str, news: LinkNews, now: Now, commands: &mut Vec<Command>) {
         match news {
             LinkNews::Welcome(welcome) => {
+                self.tables.server_back(uid);
                 let promised = self.tables.greeted(uid, welcome, now.instant);
                 // What was on its way has arrived, or never will.
                 self.answer_opens(promised, Outcome::Done, now);

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use gamekeeper_control::{CloseWhy, Feature, HostedRoom, RoomPhase, Welcome};
+use gamekeeper_control::{CloseWhy, Fallback, Feature, HostedRoom, RoomPhase, Welcome};
 use tokio::time::Instant;
 
 use super::{Command, Outcome, RETRY, tables::Tables};
@@ -14,6 +14,7 @@ use crate::{
         FleetView, ServerState, ServerView,
         tenancy::{Keeping, Tenancy},
     },
+    server::suspicion::Verdict,
     terms::Epoch,
 };
 
@@ -36,8 +37,12 @@ pub(super) struct ServerEntry {
     pub(super) is_retiring: bool,
     failures: u32,
     pub(super) retry_at: Option<Instant>,
+    /// Servers that its players were told to go to, by their uids.
+    pub(super) fallbacks: Vec<String>,
     /// Rooms that it has, and that a quorum read did not find.
     pub(super) orphans: BTreeSet<String>,
+    /// It is lost, although its pod stands.
+    pub(super) verdict: Option<Verdict>,
 }
 
 /// What a controlled server says.
@@ -46,6 +51,9 @@ pub(super) struct Link {
     pub(super) boot_id: String,
     capacity: usize,
     features: BTreeSet<Feature>,
+    certificate_hashes: Vec<String>,
+    /// What it was told of its fallbacks on this stream.
+    pub(super) fallbacks: Option<Vec<Fallback>>,
     pub(super) is_retired: bool,
     pub(super) is_draining: bool,
     /// It can be talked to now.
@@ -80,7 +88,17 @@ pub(super) enum Saved {
 impl Link {
     /// Whether it opens rooms from their checkpoints.
     pub(super) fn restores(&self) -> bool {
-        self.features.contains(&Feature::Restore)
+        self.offers(Feature::Restore)
+    }
+
+    /// Whether it has offered to do this.
+    pub(super) fn offers(&self, feature: Feature) -> bool {
+        self.features.contains(&feature)
+    }
+
+    /// By which players know it, whatever room they are in.
+    pub(super) fn certificate_hashes(&self) -> Vec<String> {
+        self.certificate_hashes.clone()
     }
 }
 
@@ -95,7 +113,9 @@ impl ServerEntry {
             is_retiring: false,
             failures: 0,
             retry_at: None,
+            fallbacks: Vec::new(),
             orphans: BTreeSet::new(),
+            verdict: None,
         }
     }
 
@@ -122,11 +142,23 @@ impl ServerEntry {
                 Saved::Yes => Keeping::Saved,
                 Saved::Failing(why) => Keeping::Failing(why),
             };
-            return Some(Tenancy { server: &self.view, epoch, is_reachable: link.is_up, hosted, keeping });
+            return Some(Tenancy { is_reachable: link.is_up, hosted, keeping, ..self.tenancy_under(epoch) });
         }
         let claim = self.view.claim.as_ref().filter(|it| it.room_uid == room_uid && !self.is_releasing)?;
-        let keeping = Keeping::Nothing;
-        Some(Tenancy { server: &self.view, epoch: claim.epoch, is_reachable: true, hosted: None, keeping })
+        Some(self.tenancy_under(claim.epoch))
+    }
+
+    /// As of a plain server.
+    fn tenancy_under(&self, epoch: Epoch) -> Tenancy<'_> {
+        Tenancy {
+            server: &self.view,
+            epoch,
+            is_reachable: true,
+            hosted: None,
+            keeping: Keeping::Nothing,
+            lost: None,
+            is_given_up: false,
+        }
     }
 
     /// Whether it is about to let go of the room.
@@ -140,7 +172,7 @@ impl ServerEntry {
         let (rooms, promised) = (self.rooms().count(), self.promised.len());
         let view = &self.view;
         // Published addresses must work: without one there is nothing to publish (I4).
-        if view.state != ServerState::Ready || view.endpoints.is_empty() {
+        if view.state != ServerState::Ready || view.endpoints.is_empty() || self.verdict.is_some() {
             return (rooms, 0);
         }
         let capacity = match &self.link {
@@ -185,6 +217,8 @@ impl Tables {
             boot_id: welcome.boot_id,
             capacity: usize::try_from(welcome.capacity).unwrap_or(usize::MAX),
             features: welcome.features,
+            certificate_hashes: welcome.certificate_hashes,
+            fallbacks: None,
             is_retired: welcome.is_retired,
             is_draining: welcome.is_draining,
             is_up: true,
@@ -305,6 +339,7 @@ impl Tables {
     }
 
     pub(super) fn remove_server(&mut self, uid: &str) -> BTreeSet<String> {
+        self.keep_origin(uid);
         let Some(entry) = self.unlink_server(uid) else { return BTreeSet::new() };
         // Who is published there must ask; a tenancy alone brings its room here, the status may too.
         self.due.extend(entry.rooms().cloned());

@@ -16,7 +16,7 @@ use gamekeeper_crds::{
 use kube::core::Selector;
 use tokio::time::Instant;
 
-use super::{Command, Outcome, RETRY, is_over, servers::ServerEntry, waiting::Place};
+use super::{Command, Outcome, RETRY, is_over, losses::GivenUp, servers::ServerEntry, waiting::Place};
 use crate::{
     clock::Now,
     name::ObjectName,
@@ -50,7 +50,9 @@ pub(super) struct RoomEntry {
     /// The server to which it is on its way.
     pub(super) promised: Option<String>,
     /// The server whose loss the user was told of.
-    told: Option<String>,
+    pub(super) told: Option<String>,
+    /// The tenancy that it left for another although its server may live.
+    pub(super) given_up: Option<GivenUp>,
     /// Since when it waits for a place.
     pub(super) waits: Option<Place>,
     /// When its status was last written.
@@ -62,6 +64,12 @@ pub(super) struct RoomEntry {
     /// The server that it lost last has told itself, or its kubelet has, that it does not have the room any more:
     /// nobody can write the room's checkpoints. Not known of losses that an earlier leader saw.
     pub(super) is_loss_proven: bool,
+    /// Where it was when it lost its server.
+    pub(super) lost: Option<super::recovery::Lost>,
+    /// How many servers it lost in a row, soon after it came there; none: as its status says.
+    pub(super) losses: Option<i32>,
+    /// When it was placed again after a loss, if that was under this leader.
+    pub(super) placed_again_at: Option<Instant>,
 }
 
 /// All that the ledger knows. In an order of its own, so that what is the same looks the same: the search through all
@@ -83,6 +91,10 @@ pub(super) struct Tables {
     pub(super) due: BTreeSet<String>,
     timers: BTreeSet<(Instant, String)>,
     pub(super) changed: BTreeSet<ObjectName>,
+    /// Those of them that were looked at for fallbacks.
+    reviewed: BTreeSet<ObjectName>,
+    /// Rooms that may take their server down.
+    pub(super) poisonous: BTreeSet<String>,
     /// Servers, and rooms of theirs that are not known.
     pub(super) suspects: BTreeSet<(String, String)>,
 }
@@ -119,7 +131,10 @@ impl Tables {
                 Keeping::Nothing if has_store => Keeping::NotOffered,
                 keeping => keeping,
             };
-            Some(Tenancy { keeping, ..tenancy })
+            let room = self.rooms.get(room_uid);
+            let given_up = room.and_then(|it| it.gave_up(server, tenancy.epoch));
+            let lost = given_up.or_else(|| self.loss(server));
+            Some(Tenancy { keeping, lost, is_given_up: given_up.is_some(), ..tenancy })
         })
     }
 
@@ -167,6 +182,9 @@ impl Tables {
                 if entry.room.status != room.status {
                     entry.written_at = Some(now.instant);
                 }
+                if is_placed_again(&entry.room, &room) {
+                    (entry.placed_again_at, entry.losses) = (Some(now.instant), None);
+                }
                 entry.room = room;
                 entry.selector = selector;
                 if entry.turn() != turn && entry.waits.is_some() {
@@ -188,11 +206,15 @@ impl Tables {
                     gone_server: None,
                     promised: None,
                     told: None,
+                    given_up: None,
                     waits: None,
                     written_at: None,
                     refusal: None,
                     not_restored: None,
                     is_loss_proven: false,
+                    lost: None,
+                    losses: None,
+                    placed_again_at: None,
                 };
                 self.rooms.insert(uid.clone(), entry);
                 // Servers that said they have it are no longer suspects.
@@ -201,6 +223,7 @@ impl Tables {
                 }
             }
         }
+        self.note_suspect(&uid);
     }
 
     pub(super) fn remove_room(&mut self, room: &GameRoom) {
@@ -212,6 +235,7 @@ impl Tables {
             server.promised.remove(uid);
         }
         self.due.remove(uid);
+        self.poisonous.remove(uid);
         if let Some(rooms) = self.rooms_of.get_mut(&entry.fleet) {
             rooms.remove(uid);
             if rooms.is_empty() {
@@ -302,9 +326,13 @@ impl Tables {
     }
 
     /// Tells of a loss, once.
-    pub(super) fn loss_to_tell(&mut self, uid: &str, loss: Loss) -> Option<Command> {
+    pub(super) fn loss_to_tell(&mut self, uid: &str, loss: Loss, now: Instant) -> Option<Command> {
+        let is_new = self.rooms.get(uid)?.told.as_ref() != Some(&loss.server);
+        if is_new {
+            // Once: it is looked at again until its status is written.
+            self.lose(uid, loss.how, now);
+        }
         let entry = self.rooms.get_mut(uid)?;
-        let is_new = entry.told.as_ref() != Some(&loss.server);
         entry.told = Some(loss.server.clone());
         if is_new {
             // Of an earlier loss.
@@ -320,7 +348,8 @@ impl Tables {
         let mut counts = RoomCounts::default();
         let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
         if let Some(view) = self.fleet(fleet) {
-            for entry in self.servers_of(fleet).filter(|it| it.view.is_alive()) {
+            // What a lost server had is counted where it goes.
+            for entry in self.servers_of(fleet).filter(|it| it.view.is_alive() && self.loss(it).is_none()) {
                 let (rooms, free) = entry.places(view, now);
                 counts.running = counts.running.saturating_add(number(rooms));
                 counts.free = counts.free.saturating_add(number(free));
@@ -330,9 +359,25 @@ impl Tables {
         counts
     }
 
-    pub(super) fn take_changed_fleets(&mut self) -> Vec<ObjectName> {
-        std::mem::take(&mut self.changed).into_iter().collect()
+    /// Fleets that have changed since this was asked last.
+    pub(super) fn changes(&mut self) -> BTreeSet<ObjectName> {
+        let changed = std::mem::take(&mut self.changed);
+        self.reviewed.extend(changed.iter().cloned());
+        changed
     }
+
+    pub(super) fn take_changed_fleets(&mut self) -> Vec<ObjectName> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.append(&mut self.reviewed);
+        changed.into_iter().collect()
+    }
+}
+
+/// Whether players were told of another server than before.
+fn is_placed_again(before: &GameRoom, after: &GameRoom) -> bool {
+    let (before, after) = (before.status.as_ref(), after.status.as_ref());
+    let recoveries = |it: Option<&gamekeeper_crds::GameRoomStatus>| it.map_or(0, |it| it.recoveries);
+    after.is_some_and(|it| it.phase == Phase::Running) && recoveries(before) < recoveries(after)
 }
 
 /// When a room that is over is to be deleted.

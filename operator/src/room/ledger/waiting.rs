@@ -1,9 +1,9 @@
-//! Rooms that wait for a place: by priority, then by age.
+//! Rooms that wait for a place: by priority, then those that lost a server, then by players, then by age.
 
 use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use gamekeeper_crds::{
-    GameRoom,
+    GameRoom, GameRoomStatus,
     conditions::{self, PLACED, reason},
 };
 use jiff::Timestamp;
@@ -19,7 +19,7 @@ use crate::{
     name::ObjectName,
     room::{
         ServerState, life,
-        placement::{self, Candidate, Opening, Waiting},
+        placement::{self, Candidate, Opening, Waiting, Wish},
         status,
     },
 };
@@ -35,7 +35,7 @@ const REVIEW: Duration = Duration::from_secs(15);
 const HEARING: Duration = Duration::from_secs(1);
 
 /// A turn in the queue, and whose it is.
-pub(super) type Turn = (Reverse<i32>, Timestamp, String);
+pub(super) type Turn = (Reverse<i32>, Reverse<bool>, Reverse<i32>, Timestamp, String);
 
 /// A room's place in the queue.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,9 @@ pub(super) struct Place {
 impl RoomEntry {
     pub(super) fn turn(&self) -> Turn {
         let created = self.room.metadata.creation_timestamp.as_ref().map(|it| it.0).unwrap_or_default();
-        (Reverse(self.room.spec.priority), created, self.uid.clone())
+        let players = if self.is_recovering() { self.lost_players() } else { 0 };
+        let (priority, is_recovering) = (self.room.spec.priority, self.is_recovering());
+        (Reverse(priority), Reverse(is_recovering), Reverse(players), created, self.uid.clone())
     }
 }
 
@@ -115,21 +117,27 @@ impl Ledger {
         let places = self.tables.servers_of(name).map(|it| (it, it.places(fleet, now.instant)));
         let with_room = places.filter(|(_, (_, free))| 0 < *free);
         let mut open: Vec<Opening<'_>> = with_room
-            .map(|(it, (rooms, free))| Opening { server: &it.view, rooms: rooms + it.promised.len(), free })
+            .map(|(it, (rooms, free))| {
+                let suspects = self.tables.suspects_among(it.rooms().chain(&it.promised));
+                Opening { server: &it.view, rooms: rooms + it.promised.len(), suspects, free }
+            })
             .collect();
         let mut rooms_on = self.tables.rooms_on.clone();
         for entry in self.tables.servers_of(name).filter(|it| !it.promised.is_empty()) {
             *rooms_on.entry(entry.view.node.clone().unwrap_or_default()).or_default() += entry.promised.len();
         }
-        for (_, _, uid) in self.tables.waiting.get(name).into_iter().flatten() {
+        for (.., uid) in self.tables.waiting.get(name).into_iter().flatten() {
             if open.is_empty() {
                 break;
             }
             let Some(entry) = self.tables.room(uid).filter(|it| !it.is_busy) else { continue };
             let Some(selector) = &entry.selector else { continue };
-            let Some(chosen) = placement::choose(fleet, selector, &open, &rooms_on) else { continue };
+            let wish =
+                Wish { selector, origin: self.tables.origin(entry), is_suspect: 0 < entry.losses_in_a_row() };
+            let Some(chosen) = placement::choose(fleet, &wish, &open, &rooms_on) else { continue };
             let opening = &mut open[chosen];
             (opening.rooms, opening.free) = (opening.rooms + 1, opening.free - 1);
+            opening.suspects += usize::from(wish.is_suspect);
             *rooms_on.entry(opening.server.node.clone().unwrap_or_default()).or_default() += 1;
             pairs.push((uid.clone(), opening.server.uid.clone()));
             if opening.free == 0 {
@@ -143,6 +151,7 @@ impl Ledger {
     pub(super) fn promise(&mut self, room_uid: &str, server_uid: &str) -> Option<Command> {
         let epoch = self.epochs.issue();
         self.tables.unqueue(room_uid);
+        self.tables.give_up(room_uid);
         let server = self.tables.server_entry_mut(server_uid)?;
         server.promised.insert(room_uid.to_owned());
         let view = server.view.clone();
@@ -188,7 +197,9 @@ impl Ledger {
         now: Now,
     ) -> Command {
         self.tables.busy(uid);
-        let status = Box::new(status::waiting(&room, waiting, now.wall));
+        let losses_in_a_row = self.tables.room(uid).map_or(0, RoomEntry::losses_in_a_row);
+        let waiting = status::waiting(&room, waiting, now.wall);
+        let status = Box::new(GameRoomStatus { losses_in_a_row, ..waiting });
         Command::WriteStatus { room, status, is_urgent }
     }
 
@@ -207,6 +218,14 @@ impl Ledger {
     }
 
     fn why(&self, entry: &RoomEntry) -> Waiting {
+        let mut waiting = self.why_not_placed(entry);
+        if entry.is_recovering() {
+            waiting.message = format!("the match waits to be recovered: {}", waiting.message);
+        }
+        waiting
+    }
+
+    fn why_not_placed(&self, entry: &RoomEntry) -> Waiting {
         let Some(selector) = &entry.selector else {
             let message =
                 "serverSelector is not a valid label selector: check operators and values".to_owned();

@@ -1,9 +1,12 @@
 //! The ledger, step by step.
 
+mod losses;
+
 use std::num::NonZeroU64;
 
 use gamekeeper_control::{
-    Feature, HostedRoom, Opened, Refused, RefusedWhy, Restore, RoomPhase, RoomState, Tenancy, Welcome,
+    CloseWhy, Feature, HostedRoom, Opened, Refused, RefusedWhy, Restore, RoomPhase, RoomState, Tenancy,
+    Welcome,
 };
 
 use super::*;
@@ -414,6 +417,7 @@ fn greeted_with(
         is_retired: false,
         is_draining: false,
         rooms: rooms.iter().map(hosted).collect(),
+        certificate_hashes: Vec::new(),
     };
     link(desk, name, LinkNews::Welcome(welcome))
 }

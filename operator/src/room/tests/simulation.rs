@@ -3,6 +3,7 @@
 
 mod actors;
 mod api;
+mod losses;
 mod servers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -34,6 +35,7 @@ pub(super) struct Simulation {
     rooms: BTreeMap<String, GameRoom>,
     /// Of controlled servers, by the uids of their pods.
     processes: BTreeMap<String, servers::Process>,
+    losses: losses::Losses,
     /// Streams that were ever opened.
     streams: u64,
     is_settling: bool,
@@ -64,6 +66,8 @@ struct Leader {
     events: usize,
     /// It has sent a room on its way to be restored.
     has_restored: bool,
+    /// The epochs under which rooms were opened to be restored, and whether their old owners may still live.
+    fences: losses::Fences,
     is_current: bool,
     /// Of a leader that was succeeded: requests that had been sent by then. What it decides later
     /// does not get past the fence.
@@ -77,6 +81,7 @@ impl Simulation {
             pods: BTreeMap::new(),
             rooms: BTreeMap::new(),
             processes: BTreeMap::new(),
+            losses: losses::Losses::default(),
             streams: 0,
             is_settling: false,
             version: 0,
@@ -102,7 +107,8 @@ impl Simulation {
             17 => self.lose_server(),
             18 => self.elect(),
             19 => self.stop_stale_leader(),
-            20..24 => self.pass(Duration::from_millis(700)),
+            20..22 => self.doubt(),
+            22..24 => self.pass(Duration::from_millis(700)),
             24..48 => self.link_step(),
             48..70 => self.deliver_news(),
             _ => self.carry_out(),
@@ -126,6 +132,7 @@ impl Simulation {
     /// No more trouble: everybody catches up, and then nothing is written any more.
     pub(super) fn settle(&mut self) {
         self.is_settling = true;
+        self.end_all_doubts();
         self.dismiss(|it| it.is_current);
         for round in 0.. {
             assert!(round < 400, "no fixpoint: {} commands left", self.leaders[0].commands.len());
@@ -200,6 +207,7 @@ impl Simulation {
             heard: 0,
             events: 0,
             has_restored: false,
+            fences: self.losses.fences.clone(),
             is_current: true,
             sent: None,
         };
@@ -443,11 +451,15 @@ impl Leader {
                 // All servers here offer it.
                 assert_eq!(restore.is_some(), is_wanted, "P4: {room:?} under {epoch:?}");
                 self.has_restored |= is_wanted;
+                if let Some(restore) = restore {
+                    self.fences.borrow_mut().insert(epoch.0, restore.fence);
+                }
                 server.uid.clone()
             }
             Command::Close { server_uid, .. }
             | Command::Drain { server_uid, .. }
             | Command::Retire { server_uid }
+            | Command::TellFallbacks { server_uid, .. }
             | Command::Greet { server_uid } => server_uid.clone(),
             _ => {
                 self.commands.push_back(command);

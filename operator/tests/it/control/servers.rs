@@ -2,17 +2,18 @@
 //! behind the real gRPC, over pipes instead of sockets. And ways to make them misbehave.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use futures::FutureExt as _;
 use gamekeeper_control::{
-    Beat, Close, HelloRefused, HelloRefusedWhy, HostedRoom, Open, Opened, PROTOCOL, Refused, RefusedWhy,
-    RoomPhase, RoomState, Tenancy, ToOperator, ToServer, Welcome, agree, proto,
+    Beat, Close, Feature, Finding, HelloRefused, HelloRefusedWhy, HostedRoom, Open, Opened, PROTOCOL, Probe,
+    ProbeResult, Refused, RefusedWhy, Restore, RoomPhase, RoomState, Tenancy, ToOperator, ToServer, Welcome,
+    agree, proto,
     proto::control_server::{Control, ControlServer},
 };
 use gamekeeper_operator::server::connector::Connector;
@@ -20,12 +21,15 @@ use gamekeeper_room::{
     Ending, Epoch, Phase, RoomNow,
     host::{self, Action, Event, Host, Order, Report, RoomNumber, StreamId},
 };
-use gamekeeper_testkit::sim::Cluster;
+use gamekeeper_testkit::sim::{Cluster, RunningPod};
 use tokio::{sync::mpsc, time::Instant};
 use tonic::{Request, Response, Status, Streaming};
 
 /// Words on their way to one operator.
 const QUEUE: usize = 256;
+
+/// Where kubelets listen.
+const KUBELET_PORT: u16 = 10250;
 
 /// What a server does otherwise than it should.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +51,11 @@ pub(crate) struct Quirks {
     pub(crate) capacity: Option<usize>,
     /// The hashes of its certificates.
     pub(crate) certificates: Vec<String>,
+    pub(crate) features: BTreeSet<Feature>,
+    /// Servers that neither move nor answer, by the names of their pods: SIGSTOP.
+    pub(crate) stopped: BTreeSet<String>,
+    /// Servers that the operator cannot reach, and others can.
+    pub(crate) out_of_reach: BTreeSet<String>,
 }
 
 /// All processes, by the addresses of their pods.
@@ -56,6 +65,8 @@ pub(crate) struct Servers {
     start: Instant,
     processes: Arc<Mutex<BTreeMap<String, Process>>>,
     quirks: Arc<Mutex<Quirks>>,
+    /// What was asked to be restored, by the epochs under which it was.
+    restored: Arc<Mutex<BTreeMap<i64, Restore>>>,
 }
 
 struct Process {
@@ -78,7 +89,13 @@ impl Servers {
             start: Instant::now(),
             processes: Arc::default(),
             quirks: Arc::default(),
+            restored: Arc::default(),
         }
+    }
+
+    /// How the room under this epoch was to be restored, if it was.
+    pub(crate) fn restored(&self, epoch: i64) -> Option<Restore> {
+        self.restored.lock().unwrap().get(&epoch).copied()
     }
 
     /// How servers misbehave from now on.
@@ -91,7 +108,13 @@ impl Servers {
         let servers = self.clone();
         Connector::new(move |address| {
             let servers = servers.clone();
-            async move { servers.accept(address) }.boxed()
+            async move {
+                if servers.is_silent(address.ip()) {
+                    std::future::pending::<()>().await;
+                }
+                servers.accept(address)
+            }
+            .boxed()
         })
     }
 
@@ -108,7 +131,7 @@ impl Servers {
     pub(crate) fn all_rooms(&self) -> Vec<(String, Tenancy)> {
         let running = self.cluster.running();
         let processes = self.lock();
-        let of = |pod: &gamekeeper_testkit::sim::RunningPod| {
+        let of = |pod: &RunningPod| {
             let process = processes.get(&pod.pod_ip).filter(|it| it.pod_uid == pod.uid);
             process.into_iter().flat_map(|it| it.rooms.values().cloned()).collect::<Vec<_>>()
         };
@@ -131,6 +154,16 @@ impl Servers {
         let (tenancy, phase) = (tenancy.clone(), RoomPhase::Playing);
         let state = RoomState { tenancy, phase, players, checkpoint_tick: None, certificate_hashes };
         process.say(process.beating.expect("it was greeted"), ToOperator::RoomState(state).into());
+    }
+
+    /// A server ends all its streams.
+    pub(crate) fn hang_up(&self, pod: &str) {
+        let ip = self.cluster.running().into_iter().find(|it| it.name == pod).map(|it| it.pod_ip);
+        if let Some(process) =
+            ip.and_then(|it| self.lock().get_mut(&it).map(|it| std::mem::take(&mut it.streams)))
+        {
+            drop(process);
+        }
     }
 
     /// The match of a room is over.
@@ -167,6 +200,10 @@ impl Servers {
         address: SocketAddr,
     ) -> io::Result<Box<dyn gamekeeper_operator::server::connector::Connection>> {
         let ip = address.ip().to_string();
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        if address.port() == KUBELET_PORT {
+            return Ok(Box::new(ours));
+        }
         let pod = self.cluster.running().into_iter().find(|it| it.pod_ip == ip);
         let Some(pod) = pod else { return Err(io::ErrorKind::ConnectionRefused.into()) };
         let mut processes = self.lock();
@@ -174,7 +211,6 @@ impl Servers {
             let capacity = self.quirks().capacity.unwrap_or(4);
             processes.insert(ip.clone(), Process::new(pod.uid, capacity));
         }
-        let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let service = Service { servers: self.clone(), ip };
         let incoming = futures::stream::iter([Ok::<_, io::Error>(theirs)]);
         tokio::spawn(
@@ -183,6 +219,28 @@ impl Servers {
                 .serve_with_incoming(incoming),
         );
         Ok(Box::new(ours))
+    }
+
+    /// Whether nothing at this address answers the operator.
+    fn is_silent(&self, ip: IpAddr) -> bool {
+        let out_of_reach = self.quirks().out_of_reach;
+        let is_it = |pod: &RunningPod| pod.pod_ip == ip.to_string() && out_of_reach.contains(&pod.name);
+        self.is_node_silent(ip) || self.cluster.running().iter().any(is_it)
+    }
+
+    /// Whether the node with this address, or with a pod of this address, answers nobody.
+    fn is_node_silent(&self, ip: IpAddr) -> bool {
+        let IpAddr::V4(ip) = ip else { return false };
+        let [_, node, _, last] = ip.octets();
+        // As the cluster gives out addresses: nodes' and pods'.
+        self.cluster.is_cut(&format!("node-{}", if node == 0 { last } else { node }))
+    }
+
+    /// Whether the process at this address does nothing.
+    fn is_stopped(&self, ip: &str) -> bool {
+        let stopped = self.quirks().stopped;
+        !stopped.is_empty()
+            && self.cluster.running().iter().any(|it| it.pod_ip == ip && stopped.contains(&it.name))
     }
 
     /// Whether the process at this address is still the one with this boot id.
@@ -222,6 +280,10 @@ impl Control for Service {
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(Duration::from_millis(50));
             loop {
+                if servers.is_silent(ip.parse().unwrap()) || servers.is_stopped(&ip) {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
                 tokio::select! {
                     word = words.message() => match word {
                         Ok(Some(word)) => servers.hear(&ip, stream, word),
@@ -269,7 +331,20 @@ impl Servers {
                 let refused = Refused { tenancy, why, current_epoch: 0, message: "no such map".to_owned() };
                 return process.say(stream, ToOperator::Refused(refused).into());
             }
-            ToServer::Open(open) => Event::Asked(stream, host::Command::Open(order(open))),
+            ToServer::Probe(Probe { id, address, .. }) => {
+                let pod = self.cluster.running().into_iter().find(|it| it.pod_ip == address.ip().to_string());
+                let finding = match pod {
+                    _ if self.is_node_silent(address.ip()) => Finding::Silent,
+                    None if address.port() != KUBELET_PORT => Finding::Refused,
+                    _ => Finding::Connected,
+                };
+                return process.say(stream, ToOperator::ProbeResult(ProbeResult { id, finding }).into());
+            }
+            ToServer::Open(open) => {
+                let restored = open.restore.map(|it| (open.tenancy.epoch, it));
+                self.restored.lock().unwrap().extend(restored);
+                Event::Asked(stream, host::Command::Open(order(open)))
+            }
             ToServer::Close(Close { tenancy, .. })
                 if quirks.stowaways.iter().any(|it| it.tenancy == tenancy) =>
             {
@@ -364,11 +439,12 @@ impl Process {
         Welcome {
             boot_id: self.boot_id.clone(),
             protocol: welcome.protocol,
-            features: std::collections::BTreeSet::new(),
+            features: quirks.features.clone(),
             capacity: u32::try_from(quirks.capacity.unwrap_or(4)).unwrap(),
             is_retired: welcome.is_retired,
             is_draining: welcome.is_draining,
             rooms: rooms.chain(quirks.stowaways.clone()).collect(),
+            certificate_hashes: quirks.certificates.clone(),
         }
     }
 }
@@ -398,19 +474,24 @@ fn said(report: Report, quirks: &Quirks) -> ToOperator {
                 host::RefusedWhy::Draining => RefusedWhy::Draining,
                 host::RefusedWhy::Retired => RefusedWhy::Retired,
                 host::RefusedWhy::Parameters => RefusedWhy::Parameters,
+                host::RefusedWhy::Checkpoint => RefusedWhy::Checkpoint,
+                host::RefusedWhy::Fenced => RefusedWhy::Fenced,
                 host::RefusedWhy::Unsupported => RefusedWhy::Unsupported,
                 host::RefusedWhy::UnknownRoom => RefusedWhy::UnknownRoom,
             },
             current_epoch: current.map_or(0, |it| it.0),
             message,
         }),
-        Report::RoomState { tenancy, phase: it, players } => ToOperator::RoomState(RoomState {
+        Report::RoomState { tenancy, phase: it, players, .. } => ToOperator::RoomState(RoomState {
             tenancy: ours(tenancy),
             phase: phase(it),
             players,
             checkpoint_tick: None,
             certificate_hashes: Vec::new(),
         }),
+        Report::CheckpointFailed(tenancy, message) => {
+            ToOperator::CheckpointFailed { tenancy: ours(tenancy), message }
+        }
         Report::Finished(tenancy, ending) => {
             ToOperator::Finished { tenancy: ours(tenancy), result: ending.values().clone() }
         }
@@ -426,7 +507,7 @@ fn said(report: Report, quirks: &Quirks) -> ToOperator {
 }
 
 fn order(open: Open) -> Order {
-    Order { tenancy: theirs(open.tenancy), seats: None, parameters: open.parameters }
+    Order { tenancy: theirs(open.tenancy), seats: None, parameters: open.parameters, restore: None }
 }
 
 fn theirs(tenancy: Tenancy) -> gamekeeper_room::Tenancy {

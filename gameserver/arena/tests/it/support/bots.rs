@@ -23,8 +23,19 @@ pub(crate) struct Bots(Child);
 impl Bots {
     /// Lets bots into all these rooms of a server.
     pub(crate) async fn start(server: SocketAddr, hashes: &[String], rooms: &[Room]) -> Self {
+        Self::start_with(&[], &[server], hashes, rooms).await
+    }
+
+    /// The same, where the rooms may be at several places, and with more arguments.
+    pub(crate) async fn start_with(
+        arguments: &[&str],
+        servers: &[SocketAddr],
+        hashes: &[String],
+        rooms: &[Room],
+    ) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_arena"))
             .args(["bot", "--plan", "-"])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -32,7 +43,7 @@ impl Bots {
             .expect("arena bot starts");
         let line = |it: &Room| {
             json!({
-                "room": it.name, "endpoints": [server.to_string()], "certificateHashes": hashes,
+                "room": it.name, "endpoints": servers.iter().map(ToString::to_string).collect::<Vec<_>>(), "certificateHashes": hashes,
                 "players": it.bots, "tickets": it.tickets,
             })
         };

@@ -18,6 +18,9 @@ use super::soon;
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
+/// Of a room that is opened for the first time.
+const EPOCH: i64 = 5;
+
 /// One stream.
 pub(crate) struct Operator {
     requests: mpsc::Sender<proto::OperatorMessage>,
@@ -37,8 +40,8 @@ pub(crate) fn uid(name: &str) -> String {
     format!("uid-of-{name}")
 }
 
-fn tenancy(name: &str) -> Tenancy {
-    Tenancy { namespace: "games".to_owned(), name: name.to_owned(), uid: uid(name), epoch: 5 }
+fn tenancy(name: &str, epoch: i64) -> Tenancy {
+    Tenancy { namespace: "games".to_owned(), name: name.to_owned(), uid: uid(name), epoch }
 }
 
 impl Operator {
@@ -58,9 +61,21 @@ impl Operator {
 
     /// Opens a room and returns the hashes by which players know the server.
     pub(crate) async fn open(&self, name: &str, seats: u32, seconds: u32) -> Vec<String> {
+        self.open_under(name, EPOCH, seats, seconds, None).await
+    }
+
+    /// The same under this epoch, and from the store if it is to be restored.
+    pub(crate) async fn open_under(
+        &self,
+        name: &str,
+        epoch: i64,
+        seats: u32,
+        seconds: u32,
+        restore: Option<proto::Restore>,
+    ) -> Vec<String> {
         let parameters = [("seconds".to_owned(), seconds.to_string())].into();
-        let tenancy = Some(tenancy(name).into());
-        let open = proto::Open { tenancy, seats, parameters, restore: None, reason: "placed".to_owned() };
+        let tenancy = Some(tenancy(name, epoch).into());
+        let open = proto::Open { tenancy, seats, parameters, restore, reason: "placed".to_owned() };
         let open = ToServer::Open(open.try_into().expect("a good Open"));
         self.requests.send(open.into()).await.expect("a stream");
         let told = self.until("a room", |it| it.opened.contains_key(name)).await;
@@ -70,7 +85,7 @@ impl Operator {
     /// Closes rooms and waits until they are gone.
     pub(crate) async fn close(&self, names: &[&str]) {
         for name in names {
-            let close = Close { tenancy: tenancy(name), why: CloseWhy::Deleted };
+            let close = Close { tenancy: tenancy(name, EPOCH), why: CloseWhy::Deleted };
             self.requests.send(ToServer::Close(close).into()).await.expect("a stream");
         }
         self.until("all rooms closed", |it| it.closed.len() == names.len()).await;

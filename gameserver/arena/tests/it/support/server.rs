@@ -27,10 +27,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it at ports that are free, which its log tells.
     pub(crate) async fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[]).await
+    }
+
+    /// The same, with this environment.
+    pub(crate) async fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let ports = ["--control-port", "0", "--game-port", "0"];
         let mut child = Command::new(env!("CARGO_BIN_EXE_arena"))
             .args([&["server"], &ports[..], arguments].concat())
             .env("NO_COLOR", "1")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -54,6 +60,11 @@ impl Server {
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
         let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// Asks it to stop, and waits until it has: well, and without a panic of any of its tasks or threads.

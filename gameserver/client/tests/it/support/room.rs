@@ -36,32 +36,48 @@ pub(crate) struct Book {
 /// A room on a server; gone when it is dropped.
 pub(crate) struct Room {
     pub(crate) place: Place,
+    is_here: watch::Sender<bool>,
     _task: JoinSet<()>,
 }
 
 impl Room {
     /// On a new server.
     pub(crate) fn open(epoch: u64, fallbacks: Place, book: Arc<Mutex<Book>>) -> Self {
-        let server = Server::new(epoch);
+        Self::begin(epoch, true, fallbacks, book)
+    }
+
+    /// On a new server that does not have it yet, and holds those who ask for it.
+    pub(crate) fn soon(epoch: u64, book: Arc<Mutex<Book>>) -> Self {
+        Self::begin(epoch, false, Place::default(), book)
+    }
+
+    /// Now the server has it.
+    pub(crate) fn open_now(&self) {
+        self.is_here.send_replace(true);
+    }
+
+    fn begin(epoch: u64, is_here: bool, fallbacks: Place, book: Arc<Mutex<Book>>) -> Self {
+        let (server, is_here) = (Server::new(epoch), watch::Sender::new(is_here));
         let (place, mut task) = (server.place(), JoinSet::new());
-        task.spawn(serve(server, fallbacks, book));
-        Self { place, _task: task }
+        task.spawn(serve(server, is_here.subscribe(), fallbacks, book));
+        Self { place, is_here, _task: task }
     }
 }
 
-async fn serve(server: Server, fallbacks: Place, book: Arc<Mutex<Book>>) {
+async fn serve(server: Server, is_here: watch::Receiver<bool>, fallbacks: Place, book: Arc<Mutex<Book>>) {
     let (server, newest) = (Arc::new(server), watch::Sender::new(0_u64));
     let mut guests = JoinSet::new();
     while let Some(incoming) = server.endpoint.accept().await {
         let (server, newest, book) = (server.clone(), newest.clone(), book.clone());
-        let fallbacks = fallbacks.clone();
+        let (fallbacks, mut is_here) = (fallbacks.clone(), is_here.clone());
         book.lock().unwrap().connections += 1;
         guests.spawn(async move {
             let known = || {
                 let book = book.lock().unwrap();
                 (book.inputs.last().copied().unwrap_or_default(), book.message_ack)
             };
-            let Some(guest) = server.let_in(incoming, known, fallbacks).await else { return };
+            let here = async { drop(is_here.wait_for(|it| *it).await) };
+            let Some(guest) = server.let_in_after(here, incoming, known, fallbacks).await else { return };
             newest.send_modify(|it| *it += 1);
             play(guest, newest.subscribe(), &book).await;
         });

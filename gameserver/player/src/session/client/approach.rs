@@ -17,13 +17,23 @@ pub(super) struct Approach {
     pub(super) others: Place,
     pub(super) link: Option<Link>,
     attempts: u32,
+    /// When the last attempt began.
+    begun: Duration,
+    /// The longest pause between two attempts.
+    pause_max: Duration,
     /// When to try next, if there is no link.
     retry_at: Duration,
 }
 
 impl Approach {
     pub(super) fn new(home: Place, others: Place, now: Duration) -> Self {
-        Self { home, others, link: None, attempts: 0, retry_at: now }
+        let pause_max = limits::RECONNECT_MAX;
+        Self { home, others, link: None, attempts: 0, begun: now, pause_max, retry_at: now }
+    }
+
+    /// Of who was in the room and looks for it: from `begin` on, with short pauses.
+    pub(super) fn rival(place: Place, begin: Duration) -> Self {
+        Self { pause_max: limits::RACE_AGAIN_MAX, ..Self::new(place, Place::default(), begin) }
     }
 
     pub(super) fn is(&self, link: LinkId) -> bool {
@@ -45,11 +55,27 @@ impl Approach {
         }
     }
 
-    /// The link is no more. Whoever played is back at once, everybody else waits.
+    /// The link is no more. The pause counts from when it began: who was made to wait for an answer has waited already.
     pub(super) fn failed(&mut self, now: Duration) {
         self.link = None;
         let doubled = limits::RECONNECT_MIN.saturating_mul(1 << self.attempts.min(16));
-        self.retry_at = now.saturating_add(doubled.min(limits::RECONNECT_MAX));
+        let paced = self.begun.saturating_add(doubled.min(self.pause_max));
+        self.retry_at = paced.max(now.saturating_add(limits::RECONNECT_MIN));
+    }
+
+    /// The link leads to a server that is asked by another one, until `until`. By the next address, if there is one, it may
+    /// be another server.
+    pub(super) fn park(&mut self, until: Duration, now: Duration) {
+        self.link = None;
+        let next = now.saturating_add(limits::RECONNECT_MIN);
+        self.retry_at = if self.home.endpoints.len() == 1 { until.max(next) } else { next };
+    }
+
+    /// Whoever is where the link leads has said no for good. Whether there is anything left to try.
+    pub(super) fn strike(&mut self) -> bool {
+        let at = self.link.as_ref().and_then(Link::endpoint).cloned();
+        self.home.endpoints.retain(|it| Some(it) != at.as_ref());
+        !self.home.endpoints.is_empty()
     }
 
     /// Begins the next attempt, if it is time.
@@ -61,6 +87,7 @@ impl Approach {
         let patience = limits::CONNECT_WITHIN_MIN.saturating_mul(1 << self.attempts.min(16));
         let connect_by = now.saturating_add(patience.min(limits::CONNECT_WITHIN_MAX));
         self.attempts = self.attempts.saturating_add(1);
+        self.begun = now;
         let (home, others) = (self.home.endpoints.len(), self.others.endpoints.len());
         let at_first = home.max(limits::ATTEMPTS_AT_FIRST as usize);
         let (place, index) = match attempt.checked_sub(at_first) {

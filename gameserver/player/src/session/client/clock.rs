@@ -26,8 +26,8 @@ impl Session {
             return;
         }
         if self.lost_since.is_some_and(|it| it.saturating_add(limits::GIVE_UP_AFTER) <= now) {
-            self.over(Happening::GaveUp);
-            return;
+            let last = self.refused.take().map_or(Happening::GaveUp, Happening::Refused);
+            return self.over(last);
         }
         self.listen(now);
         self.give_up_the_late(now);
@@ -99,7 +99,8 @@ impl Session {
             self.rivals.push(ahead.approach);
         }
         if self.has_joined {
-            self.begin_race(now.saturating_add(limits::RECONNECT_MIN));
+            // Where it was lost it is not there again at once.
+            self.begin_race(now.saturating_add(limits::RECONNECT_MIN), now);
             self.join_settled(now);
         }
     }

@@ -16,6 +16,8 @@ pub(super) struct Link {
     pub(super) id: LinkId,
     /// Where it leads, and by which certificates its server is known.
     pub(super) at: Place,
+    /// Its server's certificate, if it is known: two addresses may lead to one server.
+    pub(super) server: Option<[u8; limits::CERTIFICATE_HASH_BYTES]>,
     phase: Phase,
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
@@ -47,6 +49,7 @@ impl Link {
         Self {
             id,
             at,
+            server: None,
             phase: Phase::Connecting { connect_by },
             inbox: Inbox::default(),
             outbox: Outbox::default(),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Approach, Happening, Session, State};
+use super::{Approach, Happening, Session, State, link::Link};
 use crate::{
     frame::{Endpoint, Place},
     limits,
@@ -40,7 +40,7 @@ impl Session {
         self.silence.looked(now);
         if !self.silence.is_suspect && self.silence.is_too_long(self.false_alarms.count(now)) {
             self.silence.is_suspect = true;
-            self.begin_race(now);
+            self.begin_race(now, now.saturating_add(limits::RIVAL_EVERY));
         }
     }
 
@@ -60,8 +60,9 @@ impl Session {
         !self.has_joined
     }
 
-    /// Begins attempts at all places that are not tried yet.
-    pub(super) fn begin_race(&mut self, at: Duration) {
+    /// Begins attempts at all places that are not tried yet: where the room was from `at_home` on, elsewhere from
+    /// `elsewhere` on.
+    pub(super) fn begin_race(&mut self, at_home: Duration, elsewhere: Duration) {
         let ahead = self.ahead.as_ref().map(|it| &it.approach);
         let tried: Vec<_> =
             self.rivals.iter().chain(ahead).flat_map(|it| it.home.endpoints.clone()).collect();
@@ -69,10 +70,40 @@ impl Session {
         let home = lanes(&self.main.home, 1, &tried);
         let tried = [tried, self.main.home.endpoints.clone()].concat();
         let others = lanes(&self.main.others, limits::RIVALS_ELSEWHERE_MAX, &tried);
-        let mut begin = at;
-        for place in home.into_iter().chain(others) {
-            self.rivals.push(Approach::new(place, Place::default(), begin));
+        self.rivals.extend(home.into_iter().map(|it| Approach::rival(it, at_home)));
+        let mut begin = elsewhere;
+        for place in others {
+            self.rivals.push(Approach::rival(place, begin));
             begin = begin.saturating_add(limits::RIVAL_EVERY);
+        }
+    }
+
+    /// By when the server of this connection answers another of our connections. Two that ask one server for one seat
+    /// would take it from each other.
+    pub(super) fn asked_until(&self, link: super::LinkId) -> Option<Duration> {
+        let ahead = self.ahead.as_ref().map(|it| &it.approach);
+        let links = self.rivals.iter().chain(ahead).filter_map(|it| it.link.as_ref());
+        let server = links.clone().find(|it| it.id == link)?.server?;
+        let is_asked =
+            |it: &&Link| it.id != link && it.server == Some(server) && it.state() == State::Joining;
+        links.filter(is_asked).map(Link::answer_by).max()
+    }
+
+    /// The connection in use was closed for another one of the same player.
+    ///
+    /// If that is one of ours, it will say so. If not, somebody else has our secret: whoever came back then would be
+    /// thrown out again, and so on for ever.
+    pub fn replaced(&mut self, link: super::LinkId, now: Duration) {
+        let of_ours = self
+            .asked_elsewhere
+            .filter(|(it, at)| *it != link && now <= at.saturating_add(limits::REPLACED_WITHIN));
+        let is_playing =
+            self.main.link.as_ref().is_some_and(|it| it.id == link && it.state() == State::Playing);
+        if is_playing && of_ours.is_none() && !self.is_leaving {
+            self.main.link = None;
+            self.over(Happening::Replaced);
+        } else {
+            self.lost(link, now);
         }
     }
 
@@ -90,8 +121,12 @@ impl Session {
     /// it, if it only stood still.
     pub(super) fn is_to_settle(&self, link: super::LinkId) -> bool {
         let is_home = |it: &Endpoint| self.main.home.endpoints.contains(it);
+        let server = self.main.link.as_ref().and_then(|it| it.server);
         let mut rivals = self.rivals.iter().filter_map(|it| it.link.as_ref());
-        let leads_home = rivals.any(|it| it.id == link && it.endpoint().is_some_and(is_home));
+        let leads_home = rivals.any(|it| {
+            it.id == link
+                && (it.endpoint().is_some_and(is_home) || (it.server.is_some() && it.server == server))
+        });
         self.silence.is_suspect && leads_home
     }
 

@@ -166,6 +166,7 @@ impl Session {
         self.inputs.go_on_after(joined.input_ack);
         self.has_joined = true;
         self.lost_since = None;
+        self.refused = None;
         self.happenings.push_back(Happening::Joined(joined));
     }
 
@@ -174,13 +175,35 @@ impl Session {
             RefusedWhy::Busy => true,
             // The room is being recovered or moved, and this server does not know yet, or not any more.
             RefusedWhy::NoSuchRoom => self.has_joined,
+            // Seats that were restored without their players become free.
+            RefusedWhy::Full => self.has_joined && !self.main.is(link),
             _ => false,
         };
         // While there is a room, no other server has the last word.
         let is_only_hope = self.main.is(link) || self.main.link.is_none();
         if may_change || !is_only_hope {
+            self.refused =
+                (refused.why == RefusedWhy::Full).then_some(refused).or_else(|| self.refused.take());
             self.drop_link(link, now);
+        } else if self.main.is(link) || refused.why == RefusedWhy::Over {
+            self.over(Happening::Refused(refused));
         } else {
+            self.on_no_for_good(link, refused, now);
+        }
+    }
+
+    /// A server where the room may be will not have us, ever. Others may.
+    fn on_no_for_good(&mut self, link: LinkId, refused: Refused, now: Duration) {
+        let index = self.rivals.iter().position(|it| it.is(link));
+        let has_more = index.and_then(|it| self.rivals.get_mut(it)).is_some_and(Approach::strike);
+        self.refused = Some(refused);
+        self.drop_link(link, now);
+        if let Some(index) = index.filter(|_| !has_more) {
+            self.rivals.remove(index);
+        }
+        if self.rivals.is_empty()
+            && let Some(refused) = self.refused.take()
+        {
             self.over(Happening::Refused(refused));
         }
     }

@@ -55,6 +55,7 @@ impl Simulation {
             | Command::Close { .. }
             | Command::Drain { .. }
             | Command::Retire { .. }
+            | Command::TellFallbacks { .. }
             | Command::Greet { .. } => Outcome::Done,
         }
     }
@@ -131,7 +132,18 @@ impl Simulation {
         let is_unclaimed =
             conditions::find(&after.conditions, FINISHED).is_some_and(|it| it.reason == reason::UNCLAIMED);
         let name = room.metadata.name.as_deref().unwrap();
-        assert!(!plays || stays || is_unclaimed, "P6: {name} plays on, and is given up: {after:?}");
+        // I6, I7: unless its server was believed to be lost, and then only with the store's fence between the two.
+        let is_doubted = self.losses.is_doubted(&server.pod_uid, before.epoch);
+        assert!(
+            !plays || stays || is_unclaimed || is_doubted,
+            "P6: {name} plays on, and is given up: {after:?}"
+        );
+        let is_controlled = after.server.as_ref().is_some_and(|it| it.boot_id.is_some());
+        let is_restored = is_controlled && room.spec.recovery == Recovery::Restore;
+        if plays && !stays && after.phase == Phase::Running && is_restored {
+            let fence = self.losses.fences.borrow().get(&after.epoch).copied();
+            assert_eq!(fence, Some(true), "I7: {name} is played twice without a fence: {after:?}");
+        }
     }
 
     /// What the driver tells the ledger after a call: first what is the case, then the outcome.
@@ -191,6 +203,7 @@ impl Simulation {
             | Command::Close { .. }
             | Command::Drain { .. }
             | Command::Retire { .. }
+            | Command::TellFallbacks { .. }
             | Command::Greet { .. } => (),
         }
         answers

@@ -70,6 +70,15 @@ impl Process {
 }
 
 impl Link {
+    pub(super) fn is_up(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// Whether something that the server said is still to be heard.
+    pub(super) fn has_words(&self) -> bool {
+        !self.to_operator.is_empty()
+    }
+
     /// Sends a command, unless the link is broken.
     pub(super) fn send(&mut self, command: &Command) -> bool {
         if self.stream.is_none() {
@@ -85,6 +94,8 @@ impl Link {
                 },
                 seats: None,
                 parameters: room.spec.parameters.clone(),
+                // What is restored is none of the ledger's business.
+                restore: None,
             }),
             Command::Close { tenancy, .. } => host::Command::Close(heard(tenancy)),
             Command::Drain { is_on, .. } => host::Command::Drain(*is_on),
@@ -104,6 +115,8 @@ impl Simulation {
         let uids: Vec<String> = uids.into_iter().cloned().collect();
         let Some(uid) = uids.choose(&mut self.rng).cloned() else { return };
         match self.rng.random_range(0..24) {
+            // What does not answer is not heard either.
+            1..19 if self.losses.is_frozen(&uid) => (),
             0 => self.break_link(&uid),
             1..8 => self.hear(&uid),
             8..14 => self.answer(&uid),
@@ -154,7 +167,10 @@ impl Simulation {
 
     /// A leader greets a server that it has no link to.
     fn dial_of(&mut self, index: usize, uid: &str) {
-        let is_up = self.leaders[index].knows(uid) && self.pods.get(uid).is_some_and(|it| it.view.is_alive());
+        let is_up = self.leaders[index].knows(uid)
+            && self.pods.get(uid).is_some_and(|it| it.view.is_alive())
+            && self.processes.contains_key(uid)
+            && self.losses.is_reachable(uid);
         let link = self.leaders[index].links.entry(uid.to_owned()).or_default();
         // Only when what was said before was heard: the driver takes reports in order.
         if link.stream.is_some() || !link.to_operator.is_empty() || !is_up {
@@ -214,6 +230,21 @@ impl Simulation {
         self.tell_process(uid, host::Event::StreamEnded(stream));
     }
 
+    /// Nothing of it is heard any more.
+    pub(super) fn break_links(&mut self, uid: &str) {
+        let mut broken = Vec::new();
+        for link in self.leaders.iter_mut().filter_map(|it| it.links.get_mut(uid)) {
+            if let Some(stream) = link.stream.take() {
+                link.to_server.clear();
+                link.to_operator.push_back(LinkNews::Lost);
+                broken.push(stream);
+            }
+        }
+        for stream in broken {
+            self.tell_process(uid, host::Event::StreamEnded(stream));
+        }
+    }
+
     /// The process of a pod is no more.
     pub(super) fn end_process(&mut self, uid: &str) {
         if self.processes.remove(uid).is_none() {
@@ -235,7 +266,7 @@ impl Simulation {
             && refuses
         {
             self.seen.insert("a game refused a room");
-            *outcome = Err("no such map".to_owned());
+            *outcome = Err(host::NotMade::Declined("no such map".to_owned()));
         }
         self.tell_process(uid, chore);
     }
@@ -402,6 +433,7 @@ fn told_report(report: Report, boot_id: &str) -> LinkNews {
             is_retired: welcome.is_retired,
             is_draining: welcome.is_draining,
             rooms: welcome.rooms.into_iter().map(told_room).collect(),
+            certificate_hashes: Vec::new(),
         }),
         Report::Opened(tenancy) => {
             LinkNews::Opened(Opened { tenancy: told(tenancy), ports: vec![], certificate_hashes: vec![] })
@@ -414,19 +446,22 @@ fn told_report(report: Report, boot_id: &str) -> LinkNews {
                 host::RefusedWhy::Draining => RefusedWhy::Draining,
                 host::RefusedWhy::Retired => RefusedWhy::Retired,
                 host::RefusedWhy::Parameters => RefusedWhy::Parameters,
+                host::RefusedWhy::Checkpoint => RefusedWhy::Checkpoint,
+                host::RefusedWhy::Fenced => RefusedWhy::Fenced,
                 host::RefusedWhy::Unsupported => RefusedWhy::Unsupported,
                 host::RefusedWhy::UnknownRoom => RefusedWhy::UnknownRoom,
             },
             current_epoch: current.map_or(0, |it| it.0),
             message,
         }),
-        Report::RoomState { tenancy, phase, players } => LinkNews::State(RoomState {
+        Report::RoomState { tenancy, phase, players, .. } => LinkNews::State(RoomState {
             tenancy: told(tenancy),
             phase: told_phase(phase),
             players,
             checkpoint_tick: Some(NonZeroU64::MIN),
             certificate_hashes: vec![],
         }),
+        Report::CheckpointFailed(tenancy, message) => LinkNews::CheckpointFailed(told(tenancy), message),
         Report::Finished(tenancy, ending) => LinkNews::Finished(told(tenancy), ending.values().clone()),
         Report::Closed(tenancy) | Report::Fault(tenancy, _) => LinkNews::Closed(told(tenancy)),
         Report::Draining(is_draining) => LinkNews::Draining(is_draining),

@@ -1,0 +1,109 @@
+//! The fleets of a run, and their rooms.
+
+use anyhow::Result;
+use gamekeeper_crds::labels;
+use serde_json::{Value, json};
+
+use super::folder::Folder;
+use super::store;
+use crate::arena::Arena;
+use crate::testenv::GameServer;
+
+/// The fleet's `state.fenceAfter` and `state.checkpointInterval`: the defaults, said.
+pub(super) const FENCE_MS: u64 = 1000;
+pub(super) const INTERVAL_MS: u64 = 100;
+
+/// How long the ticks of a server stand still when they are told to: longer than anybody needs to notice.
+const HANG_S: &str = "15";
+
+/// How long matches last: longer than a run, as far as the arena allows.
+const MATCH_S: &str = "3600";
+
+/// Rooms of the loss of many.
+pub(super) const MASS_ROOMS: usize = 300;
+
+/// The fleet for them: all are on one node, and there is place for all on another.
+pub(super) const MASS: Size = Size { name: "mass", servers: 6, rooms: 50 };
+
+const _: () = assert!(MASS_ROOMS as u64 <= MASS.servers as u64 * MASS.rooms as u64, "all find place");
+
+/// How large a fleet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) name: &'static str,
+    pub(super) servers: u8,
+    /// Of one server.
+    pub(super) rooms: u8,
+}
+
+/// Two servers on each node: so there is always one elsewhere, and one more.
+pub(super) fn usual(nodes: usize) -> Result<Size> {
+    Ok(Size { name: "arena", servers: u8::try_from(2 * nodes)?, rooms: 16 })
+}
+
+/// A fleet of arenas that save their rooms and keep journals in the run's folder.
+pub(super) async fn manifest(arena: &Arena, folder: &Folder, size: Size) -> Result<Value> {
+    let (secret, key) = store::lend(arena.namespace()).await?;
+    let image = arena.namespace().env().image(GameServer::Arena)?;
+    let capacity = size.rooms.to_string();
+    let arguments = ["server", "--capacity", &capacity, "--journal", "/journals", "--hang-on-usr1", HANG_S];
+    Ok(json!({
+        "apiVersion": "gamekeeper.dev/v1alpha1",
+        "kind": "GameFleet",
+        "metadata": { "name": size.name },
+        "spec": {
+            "replicas": size.servers,
+            "rooms": { "maxPerServer": size.rooms, "claimTimeout": "60s" },
+            "admission": "Open",
+            "ports": [{ "name": "game", "containerPort": 7777 }],
+            "control": {},
+            "placement": { "strategy": "Distributed" },
+            "state": {
+                "redis": { "urlSecretKeyRef": { "name": secret, "key": key } },
+                "checkpointInterval": format!("{INTERVAL_MS}ms"),
+                "fenceAfter": format!("{FENCE_MS}ms"),
+            },
+            "template": { "metadata": { "labels": { "build": "1" } }, "spec": {
+                // A server with a match does not end when it is told to, and nobody waits for it here.
+                "terminationGracePeriodSeconds": 3,
+                "automountServiceAccountToken": false,
+                "topologySpreadConstraints": [{
+                    "maxSkew": 1,
+                    "topologyKey": "kubernetes.io/hostname",
+                    "whenUnsatisfiable": "ScheduleAnyway",
+                    "labelSelector": { "matchLabels": { labels::FLEET: size.name } },
+                }],
+                "volumes": [{
+                    "name": "journals",
+                    "hostPath": { "path": folder.servers(), "type": "Directory" },
+                }],
+                "containers": [{
+                    "name": "server",
+                    "image": image,
+                    "args": arguments,
+                    "volumeMounts": [{ "name": "journals", "mountPath": "/journals" }],
+                    "resources": {
+                        "requests": { "cpu": "10m", "memory": "16Mi" },
+                        "limits": { "memory": "256Mi" },
+                    },
+                    "securityContext": {
+                        "runAsNonRoot": true,
+                        "runAsUser": 65532,
+                        "allowPrivilegeEscalation": false,
+                        "readOnlyRootFilesystem": true,
+                        "capabilities": { "drop": ["ALL"] },
+                    },
+                }],
+            } },
+        },
+    }))
+}
+
+/// What rooms are like, as a merge patch.
+pub(super) fn room() -> Value {
+    json!({ "spec": {
+        "seats": 4,
+        "parameters": { "map": "harbour", "seconds": MATCH_S },
+        "recovery": "Restore",
+    } })
+}

@@ -1,0 +1,191 @@
+//! One round: everything is well, something breaks, and what becomes of it is watched until everything is well again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use tokio::time::{Instant, sleep};
+
+use super::cast::Cast;
+use super::fleet::{FENCE_MS, INTERVAL_MS};
+use super::folder;
+use super::record::{Entry, Record};
+use super::report::{Fate, Outcome};
+use super::scenario::{Expectation, Scenario};
+use super::sight::{View, Views};
+use super::stage::Stage;
+use super::steps::{CONFIRMED, Step};
+use crate::clock::Moment;
+use crate::faults;
+use crate::progress::say;
+
+/// When in a round the fault comes: anywhere between two checkpoints, beats and renewals.
+const MOMENT: std::ops::Range<Duration> = Duration::ZERO..Duration::from_millis(1200);
+
+/// How long something stays broken that nobody should notice: longer than a lease, a fence and a hang.
+const HOLD: std::ops::Range<Duration> = Duration::from_millis(3500)..Duration::from_secs(6);
+
+/// How long it is watched what comes back alive.
+const RETURN: Duration = Duration::from_secs(2);
+
+/// A player that is shown nothing new for so long has noticed something. It is far more than a busy machine does.
+const NOTICED: Duration = Duration::from_secs(1);
+
+/// How often is looked. The times are the journals'.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// Of the arena's servers.
+const TICKS_PER_SECOND: u32 = 30;
+
+/// A room before the fault.
+struct Before {
+    uid: String,
+    bots: usize,
+    epoch: u64,
+}
+
+type Rooms = BTreeMap<String, Before>;
+
+/// Plays a round.
+pub(super) async fn play(
+    stage: &mut Stage,
+    scenario: Scenario,
+    round: u32,
+    chance: &mut StdRng,
+    record: &mut Record,
+) -> Result<Outcome> {
+    let start = Instant::now();
+    let cast = Cast::of(stage, scenario, chance).await?;
+    sleep(chance.random_range(MOMENT)).await;
+    let (hit, others) = rooms(stage, &cast)?;
+    let uids = match scenario.expectation() {
+        Expectation::Recovers => hit.values().map(|it| it.uid.clone()).collect(),
+        // None is to lose its server.
+        Expectation::PlaysOn => Vec::new(),
+    };
+    stage.sight.look()?.measure_gaps();
+    let fault = cast.inflict(stage).await?;
+    say(&format!("  {scenario} {round}: {}, with {} rooms", cast.what, hit.len()));
+
+    let mut fates = match scenario.expectation() {
+        Expectation::Recovers => back(stage, &hit, fault, scenario.deadline()).await?,
+        Expectation::PlaysOn => {
+            sleep(chance.random_range(HOLD)).await;
+            BTreeMap::new()
+        }
+    };
+    // Before it is mended: it never goes on.
+    if let Some(container) = cast.ended_after.filter(|it| !it.has_ended()) {
+        stage.faults.inflict(&faults::Fault::Signal(container, faults::Signal::Kill)).await?;
+    }
+    stage.faults.mend().await?;
+    if scenario.comes_back() {
+        sleep(RETURN).await;
+    }
+    let lost = fates.values().any(|it| matches!(it, Fate::Failed(_)));
+    // Who waits for bots that were lost waits in vain: the next round begins afresh.
+    let whole = if lost { Ok(()) } else { stage.whole().await };
+
+    let unhit = match scenario.expectation() {
+        Expectation::Recovers => others,
+        // Nobody's rooms are to notice anything.
+        Expectation::PlaysOn => others.into_iter().chain(hit).collect(),
+    };
+    let views = stage.sight.look()?;
+    fates.extend(unhit.iter().map(|(name, before)| (name.clone(), undisturbed(views, before))));
+
+    let steps: Vec<_> = folder::steps(stage.faults.cluster(), stage.namespace())
+        .into_iter()
+        .filter(|step| fault <= step.at)
+        .collect();
+    let victims: Vec<_> = cast.victims.iter().map(|it| it.pod.as_str()).collect();
+    let entry = Entry {
+        scenario,
+        round,
+        at: fault,
+        fault: cast.what,
+        rooms: uids,
+        fence_ms: FENCE_MS,
+        interval_ms: INTERVAL_MS,
+    };
+    record.add(stage.folder.path(), entry, &steps)?;
+    whole.context("not everything is well after the round")?;
+    Ok(Outcome { scenario, round, detect: sure(&steps, &victims, fault), fates, took: start.elapsed() })
+}
+
+/// The rooms whose servers are hit, and all others.
+fn rooms(stage: &Stage, cast: &Cast) -> Result<(Rooms, Rooms)> {
+    let hit = cast.rooms();
+    let mut all = Rooms::new();
+    for (name, (uid, bots)) in stage.rooms() {
+        let epoch = u64::try_from(stage.arena.room_status(name)?.epoch)?;
+        all.insert(name.clone(), Before { uid: uid.clone(), bots: *bots, epoch });
+    }
+    Ok(all.into_iter().partition(|(name, _)| hit.contains(name)))
+}
+
+/// Waits until all of these rooms are played again, and tells what became of each.
+async fn back(
+    stage: &mut Stage,
+    hit: &Rooms,
+    fault: Moment,
+    deadline: Duration,
+) -> Result<BTreeMap<String, Fate>> {
+    let end = Instant::now() + deadline;
+    loop {
+        let views = stage.sight.look()?;
+        let fates: BTreeMap<_, _> =
+            hit.iter().map(|(name, before)| (name.clone(), again(views, before, fault))).collect();
+        let is_over = fates.values().all(|it| matches!(it, Fate::Recovered { .. }));
+        if is_over || end < Instant::now() {
+            return Ok(fates);
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// Whether all of a room's players play again, under a higher epoch.
+fn again(views: &Views, before: &Before, fault: Moment) -> Fate {
+    let all: Vec<&View> = views.of_room(&before.uid).map(|(_, view)| view).collect();
+    let back: Vec<_> = all.iter().filter(|it| before.epoch < it.first.epoch).collect();
+    if back.len() < before.bots {
+        return Fate::Failed(format!("{} of {} players play again", back.len(), before.bots));
+    }
+    let playing = back.iter().map(|it| it.first.at.since(fault)).max().unwrap_or_default();
+    // What anybody saw counts as played.
+    let seen = back.iter().filter_map(|it| it.before).map(|it| it.tick).max();
+    let lost = seen.zip(views.restored(&before.uid, fault)).map(|(seen, from)| seen.saturating_sub(from));
+    let lost =
+        lost.and_then(|it| u32::try_from(it).ok()).map(|it| Duration::from_secs(1) * it / TICKS_PER_SECOND);
+    Fate::Recovered { playing, lost }
+}
+
+/// Whether nobody in a room noticed anything.
+fn undisturbed(views: &Views, before: &Before) -> Fate {
+    for (player, view) in views.of_room(&before.uid) {
+        if view.last.epoch != before.epoch {
+            return Fate::Failed(format!(
+                "it was not hit, and went from epoch {} to {}",
+                before.epoch, view.last.epoch
+            ));
+        }
+        if NOTICED < view.gap {
+            return Fate::Failed(format!("{player} saw nothing for {} ms", view.gap.as_millis()));
+        }
+    }
+    Fate::PlayedOn
+}
+
+/// How long it took until the loss of all that were hit was certain, as far as it ever was.
+fn sure(steps: &[Step], victims: &[&str], fault: Moment) -> Option<Duration> {
+    let of = |victim: &&str| {
+        let its = steps.iter().filter(|it| it.name == CONFIRMED && it.server.as_deref() == Some(*victim));
+        its.map(|it| it.at).min()
+    };
+    victims.iter().filter_map(of).max().map(|it| it.since(fault))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! Servers that fall silent without an end: they hang, are cut off, or die before their kubelet tells; and what a leader's
+//! suspicions say of them.
+
+use std::{cell::RefCell, rc::Rc};
+
+use super::*;
+use crate::server::suspicion::Verdict;
+
+/// Whether rooms were opened with a fence, by their epochs.
+pub(super) type Fences = Rc<RefCell<BTreeMap<i64, bool>>>;
+
+/// What is the matter with servers.
+#[derive(Default)]
+pub(super) struct Losses {
+    /// Neither they nor their rooms move.
+    hanging: BTreeSet<String>,
+    /// They play on, and no leader hears them.
+    cut: BTreeSet<String>,
+    /// Servers and epochs of rooms on them that some leader believed to be lost.
+    doubted: BTreeSet<(String, i64)>,
+    /// Servers that some leader judged.
+    judged: BTreeSet<String>,
+    pub(super) fences: Fences,
+}
+
+impl Losses {
+    /// Whether it does nothing, or nothing that a leader hears of.
+    pub(super) fn is_frozen(&self, uid: &str) -> bool {
+        self.hanging.contains(uid) || self.cut.contains(uid)
+    }
+
+    /// Whether it can be greeted.
+    pub(super) fn is_reachable(&self, uid: &str) -> bool {
+        !self.is_frozen(uid)
+    }
+
+    pub(super) fn is_doubted(&self, uid: &str, epoch: i64) -> bool {
+        self.doubted.contains(&(uid.to_owned(), epoch))
+    }
+}
+
+impl Simulation {
+    /// A server falls silent, or a leader finds that one has, or it is back.
+    pub(super) fn doubt(&mut self) {
+        let uids: Vec<String> = self.pods.values().filter(|it| it.view.is_controlled).map(uid_of).collect();
+        let Some(uid) = uids.choose(&mut self.rng).cloned() else { return };
+        match self.rng.random_range(0..8) {
+            0 => self.hang(&uid),
+            1 => self.cut(&uid),
+            2 => self.die_unseen(&uid),
+            3 => self.come_back(&uid),
+            4 => self.replace_lost(&uid),
+            _ => self.judge(&uid),
+        }
+    }
+
+    fn hang(&mut self, uid: &str) {
+        if self.processes.contains_key(uid) {
+            self.seen.insert("a server hung");
+            self.losses.hanging.insert(uid.to_owned());
+        }
+    }
+
+    fn cut(&mut self, uid: &str) {
+        if self.processes.contains_key(uid) {
+            self.seen.insert("a server was cut off");
+            self.break_links(uid);
+            self.losses.cut.insert(uid.to_owned());
+        }
+    }
+
+    /// Its kernel closes its connections; the kubelet has not told yet.
+    fn die_unseen(&mut self, uid: &str) {
+        if self.processes.contains_key(uid) {
+            self.seen.insert("a server died unseen");
+            self.end_process(uid);
+        }
+    }
+
+    fn come_back(&mut self, uid: &str) {
+        self.losses.cut.remove(uid);
+        if !self.losses.hanging.remove(uid) {
+            return;
+        }
+        self.seen.insert("a server that hung is back");
+        let now = self.now();
+        for leader in &mut self.leaders {
+            // Its beats come over the stream that never broke.
+            if leader.links.get(uid).is_some_and(servers::Link::is_up) {
+                leader.take(0, Event::ServerBack { server_uid: uid.to_owned() }, now);
+            }
+        }
+    }
+
+    /// A leader's suspicions come to an end.
+    fn judge(&mut self, uid: &str) {
+        let index = self.rng.random_range(0..self.leaders.len());
+        let leader = &self.leaders[index];
+        // While a link is up only a hang can be found.
+        let is_up = leader.links.get(uid).is_some_and(servers::Link::is_up);
+        let has_words = leader.links.get(uid).is_some_and(servers::Link::has_words);
+        if !leader.knows(uid) || has_words {
+            return;
+        }
+        let verdict = match self.processes.get(uid) {
+            None if is_up => return,
+            None => Verdict::Proven,
+            Some(_) if self.losses.hanging.contains(uid) && is_up => Verdict::Hang,
+            Some(_) if self.losses.is_frozen(uid) && !is_up => Verdict::Presumed,
+            Some(_) => return,
+        };
+        self.losses.judged.insert(uid.to_owned());
+        self.seen.insert(match verdict {
+            Verdict::Proven => "a loss was proven",
+            Verdict::Hang => "a hang was found",
+            Verdict::Presumed => "a loss was presumed",
+        });
+        if verdict != Verdict::Proven {
+            let epochs: Vec<i64> = self.processes[uid].tenancies().map(|it| it.epoch.0).collect();
+            self.losses.doubted.extend(epochs.into_iter().map(|it| (uid.to_owned(), it)));
+        }
+        let now = self.now();
+        self.leaders[index].take(0, Event::ServerLost { server_uid: uid.to_owned(), verdict }, now);
+    }
+
+    /// A fleet replaces a server that is lost for long, as soon as nobody counts on it (I9).
+    fn replace_lost(&mut self, uid: &str) {
+        let Some(leader) = self.leaders.iter().find(|it| it.is_current) else { return };
+        let is_lost = self.losses.is_frozen(uid) && self.losses.judged.contains(uid);
+        if !is_lost || leader.ledger.is_busy(uid) || !leader.room_news.is_empty() {
+            return;
+        }
+        let is_published = |room: &GameRoom| {
+            let status = room.status.as_ref().filter(|it| it.phase == Phase::Running);
+            status.and_then(|it| it.server.as_ref()).is_some_and(|it| it.pod_uid == uid)
+        };
+        assert!(!self.rooms.values().any(is_published), "I9: {uid} is removed, and players were sent there");
+        self.seen.insert("a lost server was replaced");
+        self.remove_pod(uid);
+    }
+
+    /// Whoever can come back does, and kubelets tell of the others.
+    pub(super) fn end_all_doubts(&mut self) {
+        let uids: Vec<String> = self.pods.values().filter(|it| it.view.is_controlled).map(uid_of).collect();
+        for uid in uids {
+            self.come_back(&uid);
+            if !self.processes.contains_key(&uid) && self.pods[&uid].view.is_alive() {
+                self.change_pod(&uid, |it| it.state = ServerState::Ended(Exit { code: 137 }));
+            }
+        }
+    }
+}
+
+fn uid_of(pod: &Pod) -> String {
+    pod.view.uid.clone()
+}
