@@ -55,7 +55,8 @@ impl Scene<'_> {
                 continue;
             };
             if !is_lost && self.world.lease == lease {
-                let lease = self.model.claimed(lease, operator, term, now);
+                let identity = self.operator(operator).identity;
+                let lease = self.model.claimed(lease, identity, term, now);
                 self.world.lease = lease;
                 if let Some(leads) = self.leads(operator) {
                     (leads.lease, leads.renewed) = (lease, now);
@@ -86,8 +87,8 @@ impl Scene<'_> {
         if it.stands_since.is_some() || it.leads.is_some() || it.claim.is_some() {
             return;
         }
-        let before = it.sightings;
-        let (after, is_free) = self.model.look(before, lease, operator, now);
+        let (before, identity) = (it.sightings, it.identity);
+        let (after, is_free) = self.model.look(before, lease, identity, now);
         let it = self.operator(operator);
         (it.sightings, it.may_claim) = (after, is_free);
     }
@@ -194,7 +195,8 @@ impl Scene<'_> {
     fn claim(&mut self, operator: u8) {
         let Some((lease, term)) = self.operator(operator).claim.take() else { return };
         if self.world.lease == lease {
-            self.world.lease = self.model.claimed(lease, operator, term, self.world.now);
+            let identity = self.operator(operator).identity;
+            self.world.lease = self.model.claimed(lease, identity, term, self.world.now);
             self.elect(operator, term);
         }
     }
@@ -241,7 +243,10 @@ impl Scene<'_> {
 
     /// The rule that is broken by it: unheard is not absent (I5).
     fn take_for_empty(&mut self, operator: u8) {
-        for server in self.model.servers().filter(|_| self.model.rule == Rule::UnheardIsAbsent) {
+        if self.model.rule != Rule::UnheardIsAbsent {
+            return;
+        }
+        for server in self.model.servers() {
             if self.leads(operator).is_some_and(|it| it.views[usize::from(server)] == View::Starting) {
                 self.tell_leader(operator, Input::TakenForEmpty(server));
             }

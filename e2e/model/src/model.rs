@@ -100,14 +100,15 @@ impl Model {
             *room = self.leaders.room(number);
         }
         let sightings = self.candidates.id(Sightings::default());
-        let operator = self.operators.id(Operator { sightings, ..Operator::default() });
+        let operator = |identity| Operator { identity, sightings, ..Operator::default() };
+        let operators = [self.operators.id(operator(0)), self.operators.id(operator(1))];
         World {
             now: START,
             lease: self.leases.id(Lease::default()),
             rooms,
             pods: servers.map(|it| if it.process.is_some() { Pod::Runs } else { Pod::Gone }),
             servers,
-            operators: [operator; 2],
+            operators,
             store: [self.rows.id(Row::default()); ROOMS],
             owners: [NEVER; ROOMS],
             adrift: self.adrift.id(Vec::new()),
@@ -184,16 +185,16 @@ impl Model {
     }
 
     /// The lease as this operator claims or renews it now.
-    pub fn claimed(&mut self, lease: Id, operator: u8, term: u32, now: u8) -> Id {
-        if let Some(known) = self.renewals.get(&(lease, operator, now)) {
+    pub fn claimed(&mut self, lease: Id, identity: u8, term: u32, now: u8) -> Id {
+        if let Some(known) = self.renewals.get(&(lease, identity, now)) {
             return *known;
         }
         let current = self.leases.get(lease);
         let current = Some(&*current).filter(|it| it.spec.is_some());
         let at: Timestamp = wall() + SignedDuration::from_secs(now.into());
-        let claim = claim("gamekeeper", current, &identity(operator), term, &TIMING, at);
+        let claim = claim("gamekeeper", current, &name(identity), term, &TIMING, at);
         let id = self.leases.id(claim);
-        self.renewals.insert((lease, operator, now), id);
+        self.renewals.insert((lease, identity, now), id);
         id
     }
 
@@ -207,15 +208,15 @@ impl Model {
     }
 
     /// What a candidate sees of the lease, and whether it may claim it.
-    pub fn look(&mut self, sightings: Id, lease: Id, operator: u8, now: u8) -> (Id, bool) {
-        let key = (lease, operator, now);
+    pub fn look(&mut self, sightings: Id, lease: Id, identity: u8, now: u8) -> (Id, bool) {
+        let key = (lease, identity, now);
         let (after, is_free) = match self.candidates.known(sightings, key) {
             Some(known) => known,
             None => {
                 let current = self.leases.get(lease);
                 let instant = self.leaders.moment(now).instant;
                 let (after, is_free) = self.candidates.run(sightings, |it| {
-                    it.is_free(Some(&*current), &identity(operator), &TIMING, instant)
+                    it.is_free(Some(&*current), &name(identity), &TIMING, instant)
                 });
                 self.candidates.note(sightings, key, after, vec![is_free])
             }
@@ -245,8 +246,8 @@ impl Model {
     }
 }
 
-fn identity(operator: u8) -> String {
-    format!("operator-{operator}")
+fn name(identity: u8) -> String {
+    format!("operator-{identity}")
 }
 
 const _: () = assert!(SERVERS == 3, "as many as `nothing` makes");

@@ -146,6 +146,7 @@ fn welcome(server: u8, welcome: host::Welcome) -> LinkNews {
         is_retired: welcome.is_retired,
         is_draining: welcome.is_draining,
         rooms: welcome.rooms.into_iter().map(told_room).collect(),
+        certificate_hashes: Vec::new(),
     })
 }
 

@@ -100,6 +100,8 @@ impl Left {
 /// One of the operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Operator {
+    /// A name that is new for every process (I2).
+    pub identity: u8,
     /// Since when its process stands still.
     pub stands_since: Option<u8>,
     /// What it has seen of the lease.

@@ -21,7 +21,8 @@ impl Scene<'_> {
                 self.world.left.crashes -= 1;
                 self.send_last(operator, request);
                 self.dismiss(operator);
-                self.operator(operator).heard = 0;
+                let it = self.operator(operator);
+                (it.heard, it.identity) = (0, it.identity + 2);
             }
             Action::StandStill(server) => {
                 self.world.left.pauses -= 1;
