@@ -7,6 +7,7 @@ use gamekeeper_operator::server::suspicion::Verdict;
 use crate::{
     leader::View,
     model::{Model, START},
+    words::News,
     world::{Adrift, Leads, NEVER, Pace, Pod, World},
 };
 
@@ -323,7 +324,9 @@ impl Model {
             let (has_commands, has_news) = (!link.to_server.is_empty(), !link.to_operator.is_empty());
             actions.extend((has_commands || has_news).then_some(Action::Break(number, server)));
             actions.extend(has_commands.then_some(Action::DoubleCommand(number, server)));
-            actions.extend(has_news.then_some(Action::DoubleNews(number, server)));
+            // A link that is welcomed twice breaks.
+            let is_word = matches!(link.to_operator.first(), Some(News::Said { is_welcome: false, .. }));
+            actions.extend(is_word.then_some(Action::DoubleNews(number, server)));
         }
     }
 }

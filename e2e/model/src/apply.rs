@@ -318,7 +318,7 @@ impl Scene<'_> {
                 self.call(server, room, epoch, call);
             }
             Adrift::Request(request) => {
-                self.ask(request);
+                self.world.has_strayed |= self.ask(request);
             }
         }
     }

@@ -15,11 +15,12 @@ const PEACE: u8 = 30;
 
 impl Model {
     /// I1: two servers tick a room for its players for less than the fence's time, and not for a moment if the store
-    /// answered the older owner last. A match that is over is ticked no more: the same holds.
+    /// answered the older owner last, and no status came late. A match that is over is ticked no more: the same holds.
     pub(crate) fn judge(&mut self, mut world: World) -> Result<World, Broken> {
         for room in self.rooms() {
             let index = usize::from(room);
-            let (ticking, is_excused) = self.ticking(&world, room);
+            let (ticking, is_unanswered) = self.ticking(&world, room);
+            let is_excused = is_unanswered || world.has_strayed;
             let is_over = self.status(world.rooms[index]).phase.is_over();
             let rivals = ticking.count_ones() + u32::from(is_over && ticking != 0);
             if rivals < 2 {

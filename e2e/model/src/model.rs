@@ -114,6 +114,7 @@ impl Model {
             adrift: self.adrift.id(Vec::new()),
             told: [0; ROOMS],
             overlap: [NEVER; ROOMS],
+            has_strayed: false,
             left: Left::of(&self.bounds),
         }
     }

@@ -36,6 +36,8 @@ pub struct World {
     pub told: [u8; ROOMS],
     /// Since when two servers tick a room for players.
     pub overlap: [u8; ROOMS],
+    /// A status was written by a request that nobody waited for any more.
+    pub has_strayed: bool,
     /// What may still go wrong.
     pub left: Left,
 }
