@@ -197,7 +197,7 @@ impl Model {
             let (link, here) = (&leads.links[index], world.servers[index]);
             if !link.to_operator.is_empty() {
                 actions.push(Action::Listen(number, server));
-            } else if !link.is_up && here.hears() && is_known(leads.views[index]) {
+            } else if !leads.is_lost && !link.is_up && here.hears() && is_known(leads.views[index]) {
                 actions.push(Action::Dial(number, server));
             }
             let is_well = here.hears() && here.pace == Pace::Goes;
@@ -292,9 +292,9 @@ impl Model {
         }
     }
 
-    fn faults_of_operator(&self, world: &World, number: u8, actions: &mut Vec<Action>) {
+    fn faults_of_operator(&mut self, world: &World, number: u8, actions: &mut Vec<Action>) {
         let (left, now) = (world.left, world.now);
-        let operator = self.operators.get(world.operators[usize::from(number)]);
+        let operator = self.operators.get(world.operators[usize::from(number)]).clone();
         if let Some(since) = operator.stands_since {
             actions.extend((since < now).then_some(Action::Thaw(number)));
             return;
@@ -333,7 +333,7 @@ impl Model {
 
 impl Model {
     /// What a leader may find out, or believe, of servers whose pods stand.
-    fn losses(&self, world: &World, operator: u8, leads: &Leads, actions: &mut Vec<Action>) {
+    fn losses(&mut self, world: &World, operator: u8, leads: &Leads, actions: &mut Vec<Action>) {
         for server in self.servers() {
             let index = usize::from(server);
             let (link, here) = (&leads.links[index], world.servers[index]);
@@ -346,8 +346,11 @@ impl Model {
                 (_, Some(since), _) if !link.is_up && lasts(since) => Verdict::Presumed,
                 (None, None, _) => Verdict::Proven,
                 (Some(_), None, Pace::Stands(since) | Pace::Hangs(since)) if lasts(since) => Verdict::Hang,
-                (Some(_), None, Pace::Goes) if 0 < world.left.alarms && link.is_up => {
-                    actions.push(Action::Mistake(operator, server));
+                (Some(process), None, Pace::Goes) if 0 < world.left.alarms && link.is_up => {
+                    // It takes longer to be mistaken than to call the store.
+                    if self.sights(process).calls.is_empty() {
+                        actions.push(Action::Mistake(operator, server));
+                    }
                     continue;
                 }
                 _ => continue,

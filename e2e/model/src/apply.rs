@@ -273,9 +273,11 @@ impl Scene<'_> {
     }
 
     fn dial(&mut self, operator: u8, server: u8) {
+        let here = self.world.servers[usize::from(server)];
+        let before = self.model.sights_of(&here).listener;
         let it = self.operator(operator);
-        let parity = &mut it.parity[usize::from(server)];
-        *parity = !*parity;
+        // Another than the one that the server knows, if that is ours.
+        it.parity[usize::from(server)] = before == Some(operator);
         let stream = it.stream(operator, server);
         let Some(leads) = &mut it.leads else { return };
         let term = leads.term;

@@ -15,12 +15,12 @@ const PEACE: u8 = 30;
 
 impl Model {
     /// I1: two servers tick a room for its players for less than the fence's time, and not for a moment if the store
-    /// answered the older owner last, and no status came late. A match that is over is ticked no more: the same holds.
+    /// answered the oldest owner last, the newest one was opened for it, and no status came late. A match that is over is ticked no more: the same holds.
     pub(crate) fn judge(&mut self, mut world: World) -> Result<World, Broken> {
         for room in self.rooms() {
             let index = usize::from(room);
-            let (ticking, is_unanswered) = self.ticking(&world, room);
-            let is_excused = is_unanswered || world.has_strayed;
+            let (ticking, is_excused) = self.ticking(&world, room);
+            let is_excused = is_excused || world.has_strayed;
             let is_over = self.status(world.rooms[index]).phase.is_over();
             let rivals = ticking.count_ones() + u32::from(is_over && ticking != 0);
             if rivals < 2 {
@@ -41,10 +41,11 @@ impl Model {
         Ok(world)
     }
 
-    /// The servers that tick a room for players, as bits; and whether the store did not answer the oldest owner among
-    /// them last: then the operator's word was enough for it (I8), and the store counts from an earlier one.
+    /// The servers that tick a room for players, as bits; and whether they may for a moment. Either the store did not answer
+    /// the oldest owner last: then the operator's word was enough for it (I8), and the store counts from an earlier one. Or
+    /// the newest owner had the room all the time and was given it back: it does not wait for one in between.
     fn ticking(&mut self, world: &World, room: u8) -> (u8, bool) {
-        let (mut ticking, mut oldest) = (0, (i64::MAX, false));
+        let (mut ticking, mut oldest, mut newest) = (0, (i64::MAX, false), (0, false));
         for server in self.servers() {
             let index = usize::from(server);
             let is_told = world.told[usize::from(room)] >> server & 1 == 1;
@@ -55,9 +56,10 @@ impl Model {
             for it in sights.rooms.iter().filter(|it| it.room == room && it.ticks) {
                 ticking |= 1 << server;
                 oldest = oldest.min((it.epoch, it.is_unanswered));
+                newest = newest.max((it.epoch, it.is_adopted));
             }
         }
-        (ticking, oldest.1)
+        (ticking, oldest.1 || newest.1)
     }
 
     /// The world with all that went wrong mended.

@@ -106,6 +106,8 @@ struct Running {
     write: Option<u64>,
     is_begun: bool,
     check_again: u8,
+    /// It was opened here again under a later epoch, and went on.
+    is_adopted: bool,
     /// The store did not answer last: only the operator's word counts.
     is_unanswered: bool,
     ticks: bool,
@@ -124,6 +126,8 @@ pub struct Sight {
     pub is_running: bool,
     /// It is ticked now.
     pub ticks: bool,
+    /// It was opened here again under a later epoch, and went on.
+    pub is_adopted: bool,
     /// The store did not answer it last.
     pub is_unanswered: bool,
     /// Until then it waits for the owner before.
@@ -210,7 +214,7 @@ impl Process {
         for (RoomNumber(number), game) in &self.games {
             let Game { room, epoch, stage } = game;
             let (mut is_running, mut ticks, mut waits_until) = (false, false, None);
-            let mut is_unanswered = false;
+            let (mut is_unanswered, mut is_adopted) = (false, false);
             let mut call = |call, from| sights.calls.push((*number, *room, *epoch, call, from));
             match stage {
                 Stage::Asking { fence, again, .. } => {
@@ -219,7 +223,7 @@ impl Process {
                 Stage::Waiting { until, .. } => waits_until = Some(*until),
                 Stage::Running(running) => {
                     (is_running, ticks) = (true, running.ticks && !self.is_hung);
-                    is_unanswered = running.is_unanswered;
+                    (is_unanswered, is_adopted) = (running.is_unanswered, running.is_adopted);
                     if let Some(tick) = running.write {
                         call(Call::Write(tick), 0);
                     }
@@ -230,7 +234,7 @@ impl Process {
                 Stage::Ending { again } => call(Call::Finish(1), *again),
             }
             let (number, room, epoch) = (*number, *room, *epoch);
-            sights.rooms.push(Sight { number, room, epoch, is_running, ticks, is_unanswered, waits_until });
+            sights.rooms.push(Sight { number, room, epoch, is_running, ticks, is_adopted, is_unanswered, waits_until });
         }
         sights
     }
@@ -285,6 +289,9 @@ impl Process {
             Action::Adopt(number, epoch) => {
                 let Some(game) = self.games.get_mut(&number) else { return };
                 game.epoch = epoch.0;
+                if let Stage::Running(running) = &mut game.stage {
+                    running.is_adopted = true;
+                }
                 self.opened.insert((game.room, game.epoch));
             }
             Action::Shut(_) => (),
@@ -424,6 +431,7 @@ impl Running {
             write: None,
             is_begun: false,
             check_again: 0,
+            is_adopted: false,
             is_unanswered: false,
             ticks: false,
         }

@@ -45,7 +45,8 @@ impl<'a> Scene<'a> {
     /// The world afterwards.
     pub fn end(mut self) -> Result<World, Broken> {
         for (kept, changed) in self.world.operators.iter_mut().zip(self.operators.iter_mut()) {
-            if let Some(operator) = changed.take() {
+            if let Some(mut operator) = changed.take() {
+                operator.forget_streams();
                 *kept = self.model.operators.id(operator);
             }
         }

@@ -173,6 +173,13 @@ impl Operator {
         self.leads.as_ref().filter(|_| self.stands_since.is_none())
     }
 
+    /// A stream that is no more has no number: the next one is told apart from what its server has.
+    pub fn forget_streams(&mut self) {
+        for server in 0..SERVERS {
+            self.parity[server] &= self.leads.as_ref().is_some_and(|it| it.links[server].is_up);
+        }
+    }
+
     /// The number of its stream to a server.
     pub fn stream(&self, operator: u8, server: u8) -> u8 {
         operator + 2 * u8::from(self.parity[usize::from(server)])
