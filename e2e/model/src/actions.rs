@@ -95,8 +95,12 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::SeeRoom(operator, room) => write!(f, "operator {operator} sees what became of room {room}"),
-            Self::SeePod(operator, server) => write!(f, "operator {operator} sees what became of pod {server}"),
-            Self::Ask(operator, _, trouble) => write!(f, "operator {operator} makes a request{}", of(trouble)),
+            Self::SeePod(operator, server) => {
+                write!(f, "operator {operator} sees what became of pod {server}")
+            }
+            Self::Ask(operator, _, trouble) => {
+                write!(f, "operator {operator} makes a request{}", of(trouble))
+            }
             Self::Hear(operator, server) => write!(f, "server {server} hears operator {operator}"),
             Self::Listen(operator, server) => write!(f, "operator {operator} hears server {server}"),
             Self::Dial(operator, server) => write!(f, "operator {operator} greets server {server}"),
@@ -115,23 +119,33 @@ impl fmt::Display for Action {
             Self::Mistake(operator, server) => {
                 write!(f, "operator {operator} finds, by mistake, that server {server} hangs")
             }
-            Self::Recognise(operator, server) => write!(f, "operator {operator} hears beats of server {server} again"),
+            Self::Recognise(operator, server) => {
+                write!(f, "operator {operator} hears beats of server {server} again")
+            }
             Self::Crash(server) => write!(f, "server {server} dies"),
             Self::CrashOperator(operator, NEVER) => write!(f, "operator {operator} dies"),
-            Self::CrashOperator(operator, _) => write!(f, "operator {operator} dies with a request on its way"),
+            Self::CrashOperator(operator, _) => {
+                write!(f, "operator {operator} dies with a request on its way")
+            }
             Self::StandStill(server) => write!(f, "server {server} stands still"),
             Self::Hang(server) => write!(f, "the loop of server {server} stands still"),
             Self::Freeze(operator, NEVER) => write!(f, "operator {operator} stands still"),
-            Self::Freeze(operator, _) => write!(f, "operator {operator} stands still with a request on its way"),
+            Self::Freeze(operator, _) => {
+                write!(f, "operator {operator} stands still with a request on its way")
+            }
             Self::GoOn(server) => write!(f, "server {server} goes on"),
             Self::Thaw(operator) => write!(f, "operator {operator} goes on"),
             Self::Cut(server) => write!(f, "server {server} is cut off from operators and store"),
             Self::Heal(server) => write!(f, "server {server} is cut off no more"),
-            Self::Break(operator, server) => write!(f, "the stream of operator {operator} to server {server} breaks"),
+            Self::Break(operator, server) => {
+                write!(f, "the stream of operator {operator} to server {server} breaks")
+            }
             Self::DoubleCommand(operator, server) => {
                 write!(f, "a command of operator {operator} to server {server} comes twice")
             }
-            Self::DoubleNews(operator, server) => write!(f, "a word of server {server} to operator {operator} comes twice"),
+            Self::DoubleNews(operator, server) => {
+                write!(f, "a word of server {server} to operator {operator} comes twice")
+            }
             Self::End(server, _) => write!(f, "a match ends on server {server}"),
         }
     }
@@ -363,4 +377,3 @@ impl Model {
 fn is_known(view: View) -> bool {
     !matches!(view, View::None | View::Ended)
 }
-

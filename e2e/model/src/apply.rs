@@ -51,7 +51,8 @@ impl Scene<'_> {
             if self.operator(operator).stands_since.is_some() {
                 continue;
             }
-            let Some((lease, term, is_lost)) = self.leads(operator).map(|it| (it.lease, it.term, it.is_lost)) else {
+            let Some((lease, term, is_lost)) = self.leads(operator).map(|it| (it.lease, it.term, it.is_lost))
+            else {
                 continue;
             };
             if !is_lost && self.world.lease == lease {
@@ -290,7 +291,9 @@ impl Scene<'_> {
     fn make_call(&mut self, server: u8, index: u8, trouble: Trouble) {
         let here = self.world.servers[usize::from(server)];
         let sights = self.model.sights_of(&here);
-        let Some((number, room, epoch, call, _)) = sights.calls.get(usize::from(index)).copied() else { return };
+        let Some((number, room, epoch, call, _)) = sights.calls.get(usize::from(index)).copied() else {
+            return;
+        };
         let mut trouble = trouble;
         if trouble != Trouble::None {
             self.world.left.messages -= 1;

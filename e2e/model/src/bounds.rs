@@ -95,6 +95,8 @@ impl std::str::FromStr for Rule {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = RULES.iter().find(|(name, _)| *name == text);
-        found.map(|(_, rule)| *rule).ok_or_else(|| format!("one of {}", RULES.map(|(name, _)| name).join(", ")))
+        found
+            .map(|(_, rule)| *rule)
+            .ok_or_else(|| format!("one of {}", RULES.map(|(name, _)| name).join(", ")))
     }
 }

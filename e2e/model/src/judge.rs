@@ -33,7 +33,10 @@ impl Model {
             if !is_excused || FENCE <= world.now - world.overlap[index] {
                 let (promise, what) = match is_over {
                     true => ("I3", format!("room {room} is over, and is ticked for its players")),
-                    false => ("I1", format!("servers {ticking:#b} (bits) tick room {room} for its players at once")),
+                    false => (
+                        "I1",
+                        format!("servers {ticking:#b} (bits) tick room {room} for its players at once"),
+                    ),
                 };
                 return Err(Broken { promise, what });
             }
@@ -143,7 +146,11 @@ impl Model {
             let may_fail = status.phase == Phase::Finished || 2 <= self.bounds.crashes;
             let is_over = status.phase.is_over() && may_fail && has_it == 0;
             // A crowd of servers that are dead or deleted is no place to play.
-            let has_place = world.pods.iter().zip(&world.servers).any(|(pod, server)| *pod == Pod::Runs && server.process.is_some());
+            let has_place = world
+                .pods
+                .iter()
+                .zip(&world.servers)
+                .any(|(pod, server)| *pod == Pod::Runs && server.process.is_some());
             let waits = !has_place && !status.phase.is_over();
             if !(is_played || is_over || waits) {
                 return Some(format!("room {room} is {status:?}, and servers {has_it:#b} (bits) have it"));

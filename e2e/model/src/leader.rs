@@ -10,9 +10,7 @@ use gamekeeper_crds::{
 use gamekeeper_operator::{
     clock::Now,
     name::ObjectName,
-    room::{
-        Command as Order, Event, FleetView, Ledger, Outcome, ServerState, ServerView, ledger::LinkNews,
-    },
+    room::{Command as Order, Event, FleetView, Ledger, Outcome, ServerState, ServerView, ledger::LinkNews},
     server::{pod::Exit, suspicion::Verdict},
 };
 use jiff::Timestamp;
@@ -232,7 +230,10 @@ impl Leaders {
             }
             Order::StepDown => Out::StepDown,
             // Of plain servers, for players, and for people.
-            Order::Claim { .. } | Order::TellFallbacks { .. } | Order::Release { .. } | Order::TellLoss { .. } => return None,
+            Order::Claim { .. }
+            | Order::TellFallbacks { .. }
+            | Order::Release { .. }
+            | Order::TellLoss { .. } => return None,
         })
     }
 }

@@ -13,7 +13,10 @@
 //! Time is in steps of half of the fence's time. Within a step all orders of all messages are tried; a message that is still
 //! on its way when time passes is a fault, and costs one of [`Bounds::messages`](bounds::Bounds).
 
-#![allow(missing_docs, reason = "a program's parts, not a library for others; files and types say what they are for")]
+#![allow(
+    missing_docs,
+    reason = "a program's parts, not a library for others; files and types say what they are for"
+)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod actions;

@@ -216,9 +216,9 @@ impl Model {
             None => {
                 let current = self.leases.get(lease);
                 let instant = self.leaders.moment(now).instant;
-                let (after, is_free) = self.candidates.run(sightings, |it| {
-                    it.is_free(Some(&*current), &name(identity), &TIMING, instant)
-                });
+                let (after, is_free) = self
+                    .candidates
+                    .run(sightings, |it| it.is_free(Some(&*current), &name(identity), &TIMING, instant));
                 self.candidates.note(sightings, key, after, vec![is_free])
             }
         };

@@ -88,12 +88,21 @@ struct Game {
 #[derive(Clone, Debug)]
 enum Stage {
     /// It is asked for at the store.
-    Asking { fence: bool, give_up: u8, again: u8 },
+    Asking {
+        fence: bool,
+        give_up: u8,
+        again: u8,
+    },
     /// It is there, and the owner before may still tick.
-    Waiting { since: u8, until: u8 },
+    Waiting {
+        since: u8,
+        until: u8,
+    },
     Running(Box<Running>),
     /// Its match is over, and the store is to know.
-    Ending { again: u8 },
+    Ending {
+        again: u8,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -234,7 +243,16 @@ impl Process {
                 Stage::Ending { again } => call(Call::Finish(1), *again),
             }
             let (number, room, epoch) = (*number, *room, *epoch);
-            sights.rooms.push(Sight { number, room, epoch, is_running, ticks, is_adopted, is_unanswered, waits_until });
+            sights.rooms.push(Sight {
+                number,
+                room,
+                epoch,
+                is_running,
+                ticks,
+                is_adopted,
+                is_unanswered,
+                waits_until,
+            });
         }
         sights
     }
@@ -249,14 +267,7 @@ impl Process {
         }
     }
 
-    fn act(
-        &mut self,
-        action: Action,
-        now: u8,
-        rule: Rule,
-        events: &mut VecDeque<Event>,
-        out: &mut Vec<Out>,
-    ) {
+    fn act(&mut self, action: Action, now: u8, rule: Rule, events: &mut VecDeque<Event>, out: &mut Vec<Out>) {
         match action {
             Action::Send(stream, report) => out.push(Out::Say(stream_of(stream), report)),
             Action::Beat(stream, _) => self.listener = Some(stream_of(stream)),

@@ -304,7 +304,8 @@ impl<'a> Scene<'a> {
         if !matches!(reply, Reply::Fenced(_) | Reply::Finished(..)) {
             let before = std::mem::replace(&mut self.world.owners[index], server);
             if owner == Some(epoch) && before != server && before != NEVER {
-                let what = format!("servers {before} and {server} both have room {room} under epoch {epoch:#x}");
+                let what =
+                    format!("servers {before} and {server} both have room {room} under epoch {epoch:#x}");
                 self.break_promise("I2", what);
             }
         }
@@ -329,7 +330,8 @@ impl<'a> Scene<'a> {
                 && status.server == Some(server);
             // Unless a status came late, by a request that nobody waited for any more: whoever closes could not know.
             if is_published && !self.world.has_strayed {
-                let what = format!("room {room} is closed on server {server}, where its players are told it is");
+                let what =
+                    format!("room {room} is closed on server {server}, where its players are told it is");
                 self.break_promise("P6", what);
             }
         }
@@ -345,7 +347,10 @@ impl<'a> Scene<'a> {
         }
         let (was, is) = (self.model.status(before), self.model.status(after));
         if is.epoch < was.epoch {
-            self.break_promise("I4", format!("the epoch of room {room} falls from {:#x} to {:#x}", was.epoch, is.epoch));
+            self.break_promise(
+                "I4",
+                format!("the epoch of room {room} falls from {:#x} to {:#x}", was.epoch, is.epoch),
+            );
         }
         if was.phase.is_over() {
             self.break_promise("I3", format!("room {room} was over, and is {:?}", is.phase));
@@ -354,7 +359,10 @@ impl<'a> Scene<'a> {
             let sights = self.model.sights_of(&self.world.servers[usize::from(server)]);
             let is_dead = self.world.servers[usize::from(server)].process.is_none();
             if !is_dead && !sights.opened.contains(&(room, is.epoch)) {
-                let what = format!("room {room} is published on server {server}, which never had it under {:#x}", is.epoch);
+                let what = format!(
+                    "room {room} is published on server {server}, which never had it under {:#x}",
+                    is.epoch
+                );
                 self.break_promise("I4", what);
             }
             if sights.rooms.iter().any(|it| it.room == room && it.is_running) {

@@ -38,7 +38,10 @@ impl fmt::Display for Found {
         let Self { states, steps, depth, rested, took, is_complete, machines, broken } = self;
         let all = if *is_complete { "all" } else { "not all" };
         let seconds = took.as_secs_f64();
-        write!(f, "{states} states visited ({all}), {steps} steps, depth {depth}, {rested} left in peace, {seconds:.1} s; {machines}")?;
+        write!(
+            f,
+            "{states} states visited ({all}), {steps} steps, depth {depth}, {rested} left in peace, {seconds:.1} s; {machines}"
+        )?;
         if let Some((broken, way)) = broken {
             write!(f, "\n{broken}")?;
             for (number, action) in (1..).zip(way) {

@@ -95,7 +95,7 @@ impl Left {
     }
 
     /// Nothing.
-    pub const NONE: Self = 
+    pub const NONE: Self =
         Self { crashes: 0, messages: 0, pauses: 0, cuts: 0, deletions: 0, alarms: 0, ends: 0 };
 }
 

@@ -46,7 +46,8 @@ pub enum Leave {
 /// What the search through all histories goes on from.
 impl Clone for Custody {
     fn clone(&self) -> Self {
-        let Self { fence_after, accepted, stood_until, unanswered, later_owner, is_save_wanted, question: _ } = self;
+        let Self { fence_after, accepted, stood_until, unanswered, later_owner, is_save_wanted, question: _ } =
+            self;
         let time = |it: &AtomicU64| AtomicU64::new(it.load(Ordering::Acquire));
         Self {
             fence_after: *fence_after,

@@ -66,13 +66,7 @@ struct Sighting {
 
 impl Sightings {
     /// Whether `lease`, as read at `now`, may be claimed by `identity`.
-    pub fn is_free(
-        &mut self,
-        lease: Option<&Lease>,
-        identity: &str,
-        timing: &Timing,
-        now: Instant,
-    ) -> bool {
+    pub fn is_free(&mut self, lease: Option<&Lease>, identity: &str, timing: &Timing, now: Instant) -> bool {
         let spec = lease.and_then(|it| it.spec.as_ref());
         let holder = spec.and_then(|it| it.holder_identity.clone()).filter(|it| !it.is_empty());
         let renewed = spec.and_then(|it| it.renew_time.clone());
