@@ -90,6 +90,9 @@ impl fmt::Write for Digest {
     }
 }
 
+/// A set of digests.
+pub type Seen = std::collections::HashSet<u128, BuildHasherDefault<Digest>>;
+
 /// A map whose keys are hashed fast. Nobody sends us keys.
 pub type Map<K, V> = HashMap<K, V, BuildHasherDefault<Digest>>;
 
@@ -165,8 +168,11 @@ impl<T: Hash + Eq> Pool<T> {
 /// A machine: its states, and what it did in each.
 pub struct Machine<T, I, O> {
     states: Prints<T>,
-    known: Map<(Id, I), (Id, Rc<[O]>)>,
+    known: Map<(Id, I), Outcome<O>>,
 }
+
+/// The state afterwards, and what the machine wants.
+pub type Outcome<O> = (Id, Rc<[O]>);
 
 impl<T, I, O> Default for Machine<T, I, O> {
     fn default() -> Self {
@@ -186,7 +192,7 @@ impl<T: Clone + Debug, I: Copy + Hash + Eq, O> Machine<T, I, O> {
     }
 
     /// What it came to in this state by this input, if that was asked before.
-    pub fn known(&self, id: Id, input: I) -> Option<(Id, Rc<[O]>)> {
+    pub fn known(&self, id: Id, input: I) -> Option<Outcome<O>> {
         self.known.get(&(id, input)).cloned()
     }
 
@@ -198,7 +204,7 @@ impl<T: Clone + Debug, I: Copy + Hash + Eq, O> Machine<T, I, O> {
     }
 
     /// Notes what it came to.
-    pub fn note(&mut self, id: Id, input: I, after: Id, out: Vec<O>) -> (Id, Rc<[O]>) {
+    pub fn note(&mut self, id: Id, input: I, after: Id, out: Vec<O>) -> Outcome<O> {
         let out: Rc<[O]> = out.into();
         self.known.insert((id, input), (after, out.clone()));
         (after, out)

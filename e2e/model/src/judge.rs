@@ -141,7 +141,7 @@ impl Model {
                     is_ticked |= it.ticks && it.epoch == status.epoch && status.server == Some(server);
                 }
             }
-            let is_played = status.phase == Phase::Running && is_ticked && has_it.count_ones() == 1;
+            let is_played = status.phase == Phase::Running && is_ticked && has_it.is_power_of_two();
             // A room that took two servers down is not placed again.
             let may_fail = status.phase == Phase::Finished || 2 <= self.bounds.crashes;
             let is_over = status.phase.is_over() && may_fail && has_it == 0;

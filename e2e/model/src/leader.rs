@@ -255,7 +255,7 @@ fn fleet() -> FleetView {
         newest_revision: None,
         max_rooms: 16,
         // Players come, or do not: that is another matter.
-        claim_timeout: Duration::from_secs(3600),
+        claim_timeout: Duration::from_hours(1),
         has_store: true,
     }
 }

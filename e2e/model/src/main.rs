@@ -38,7 +38,7 @@ struct Args {
     /// Gives up at so many states.
     #[arg(long, default_value_t = 50_000_000)]
     states: usize,
-    /// A rule to break: NoCompareAndSet, EqualEpochs, RepeatedTerm, UnheardIsAbsent, NoFreeze, NoQuestion, NoFence.
+    /// A rule to break, such as `EqualEpochs`; a wrong name says which there are.
     #[arg(long, default_value = "Kept")]
     rule: Rule,
 }

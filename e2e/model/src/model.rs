@@ -88,7 +88,7 @@ impl Model {
 
     /// Rooms that nobody has yet, servers that are empty, and operators of which none leads.
     pub fn nothing(&mut self) -> World {
-        let process = self.processes.id(Process::new());
+        let process = self.processes.id(Process::default());
         let server = |number: usize| Server {
             process: (number < usize::from(self.bounds.servers)).then_some(process),
             pace: Pace::Goes,

@@ -105,6 +105,7 @@ enum Stage {
     },
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "each is seen by itself")]
 #[derive(Clone, Debug)]
 struct Running {
     custody: Custody,
@@ -123,6 +124,7 @@ struct Running {
 }
 
 /// What can be seen of a room in a process.
+#[allow(clippy::struct_excessive_bools, reason = "each is seen by itself")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sight {
     /// Its number there.
@@ -158,9 +160,9 @@ pub struct Sights {
     pub opened: BTreeSet<(u8, i64)>,
 }
 
-impl Process {
+impl Default for Process {
     /// Nothing is there yet.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             host: Host::new(CAPACITY as usize),
             games: BTreeMap::new(),
@@ -170,7 +172,9 @@ impl Process {
             opened: BTreeSet::new(),
         }
     }
+}
 
+impl Process {
     /// Takes in what happens.
     pub fn on(&mut self, input: Input, now: u8, rule: Rule) -> Vec<Out> {
         let mut out = Vec::new();
@@ -362,7 +366,7 @@ impl Process {
                 self.made(number, outcome, now, rule, out);
             }
             (Stage::Running(running), Call::Write(tick)) => {
-                let is_first = running.written(written(reply), now);
+                let is_first = running.written(&Ok(written(reply)), now);
                 if is_first {
                     self.tell(Event::Saving(number, Saving::Begun(Tick(tick.max(1)))), now, rule, out);
                 }
@@ -393,7 +397,7 @@ impl Process {
                 }
             }
             (Stage::Running(running), Call::Write(_)) => {
-                running.written(Err(StoreError::Timeout(STEP / 2)), now);
+                running.written(&Err(StoreError::Timeout(STEP / 2)), now);
             }
             (Stage::Running(running), Call::Check) => {
                 running.check_again = now + 1;
@@ -469,25 +473,25 @@ impl Running {
     }
 
     /// Returns whether it is the first checkpoint that the store took.
-    fn written(&mut self, answer: Result<Verdict<Written>, StoreError>, now: u8) -> bool {
+    fn written(&mut self, answer: &Result<Verdict<Written>, StoreError>, now: u8) -> bool {
         self.write = None;
         self.is_unanswered = answer.is_err();
         let is_mine = answer.as_ref().is_ok_and(|it| matches!(it, Verdict::Mine(_)));
         if is_mine {
             self.custody.accepted(time(now));
         }
-        self.checkpointer.answered(&answer, time(now));
+        self.checkpointer.answered(answer, time(now));
         is_mine && !std::mem::replace(&mut self.is_begun, true)
     }
 }
 
-fn written(reply: Reply) -> Result<Verdict<Written>, StoreError> {
-    Ok(match reply {
+fn written(reply: Reply) -> Verdict<Written> {
+    match reply {
         Reply::Fenced(owner) => Verdict::Fenced { owner: Epoch(owner) },
         Reply::Finished(owner, _) => Verdict::Finished { owner: Epoch(owner), result: Bytes::new() },
         Reply::Older(newest) => Verdict::Mine(Written::Older { newest: Tick(newest) }),
         _ => Verdict::Mine(Written::Stored),
-    })
+    }
 }
 
 fn ending() -> Arc<Ending> {

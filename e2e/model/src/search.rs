@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::{
     actions::Action,
     bounds::{Bounds, Rule},
-    intern::{Digest, Map},
+    intern::{Digest, Seen},
     model::Model,
     scene::Broken,
     world::World,
@@ -55,12 +55,12 @@ impl fmt::Display for Found {
 struct Search {
     model: Model,
     /// Visited, with the number of each.
-    known: Map<u128, ()>,
+    known: Seen,
     /// How each was come to first.
     ways: Vec<(u32, Action)>,
     waiting: VecDeque<(u32, u16, World)>,
     /// On the way to rest.
-    peaceful: Map<u128, ()>,
+    peaceful: Seen,
     found: Found,
 }
 
@@ -79,10 +79,10 @@ pub fn search(bounds: Bounds, rule: Rule) -> Found {
     };
     let mut search = Search {
         model: Model::new(bounds, rule),
-        known: Map::default(),
+        known: Seen::default(),
         ways: Vec::new(),
         waiting: VecDeque::new(),
-        peaceful: Map::default(),
+        peaceful: Seen::default(),
         found,
     };
     match search.model.beginning() {
@@ -101,7 +101,7 @@ pub fn search(bounds: Bounds, rule: Rule) -> Found {
 
 impl Search {
     fn visit(&mut self, world: World, from: u32, action: Action, depth: u16) {
-        if self.known.insert(Digest::of(&world), ()).is_none() {
+        if self.known.insert(Digest::of(&world)) {
             let number = u32::try_from(self.ways.len()).unwrap_or(u32::MAX);
             self.ways.push((from, action));
             self.waiting.push_back((number, depth, world));
@@ -134,11 +134,11 @@ impl Search {
     fn leave_in_peace(&mut self, world: &World, rest: &mut Vec<Action>) -> Result<(), Broken> {
         let mended = self.model.mended(world)?;
         let peaceful = &self.peaceful;
-        let way = self.model.rest(&mended, rest, |it| peaceful.contains_key(&Digest::of(it)))?;
+        let way = self.model.rest(&mended, rest, |it| peaceful.contains(&Digest::of(it)))?;
         if !way.is_empty() {
             self.found.rested += 1;
         }
-        self.peaceful.extend(way.iter().map(|it| (Digest::of(it), ())));
+        self.peaceful.extend(way.iter().map(Digest::of));
         Ok(())
     }
 
