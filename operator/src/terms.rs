@@ -28,7 +28,7 @@ impl Epoch {
 }
 
 /// Gives out epochs of one leadership.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Epochs {
     term: u32,
     counter: u32,

@@ -40,7 +40,8 @@ impl Partition {
 
     /// Breaks all TCP connections between them; new ones can be made a moment later.
     pub(super) async fn reset(&self, cluster: &Cluster) -> Result<()> {
-        self.put(cluster, "-p tcp -j REJECT --reject-with tcp-reset").await?;
+        // Not what makes a new one: refused by a kernel is only who has died.
+        self.put(cluster, "-p tcp --tcp-flags SYN,ACK ACK -j REJECT --reject-with tcp-reset").await?;
         sleep(RESET_FOR).await;
         mend(cluster, self.node).await
     }

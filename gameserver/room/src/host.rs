@@ -31,7 +31,7 @@ pub const FINISHED_PERIOD: Duration = Duration::from_secs(1);
 pub const PLAYERS_PERIOD: Duration = Duration::from_secs(1);
 
 /// All rooms of a process, and the stream of the operator that leads.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Host {
     capacity: usize,
     highest_term: u32,

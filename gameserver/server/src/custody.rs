@@ -17,7 +17,7 @@ const NEVER: u64 = u64::MAX;
 
 /// One room's. Times are since the process began.
 #[derive(Debug)]
-pub(crate) struct Custody {
+pub struct Custody {
     fence_after: Duration,
     /// When the last call was sent that the store took, in microseconds.
     accepted: AtomicU64,
@@ -30,12 +30,12 @@ pub(crate) struct Custody {
     is_save_wanted: AtomicBool,
     is_copy_wanted: AtomicBool,
     /// There is a question for the store.
-    pub(crate) question: Notify,
+    pub question: Notify,
 }
 
 /// What may be done with a room now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leave {
+pub enum Leave {
     /// It is ours.
     Tick,
     /// It may be another's: nothing moves until somebody says that it is not.
@@ -44,9 +44,28 @@ pub(crate) enum Leave {
     Stop(Epoch),
 }
 
+/// What the search through all histories goes on from.
+impl Clone for Custody {
+    fn clone(&self) -> Self {
+        let Self { fence_after, accepted, stood_until, unanswered, later_owner, .. } = self;
+        let Self { is_save_wanted, is_copy_wanted, question: _, .. } = self;
+        let time = |it: &AtomicU64| AtomicU64::new(it.load(Ordering::Acquire));
+        Self {
+            fence_after: *fence_after,
+            accepted: time(accepted),
+            stood_until: time(stood_until),
+            unanswered: time(unanswered),
+            later_owner: AtomicI64::new(later_owner.load(Ordering::Acquire)),
+            is_save_wanted: AtomicBool::new(is_save_wanted.load(Ordering::Relaxed)),
+            is_copy_wanted: AtomicBool::new(is_copy_wanted.load(Ordering::Relaxed)),
+            question: Notify::new(),
+        }
+    }
+}
+
 impl Custody {
     /// Of a room that was had from the store at this time, or that nobody else can have yet.
-    pub(crate) fn new(fence_after: Duration, since: Duration) -> Self {
+    pub fn new(fence_after: Duration, since: Duration) -> Self {
         Self {
             fence_after,
             accepted: AtomicU64::new(micros(since)),
@@ -60,7 +79,7 @@ impl Custody {
     }
 
     /// What may be done now. `heard`: when the last beat was sent that the operator has echoed.
-    pub(crate) fn leave(&self, now: Duration, heard: Option<Duration>) -> Leave {
+    pub fn leave(&self, now: Duration, heard: Option<Duration>) -> Leave {
         let later = self.later_owner.load(Ordering::Acquire);
         if later != 0 {
             return Leave::Stop(Epoch(later));
@@ -82,7 +101,7 @@ impl Custody {
     }
 
     /// The loop that ticks stood still until now, for how long it does not know.
-    pub(crate) fn stood_still(&self, now: Duration) {
+    pub fn stood_still(&self, now: Duration) {
         self.stood_until.store(micros(now), Ordering::Release);
         self.question.notify_one();
     }
@@ -93,27 +112,27 @@ impl Custody {
     }
 
     /// The store took a call that was sent at this time.
-    pub(crate) fn accepted(&self, sent_at: Duration) {
+    pub fn accepted(&self, sent_at: Duration) {
         self.accepted.fetch_max(micros(sent_at), Ordering::AcqRel);
     }
 
     /// Whether the loop waits, and the store has not said anything since it stood still.
-    pub(crate) fn has_question(&self) -> bool {
+    pub fn has_question(&self) -> bool {
         self.stood_until().is_some_and(|it| self.accepted.load(Ordering::Acquire) < micros(it))
     }
 
     /// The store did not answer the question.
-    pub(crate) fn unanswered(&self, now: Duration) {
+    pub fn unanswered(&self, now: Duration) {
         self.unanswered.store(micros(now), Ordering::Release);
     }
 
     /// A later owner has the room. Final.
-    pub(crate) fn lose_to(&self, owner: Epoch) {
+    pub fn lose_to(&self, owner: Epoch) {
         self.later_owner.store(owner.0.max(1), Ordering::Release);
     }
 
     /// The room is to be saved at the next visit.
-    pub(crate) fn want_save(&self) {
+    pub fn want_save(&self) {
         self.is_save_wanted.store(true, Ordering::Relaxed);
     }
 

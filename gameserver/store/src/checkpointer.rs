@@ -42,7 +42,7 @@ pub enum Action<C> {
 }
 
 /// When one room is saved and written. Times are since any moment that stays the same.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Checkpointer<C> {
     pace: Pace,
     save_at: Duration,

@@ -50,13 +50,13 @@ const _: () = {
 };
 
 /// What a candidate has seen of the lease.
-#[derive(Debug, Default)]
-pub(super) struct Sightings {
+#[derive(Clone, Debug, Default)]
+pub struct Sightings {
     last: Option<Sighting>,
 }
 
 /// A lease as last seen, and since when it looks like that.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Sighting {
     holder: Option<String>,
     renewed: Option<MicroTime>,
@@ -66,13 +66,7 @@ struct Sighting {
 
 impl Sightings {
     /// Whether `lease`, as read at `now`, may be claimed by `identity`.
-    pub(super) fn is_free(
-        &mut self,
-        lease: Option<&Lease>,
-        identity: &str,
-        timing: &Timing,
-        now: Instant,
-    ) -> bool {
+    pub fn is_free(&mut self, lease: Option<&Lease>, identity: &str, timing: &Timing, now: Instant) -> bool {
         let spec = lease.and_then(|it| it.spec.as_ref());
         let holder = spec.and_then(|it| it.holder_identity.clone()).filter(|it| !it.is_empty());
         let renewed = spec.and_then(|it| it.renew_time.clone());
@@ -97,7 +91,7 @@ impl Sightings {
 /// The lease as `identity` claims or renews it; `current` is what the claim replaces.
 ///
 /// `leaseTransitions` is the term.
-pub(super) fn claim(
+pub fn claim(
     name: &str,
     current: Option<&Lease>,
     identity: &str,
@@ -124,8 +118,14 @@ pub(super) fn claim(
     }
 }
 
+/// The term of the next leader: above all that the lease, the epochs of rooms and claims, and servers name (I2). The Lease
+/// may have been deleted or restored from a backup.
+pub fn next_term(lease: Option<&Lease>, named: u32, heard: u32) -> u32 {
+    1 + named.max(heard).max(term_of(lease))
+}
+
 /// The term that a lease names.
-pub(super) fn term_of(lease: Option<&Lease>) -> u32 {
+fn term_of(lease: Option<&Lease>) -> u32 {
     let transitions = lease.and_then(|it| it.spec.as_ref()?.lease_transitions);
     transitions.and_then(|it| u32::try_from(it).ok()).unwrap_or_default()
 }

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use super::{
     Fence, Timing,
-    election::{Sightings, claim, term_of},
+    election::{Sightings, claim, next_term},
 };
 use crate::{clock::Clock, terms};
 
@@ -87,10 +87,9 @@ impl Elector {
         if !sightings.is_free(lease.as_ref(), &self.identity, &self.timing, Instant::now()) {
             return Ok(None);
         }
-        // The Lease may have been deleted or restored from a backup: epochs remember terms too.
         let named = terms::highest(&self.client, &self.watch_namespaces).await?;
         let heard = self.heard_term.load(Ordering::Relaxed);
-        let term = 1 + named.max(heard).max(term_of(lease.as_ref()));
+        let term = next_term(lease.as_ref(), named, heard);
         let started = Instant::now();
         let claim = claim(&self.name, lease.as_ref(), &self.identity, term, &self.timing, self.clock.now());
         let written = match lease {

@@ -129,7 +129,7 @@ pub enum Command {
 }
 
 /// The ledger of all fleets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ledger {
     tables: Tables,
     epochs: Epochs,

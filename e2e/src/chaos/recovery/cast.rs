@@ -39,6 +39,8 @@ impl Cast {
                 Self::of_server(stage, scenario, &scene, server).await
             }
             Target::Node { with_leader } => {
+                // After a round that went wrong there is no fleet.
+                stage.ensure_rooms().await?;
                 let node = choose_node(stage, with_leader, chance).await?;
                 match scenario {
                     Scenario::MassLoss => stage.mass_on(&node).await?,

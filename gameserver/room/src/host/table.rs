@@ -1,7 +1,7 @@
 //! The rooms of a host, by number and by uid. No decisions.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -10,23 +10,23 @@ use super::{Hosted, PLAYERS_PERIOD, Report, RoomNumber};
 use crate::{Ending, Epoch, Phase, RoomNow, Tenancy, Tick};
 
 /// All rooms that take up a place.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Table {
     rooms: BTreeMap<RoomNumber, Entry>,
     /// Without those that are leaving: their uid may come back before they are gone.
-    by_uid: HashMap<String, RoomNumber>,
+    by_uid: BTreeMap<String, RoomNumber>,
     last_number: u64,
 }
 
 /// A room.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) tenancy: Tenancy,
     pub(super) state: State,
 }
 
 /// How far a room is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum State {
     /// Its game is being made.
     Opening {
@@ -47,7 +47,7 @@ pub(super) enum State {
 }
 
 /// A room that ticks, and what the operator was told of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Live {
     pub(super) phase: Phase,
     pub(super) players: u32,

@@ -22,7 +22,7 @@ use crate::{
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// A server, and what is under way for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ServerEntry {
     pub(super) view: ServerView,
     /// What a controlled server has said since we lead; `None`: nothing yet.
@@ -48,7 +48,7 @@ pub(super) struct ServerEntry {
 }
 
 /// What a controlled server says.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Link {
     pub(super) boot_id: String,
     capacity: usize,
@@ -68,7 +68,7 @@ pub(super) struct Link {
 }
 
 /// A room on a controlled server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Guest {
     pub(super) hosted: HostedRoom,
     /// Since when it waits for its first player, as far as we saw.

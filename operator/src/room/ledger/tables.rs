@@ -1,7 +1,7 @@
 //! The ledger's tables and their indices. No decisions.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -33,7 +33,7 @@ use crate::{
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
 
 /// A room, and what is under way for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RoomEntry {
     pub(super) uid: String,
     pub(super) room: Arc<GameRoom>,
@@ -76,18 +76,19 @@ pub(super) struct RoomEntry {
     pub(super) placed_again_at: Option<Instant>,
 }
 
-/// All that the ledger knows.
-#[derive(Debug, Default)]
+/// All that the ledger knows. In an order of its own, so that what is the same looks the same: the search through all
+/// histories tells states apart by that.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
-    fleets: HashMap<ObjectName, FleetView>,
-    pub(super) rooms: HashMap<String, RoomEntry>,
-    pub(super) servers: HashMap<String, ServerEntry>,
-    pub(super) servers_of: HashMap<ObjectName, BTreeSet<String>>,
-    rooms_of: HashMap<ObjectName, BTreeSet<String>>,
+    fleets: BTreeMap<ObjectName, FleetView>,
+    pub(super) rooms: BTreeMap<String, RoomEntry>,
+    pub(super) servers: BTreeMap<String, ServerEntry>,
+    pub(super) servers_of: BTreeMap<ObjectName, BTreeSet<String>>,
+    rooms_of: BTreeMap<ObjectName, BTreeSet<String>>,
     /// Servers by the uids of the rooms that they have.
-    pub(super) tenancies: HashMap<String, BTreeSet<String>>,
+    pub(super) tenancies: BTreeMap<String, BTreeSet<String>>,
     /// Running rooms by the uid of the server that their status names.
-    pub(super) published_on: HashMap<String, BTreeSet<String>>,
+    pub(super) published_on: BTreeMap<String, BTreeSet<String>>,
     /// Rooms on living servers, by node.
     pub(super) rooms_on: BTreeMap<String, usize>,
     pub(super) waiting: BTreeMap<ObjectName, BTreeSet<super::waiting::Turn>>,

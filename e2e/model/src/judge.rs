@@ -1,0 +1,163 @@
+//! What must hold in every world, and in one that is left in peace.
+
+use gamekeeper_crds::room::Phase;
+
+use crate::{
+    actions::Action,
+    bounds::FENCE,
+    model::Model,
+    scene::{Broken, Scene},
+    world::{Left, NEVER, Pace, Pod, World},
+};
+
+/// A world that is left in peace is at rest within so many steps.
+const PEACE: u8 = 30;
+
+impl Model {
+    /// I1: two servers tick a room for its players for less than the fence's time, and not for a moment if the store
+    /// answered the oldest owner last, the newest one was opened for it, and no status came late. A match that is over is ticked no more: the same holds.
+    pub(crate) fn judge(&mut self, mut world: World) -> Result<World, Broken> {
+        for room in self.rooms() {
+            let index = usize::from(room);
+            let (ticking, is_excused) = self.ticking(&world, room);
+            let is_excused = is_excused || world.has_strayed;
+            let is_over = self.status(world.rooms[index]).phase.is_over();
+            let rivals = ticking.count_ones() + u32::from(is_over && ticking != 0);
+            if rivals < 2 {
+                world.overlap[index] = NEVER;
+                continue;
+            }
+            if world.overlap[index] == NEVER {
+                world.overlap[index] = world.now;
+            }
+            if !is_excused || FENCE <= world.now - world.overlap[index] {
+                let (promise, what) = match is_over {
+                    true => ("I3", format!("room {room} is over, and is ticked for its players")),
+                    false => (
+                        "I1",
+                        format!("servers {ticking:#b} (bits) tick room {room} for its players at once"),
+                    ),
+                };
+                return Err(Broken { promise, what });
+            }
+        }
+        Ok(world)
+    }
+
+    /// The servers that tick a room for players, as bits; and whether they may for a moment. Either the store did not answer
+    /// the oldest owner last: then the operator's word was enough for it (I8), and the store counts from an earlier one. Or
+    /// the newest owner had the room all the time and was given it back: it does not wait for one in between.
+    fn ticking(&mut self, world: &World, room: u8) -> (u8, bool) {
+        let (mut ticking, mut oldest, mut newest) = (0, (i64::MAX, false), (0, false));
+        for server in self.servers() {
+            let index = usize::from(server);
+            let is_told = world.told[usize::from(room)] >> server & 1 == 1;
+            if !is_told || world.servers[index].pace != Pace::Goes {
+                continue;
+            }
+            let sights = self.sights_of(&world.servers[index]);
+            for it in sights.rooms.iter().filter(|it| it.room == room && it.ticks) {
+                ticking |= 1 << server;
+                oldest = oldest.min((it.epoch, it.is_unanswered));
+                newest = newest.max((it.epoch, it.is_adopted));
+            }
+        }
+        (ticking, oldest.1 || newest.1)
+    }
+
+    /// The world with all that went wrong mended.
+    pub fn mended(&mut self, world: &World) -> Result<World, Broken> {
+        let mut scene = Scene::new(self, *world);
+        scene.world.left = Left::NONE;
+        scene.world.adrift = scene.model.adrift.id(Vec::new());
+        for server in scene.model.servers() {
+            let here = scene.world.servers[usize::from(server)];
+            if here.cut_since.is_some() {
+                scene.heal(server);
+            }
+            if here.pace != Pace::Goes {
+                scene.go_on(server);
+            }
+            if here.process.is_none() && scene.world.pods[usize::from(server)] == Pod::Runs {
+                scene.change_pod(server, Pod::Ended);
+            }
+        }
+        for operator in 0..2 {
+            if scene.operator(operator).stands_since.is_some() {
+                scene.thaw(operator);
+            }
+        }
+        scene.echo();
+        let after = scene.end()?;
+        self.judge(after)
+    }
+
+    /// P7: a mended world comes to rest by itself, with every room where its players were told that it is. Returns the
+    /// worlds on the way, up to one that `is_known`.
+    pub fn rest(
+        &mut self,
+        world: &World,
+        way: &mut Vec<Action>,
+        is_known: impl Fn(&World) -> bool,
+    ) -> Result<Vec<World>, Broken> {
+        let (mut world, mut worlds) = (*world, Vec::new());
+        let end = world.now + PEACE;
+        loop {
+            if is_known(&world) {
+                return Ok(worlds);
+            }
+            worlds.push(world);
+            let duties = self.duties(&world);
+            let next = match duties.first() {
+                Some(duty) => *duty,
+                None if self.unsettled(&world).is_none() => return Ok(worlds),
+                None if end <= world.now => {
+                    let what = self.unsettled(&world).unwrap_or_default();
+                    return Err(Broken { promise: "P7", what });
+                }
+                None => Action::Pass,
+            };
+            way.push(next);
+            world = self.apply(&world, next)?;
+        }
+    }
+
+    /// What is not as it should be in a world at rest.
+    pub fn unsettled(&mut self, world: &World) -> Option<String> {
+        let leads = |it: &u32| self.operators.get(*it).leads.is_some();
+        if world.operators.iter().filter(|it| leads(it)).count() != 1 {
+            return Some("not one operator leads".to_owned());
+        }
+        for room in self.rooms() {
+            let status = self.status(world.rooms[usize::from(room)]);
+            let mut has_it = 0_u8;
+            let mut is_ticked = false;
+            for server in self.servers() {
+                let sights = self.sights_of(&world.servers[usize::from(server)]);
+                // What runs without a pod is nobody's business any more, but it must not play.
+                let is_known = world.pods[usize::from(server)] == Pod::Runs;
+                for it in sights.rooms.iter().filter(|it| it.room == room && (is_known || it.ticks)) {
+                    has_it |= 1 << server;
+                    is_ticked |= it.ticks && it.epoch == status.epoch && status.server == Some(server);
+                }
+            }
+            let is_played = status.phase == Phase::Running && is_ticked && has_it.is_power_of_two();
+            // A room that took two servers down is not placed again.
+            let may_fail = status.phase == Phase::Finished || 2 <= self.bounds.crashes;
+            let is_over = status.phase.is_over() && may_fail && has_it == 0;
+            // A crowd of servers that are dead or deleted is no place to play.
+            let has_place = world
+                .pods
+                .iter()
+                .zip(&world.servers)
+                .any(|(pod, server)| *pod == Pod::Runs && server.process.is_some());
+            let waits = !has_place && !status.phase.is_over();
+            if !(is_played || is_over || waits) {
+                return Some(format!("room {room} is {status:?}, and servers {has_it:#b} (bits) have it"));
+            }
+        }
+        None
+    }
+}
+
+const _: () = assert!(0 < FENCE, "an overlap has a length");

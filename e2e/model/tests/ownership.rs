@@ -1,0 +1,94 @@
+//! What holds in every history within the bounds, and that a broken rule is found.
+
+#![allow(clippy::print_stdout, reason = "how much was visited is for people")]
+#![allow(clippy::panic, reason = "tests, with their helpers")]
+
+use gamekeeper_model::{
+    bounds::{Bounds, Rule},
+    search::search,
+};
+
+const CALM: Bounds = Bounds::CALM;
+
+/// All of it is searched, and nothing is wrong.
+fn holds(what: &str, bounds: Bounds) {
+    let found = search(bounds, Rule::Kept);
+    println!("{what}: {found}");
+    assert!(found.broken.is_none() && found.is_complete, "{what}: {found}");
+}
+
+/// The promise that is broken with this rule is found; and with the rule kept, it holds within the same bounds.
+fn is_needed(rule: Rule, promise: &str, bounds: Bounds) {
+    let found = search(bounds, rule);
+    println!("{rule:?}: {found}");
+    let Some((broken, _)) = &found.broken else { panic!("{rule:?} is not found: {found}") };
+    assert_eq!(broken.promise, promise, "{broken}");
+}
+
+#[test]
+fn i1_i2_i4_p6_p7_hold_when_two_processes_die() {
+    holds("two crashes", Bounds { crashes: 2, steps: 5, ..CALM });
+    holds("two crashes, two rooms", Bounds { rooms: 2, crashes: 2, steps: 3, ..CALM });
+}
+
+#[test]
+fn i1_i7_p6_p7_hold_when_a_process_stands_still() {
+    holds("a pause", Bounds { pauses: 1, steps: 5, ..CALM });
+    holds("a pause, two rooms", Bounds { rooms: 2, pauses: 1, steps: 4, ..CALM });
+    holds("a pause and a crash", Bounds { servers: 2, pauses: 1, crashes: 1, steps: 2, ..CALM });
+    holds("a pause and a message", Bounds { pauses: 1, messages: 1, steps: 3, ..CALM });
+}
+
+#[test]
+fn i1_i7_p6_p7_hold_when_a_server_is_cut_off() {
+    holds("a cut and a crash", Bounds { cuts: 1, crashes: 1, steps: 4, ..CALM });
+    holds("a cut and two messages", Bounds { cuts: 1, messages: 2, steps: 3, ..CALM });
+    holds("a cut and mistakes", Bounds { cuts: 1, alarms: 1, deletions: 1, steps: 4, ..CALM });
+}
+
+#[test]
+fn i1_i4_p6_p7_hold_when_messages_are_lost_late_or_doubled() {
+    holds("two messages and a crash", Bounds { messages: 2, crashes: 1, steps: 2, ..CALM });
+    holds("two messages, from nothing", Bounds { messages: 2, steps: 2, is_fresh: true, ..CALM });
+}
+
+#[test]
+fn i3_p7_a_match_that_is_over_is_not_played_again() {
+    holds("an end and a crash", Bounds { ends: 1, crashes: 1, steps: 4, ..CALM });
+    holds("an end and a pause", Bounds { ends: 1, pauses: 1, steps: 3, ..CALM });
+}
+
+#[test]
+fn i1_an_owner_that_activates_without_the_compare_and_set_is_found() {
+    is_needed(Rule::NoCompareAndSet, "I1", Bounds { cuts: 1, steps: 5, ..CALM });
+}
+
+#[test]
+fn i2_equal_epochs_are_found() {
+    is_needed(Rule::EqualEpochs, "I2", Bounds { cuts: 1, steps: 5, ..CALM });
+}
+
+#[test]
+fn i2_a_term_that_repeats_is_found() {
+    is_needed(Rule::RepeatedTerm, "I2", Bounds { crashes: 2, steps: 5, ..CALM });
+}
+
+#[test]
+fn i5_servers_that_are_taken_for_empty_before_they_are_heard_are_found() {
+    is_needed(Rule::UnheardIsAbsent, "I1", Bounds { crashes: 1, steps: 5, ..CALM });
+}
+
+#[test]
+fn i7_an_owner_that_does_not_freeze_is_found() {
+    is_needed(Rule::NoFreeze, "I1", Bounds { cuts: 1, steps: 5, ..CALM });
+}
+
+#[test]
+fn i7_an_owner_that_stood_still_and_does_not_ask_is_found() {
+    is_needed(Rule::NoQuestion, "I1", Bounds { pauses: 1, steps: 5, ..CALM });
+}
+
+#[test]
+fn i7_a_new_owner_that_does_not_wait_is_found() {
+    is_needed(Rule::NoFence, "I1", Bounds { cuts: 1, steps: 5, ..CALM });
+}
