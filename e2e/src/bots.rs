@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::command::program;
+use crate::command::{output, program};
 
 /// What a bot saw, as the program prints it.
 #[derive(Clone, Debug, Deserialize)]
@@ -98,6 +98,16 @@ impl Bots {
     /// The process that they are in.
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// Lets them leave now. What they saw until then is said as ever.
+    pub async fn leave(self) -> Result<Vec<Played>> {
+        if let Some(pid) = self.child.id() {
+            output(program("kill").args(["-s", "TERM", &pid.to_string()]))
+                .await
+                .context("tell the bots to leave")?;
+        }
+        self.done().await
     }
 
     /// What all of them saw, once the last one is done.

@@ -68,6 +68,8 @@ pub struct Driver {
     pub prober: Prober,
     pub links: Links,
     pub watch: Watch,
+    /// From which the tokens are made that servers show to their standbys: new with every leadership.
+    pub secret: [u8; 32],
     /// The latest term that a server has named, for the next election.
     pub heard_term: Arc<AtomicU32>,
     /// Claims and lost servers go first, what tells people why they wait comes last.

@@ -119,6 +119,7 @@ impl Operator {
             prober,
             links,
             watch: Watch::new(scout, fence.clone()),
+            secret: rand::random(),
             heard_term: heard_term.clone(),
             urgent: std::collections::VecDeque::new(),
             later: std::collections::VecDeque::new(),

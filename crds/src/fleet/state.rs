@@ -23,6 +23,10 @@ pub struct State {
     #[serde(default = "a_second")]
     #[x_kube(validation = ("duration(self) >= duration('100ms') && duration(self) <= duration('60s')", "state.fenceAfter must be between 100ms and 60s"))]
     pub fence_after: GoDuration,
+    /// Each server has a standby on another node, which has a copy of its rooms in memory after nearly every tick: when the
+    /// server crashes, its matches go on at once, and whether the store can be reached or not.
+    #[serde(default)]
+    pub standby: bool,
 }
 
 /// A Redis, or a Redis Cluster.

@@ -229,9 +229,11 @@ impl Leaders {
                 Out::Ask(Request::DeleteRoom { room })
             }
             Order::StepDown => Out::StepDown,
-            // Of plain servers, for players, and for people.
+            // Of plain servers, of standbys, for players, and for people.
             Order::Claim { .. }
             | Order::TellFallbacks { .. }
+            | Order::StandBy { .. }
+            | Order::Mirror { .. }
             | Order::Release { .. }
             | Order::TellLoss { .. } => return None,
         })
@@ -257,6 +259,7 @@ fn fleet() -> FleetView {
         // Players come, or do not: that is another matter.
         claim_timeout: Duration::from_hours(1),
         has_store: true,
+        has_standbys: false,
     }
 }
 

@@ -71,7 +71,7 @@ impl Command {
                 tenancy: tenancy(room, epoch),
                 seats: None,
                 parameters: std::collections::BTreeMap::new(),
-                restore: restore.map(|fence| host::Restore { lost_epoch: None, fence }),
+                restore: restore.map(|fence| host::Restore { lost_epoch: None, fence, ended_epoch: None }),
             }),
             Self::Close { room, epoch } => host::Command::Close(tenancy(room, epoch)),
             Self::Drain(is_on) => host::Command::Drain(is_on),

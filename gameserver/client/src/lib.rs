@@ -46,7 +46,7 @@ pub use gamekeeper_player::{
     frame::{Credentials, Endpoint, Joined, Place, Redirect, Refused, RefusedWhy, Role, Secret},
     session::client::{NotSent, State},
 };
-pub use pinned::{CertificateHash, NoHash, certificate_hash};
+pub use pinned::{CertificateHash, NoHash, SERVER_NAME, certificate_hash, pinned_tls};
 pub use player::{Event, Player, Stay};
 pub use statistics::Statistics;
 

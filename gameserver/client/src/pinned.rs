@@ -19,7 +19,7 @@ use std::time::Duration;
 const ALPN: &[u8] = b"gamekeeper/1";
 
 /// What is sent to servers as the name they go by. They have none.
-pub(crate) const SERVER_NAME: &str = "gamekeeper.invalid";
+pub const SERVER_NAME: &str = "gamekeeper.invalid";
 
 /// Of whom nothing is heard for so long is lost for certain. Long before that the session suspects it and looks
 /// elsewhere.
@@ -63,8 +63,9 @@ pub(crate) fn shown_by(connection: &quinn::Connection) -> Option<CertificateHash
     Some(Sha256::digest(chain.first()?).into())
 }
 
-/// A connection to a server with one of these certificates.
-pub(crate) fn config(hashes: &[CertificateHash]) -> Result<ClientConfig, rustls::Error> {
+/// TLS with a server that has one of these certificates, for this protocol. For whoever talks to game servers otherwise
+/// than as a player.
+pub fn pinned_tls(hashes: &[CertificateHash], protocol: &[u8]) -> Result<QuicClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
     let pinned = Pinned { hashes: hashes.to_vec(), provider: provider.clone() };
     let mut tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -72,8 +73,13 @@ pub(crate) fn config(hashes: &[CertificateHash]) -> Result<ClientConfig, rustls:
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(pinned))
         .with_no_client_auth();
-    tls.alpn_protocols = vec![ALPN.to_vec()];
-    let tls = QuicClientConfig::try_from(tls).map_err(|it| rustls::Error::General(it.to_string()))?;
+    tls.alpn_protocols = vec![protocol.to_vec()];
+    QuicClientConfig::try_from(tls).map_err(|it| rustls::Error::General(it.to_string()))
+}
+
+/// A connection to a server with one of these certificates.
+pub(crate) fn config(hashes: &[CertificateHash]) -> Result<ClientConfig, rustls::Error> {
+    let tls = pinned_tls(hashes, ALPN)?;
     let mut transport = TransportConfig::default();
     let idle = IdleTimeout::try_from(IDLE).expect("three seconds are less than 2^62 milliseconds");
     let mut acks = AckFrequencyConfig::default();

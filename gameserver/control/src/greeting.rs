@@ -17,6 +17,8 @@ pub enum Feature {
     Move,
     /// Probes other servers.
     Witness,
+    /// Sends copies of its rooms to a standby, and is one for others.
+    Standby,
 }
 
 /// The operator's greeting, first on every stream.
@@ -174,6 +176,7 @@ fn known_feature(feature: proto::Feature) -> Option<Feature> {
         proto::Feature::Restore => Some(Feature::Restore),
         proto::Feature::Move => Some(Feature::Move),
         proto::Feature::Witness => Some(Feature::Witness),
+        proto::Feature::Standby => Some(Feature::Standby),
     }
 }
 
@@ -183,6 +186,7 @@ impl From<Feature> for proto::Feature {
             Feature::Restore => Self::Restore,
             Feature::Move => Self::Move,
             Feature::Witness => Self::Witness,
+            Feature::Standby => Self::Standby,
         }
     }
 }

@@ -72,6 +72,13 @@ pub const PROBE_TIMEOUT_MS: RangeInclusive<u32> = 1..=10_000;
 /// How long a move may take, in milliseconds: its place is held on two servers for as long.
 pub const MOVE_DEADLINE_MS: RangeInclusive<u32> = 1..=60_000;
 
+/// Of the token that a server shows to its standby: nobody guesses 256 bits.
+pub const TOKEN_BYTES: usize = 32;
+
+/// Servers that have the same standby. Each has a connection of its own to it, and its memory is for all of them: where
+/// so many share one, a standby is no help.
+pub const TOKENS_MAX: usize = 64;
+
 /// Of a message to a server: for a server's decoder. The largest are `Fallbacks` of some 20 KiB; the rest is for
 /// fields of later releases and for texts that are still to be cut.
 pub const COMMAND_BYTES_MAX: usize = 64 * 1024;

@@ -27,6 +27,9 @@ pub struct Restore {
     pub lost_epoch: i64,
     /// The old owner may still be alive: tick only after the store's fence has passed.
     pub fence: bool,
+    /// The owner under this epoch is known to have ended, and there was none after it: a standby with a fresh copy of it
+    /// need not ask the store. 0: not known.
+    pub ended_epoch: i64,
 }
 
 /// The room is open: whoever is told its address may connect now.
@@ -72,16 +75,17 @@ impl TryFrom<proto::Restore> for Restore {
     type Error = Malformed;
 
     fn try_from(restore: proto::Restore) -> Result<Self, Malformed> {
-        let proto::Restore { lost_epoch, fence } = restore;
+        let proto::Restore { lost_epoch, fence, ended_epoch } = restore;
         let lost_epoch = field::in_range("Restore.lost_epoch", lost_epoch, 0..=i64::MAX)?;
-        Ok(Self { lost_epoch, fence })
+        let ended_epoch = field::in_range("Restore.ended_epoch", ended_epoch, 0..=i64::MAX)?;
+        Ok(Self { lost_epoch, fence, ended_epoch })
     }
 }
 
 impl From<Restore> for proto::Restore {
     fn from(restore: Restore) -> Self {
-        let Restore { lost_epoch, fence } = restore;
-        Self { lost_epoch, fence }
+        let Restore { lost_epoch, fence, ended_epoch } = restore;
+        Self { lost_epoch, fence, ended_epoch }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Beat, Fault, HelloRefused, Malformed, Opened, ProbeResult, Refused, RoomState, Tenancy, Welcome, field,
+    Beat, Fault, HelloRefused, Malformed, Opened, ProbeResult, Refused, RoomState, StandingBy, Tenancy,
+    Welcome, field,
     hosted::result_from,
     proto::{self, server_message::Message},
 };
@@ -80,6 +81,8 @@ pub enum ToOperator {
         /// The first tick there.
         tick: u64,
     },
+    /// From a standby: where it takes copies.
+    StandingBy(StandingBy),
 }
 
 impl ToOperator {
@@ -122,6 +125,7 @@ impl ToOperator {
             Message::Activated(proto::Activated { tenancy, tick }) => {
                 Self::Activated { tenancy: field::required("Activated.tenancy", tenancy)?.try_into()?, tick }
             }
+            Message::StandingBy(standing_by) => Self::StandingBy(standing_by.try_into()?),
         }))
     }
 }
@@ -160,6 +164,7 @@ impl From<ToOperator> for proto::ServerMessage {
             ToOperator::Activated { tenancy, tick } => {
                 Message::Activated(proto::Activated { tenancy: Some(tenancy.into()), tick })
             }
+            ToOperator::StandingBy(standing_by) => Message::StandingBy(standing_by.into()),
         };
         Self { message: Some(message) }
     }

@@ -1,8 +1,9 @@
 //! What the operator says to a server.
 
 use crate::{
-    Close, Fallback, Hello, Malformed, MoveTo, Open, Prepare, Probe, Tenancy, field,
+    Close, Fallback, Hello, Malformed, Mirror, MoveTo, Open, Prepare, Probe, Tenancy, Token, field,
     proto::{self, operator_message::Message},
+    standby,
 };
 
 /// A message from the operator to a server.
@@ -38,6 +39,10 @@ pub enum ToServer {
     /// Servers that may own this server's rooms next, the most likely first; in place of what was said before. Only for
     /// servers that offer [`Feature::Restore`](crate::Feature).
     Fallbacks(Vec<Fallback>),
+    /// Keep copies of the rooms of servers that bring one of these tokens, and of no other.
+    StandBy(Vec<Token>),
+    /// Send copies of all rooms to this server; `None`: to none.
+    Mirror(Option<Mirror>),
 }
 
 impl ToServer {
@@ -63,6 +68,8 @@ impl ToServer {
                 Self::Resume(field::required("Resume.tenancy", tenancy)?.try_into()?)
             }
             Message::Fallbacks(fallbacks) => Self::Fallbacks(fallbacks.try_into()?),
+            Message::StandBy(stand_by) => Self::StandBy(standby::tokens_from(stand_by)?),
+            Message::Mirror(mirror) => Self::Mirror(standby::mirror_from(mirror)?),
         }))
     }
 
@@ -82,7 +89,9 @@ impl ToServer {
             | Message::Undrain(_)
             | Message::Retire(_)
             | Message::Probe(_)
-            | Message::Fallbacks(_) => return None,
+            | Message::Fallbacks(_)
+            | Message::StandBy(_)
+            | Message::Mirror(_) => return None,
         };
         tenancy.clone()?.try_into().ok()
     }
@@ -104,6 +113,8 @@ impl From<ToServer> for proto::OperatorMessage {
             ToServer::Abort(tenancy) => Message::Abort(proto::Abort { tenancy: Some(tenancy.into()) }),
             ToServer::Resume(tenancy) => Message::Resume(proto::Resume { tenancy: Some(tenancy.into()) }),
             ToServer::Fallbacks(servers) => Message::Fallbacks(servers.into()),
+            ToServer::StandBy(tokens) => Message::StandBy(standby::tokens_to(tokens)),
+            ToServer::Mirror(mirror) => Message::Mirror(standby::mirror_to(mirror)),
         };
         Self { message: Some(message) }
     }

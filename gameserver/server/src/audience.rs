@@ -92,6 +92,13 @@ impl Audience {
         }
     }
 
+    /// The same, from beside the thread that ticks, which may hang while it shows something.
+    pub(crate) fn go_if_free(&self) {
+        if let Ok(mut viewers) = self.0.try_lock() {
+            viewers.drain(..).for_each(|it| it.go());
+        }
+    }
+
     /// Held for moments only: whoever comes in waits no longer than one room's show.
     fn viewers(&self) -> MutexGuard<'_, Vec<Arc<dyn Viewer>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

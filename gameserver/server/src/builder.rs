@@ -22,6 +22,7 @@ use crate::{
     pulse::Pulse,
     rooms::Rooms,
     server::Server,
+    standby::Standby,
     state::{State, StateError},
     vault::Vault,
 };
@@ -222,7 +223,10 @@ impl Builder {
         let (listener, control_address) = listen(control).await?;
         let clock = Clock::start();
         let hold = hold.unwrap_or_else(|| if state.is_some() { HOLD } else { Duration::ZERO });
-        let vault = state.map(|it| Vault::new(it, clock)).transpose().map_err(BindError::State)?;
+        let stands_by = state.is_some() && players.is_some();
+        let standby = stands_by.then(|| Standby::new(clock));
+        let vault =
+            state.map(|it| Vault::new(it, clock, standby.clone())).transpose().map_err(BindError::State)?;
         let (rooms, hashes) = (Rooms::default(), Hashes::default());
         let host = Host {
             rooms: rooms.clone(),
@@ -232,6 +236,7 @@ impl Builder {
             hashes: hashes.clone(),
             per_address,
             hold: Hold::for_at_most(hold),
+            standby: standby.as_ref().map(|it| it.receiver().clone()),
         };
         let gate = players.map(|at| bind_players(at, host)).transpose()?;
         Ok(Server {
@@ -242,6 +247,7 @@ impl Builder {
             identity: Identity {
                 boot_id: format!("{:032x}", rand::random::<u128>()),
                 capacity,
+                stands_by,
                 hashes,
                 restores: vault.is_some(),
             },
@@ -253,6 +259,7 @@ impl Builder {
             pulse: Pulse::new(clock, threads),
             rooms,
             vault,
+            standby,
         })
     }
 }

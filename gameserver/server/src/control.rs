@@ -40,6 +40,8 @@ pub(crate) struct Service {
     pub(crate) capacity: usize,
     /// It was offered to restore rooms.
     pub(crate) restores: bool,
+    /// And to have a standby, and to be one.
+    pub(crate) stands_by: bool,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
     pub(crate) streams: AtomicU64,
@@ -71,6 +73,7 @@ impl Control for Service {
             notes: self.notes.clone(),
             pulse: self.pulse.clone(),
             restores: self.restores,
+            stands_by: self.stands_by,
             witness: self.witness.clone(),
             outbox: outbox.clone(),
         };
@@ -100,6 +103,7 @@ struct Reader {
     notes: mpsc::Sender<Note>,
     pulse: Arc<Pulse>,
     restores: bool,
+    stands_by: bool,
     witness: Witness,
     outbox: Outbox,
 }
@@ -149,6 +153,12 @@ impl Reader {
                 (Ok(Some(ToServer::Hello(_))), _) => return Some(Note::Garbled(self.stream, None)),
                 (Ok(Some(ToServer::Fallbacks(servers))), _) => {
                     return Some(Note::Fallbacks(self.stream, servers));
+                }
+                (Ok(Some(ToServer::StandBy(tokens))), _) if self.stands_by => {
+                    return Some(Note::StandBy(self.stream, tokens));
+                }
+                (Ok(Some(ToServer::Mirror(mirror))), _) if self.stands_by => {
+                    return Some(Note::Mirror(self.stream, mirror));
                 }
                 (Ok(Some(message)), _) => match convert::command(message, self.restores) {
                     Some(command) => return Some(Note::Asked(self.stream, command)),

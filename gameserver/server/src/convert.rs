@@ -24,12 +24,14 @@ pub(crate) struct Identity {
     pub(crate) capacity: u32,
     /// It has a store to restore rooms from.
     pub(crate) restores: bool,
+    /// It has a standby, and is one, if it is told to.
+    pub(crate) stands_by: bool,
     /// By which players know it.
     pub(crate) hashes: Hashes,
 }
 
-/// What a message asks of the host; `None` if there is nothing to do. Hello, `BeatEcho` and
-/// Fallbacks are not for it.
+/// What a message asks of the host; `None` if there is nothing to do. Hello, `BeatEcho`, `StandBy`,
+/// `Mirror` and Fallbacks are not for it.
 pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
     let not_offered = |tenancy, what: &str| Command::Unsupported {
         tenancy: tenancy_from(tenancy),
@@ -48,9 +50,11 @@ pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
                 reason,
                 "asked to open a room"
             );
-            let restore = restore.map(|Restore { lost_epoch, fence }| host::Restore {
-                lost_epoch: (0 < lost_epoch).then_some(Epoch(lost_epoch)),
+            let known = |epoch: i64| (0 < epoch).then_some(Epoch(epoch));
+            let restore = restore.map(|Restore { lost_epoch, fence, ended_epoch }| host::Restore {
+                lost_epoch: known(lost_epoch),
                 fence,
+                ended_epoch: known(ended_epoch),
             });
             let (tenancy, seats) = (tenancy_from(tenancy), NonZeroU32::new(seats));
             Command::Open(Order { tenancy, seats, parameters, restore })
@@ -73,9 +77,12 @@ pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
         | ToServer::Abort(tenancy)
         | ToServer::Resume(tenancy) => not_offered(tenancy, "moves"),
         // Probes are the witness's.
-        ToServer::Probe(_) | ToServer::Hello(_) | ToServer::BeatEcho { .. } | ToServer::Fallbacks(_) => {
-            return None;
-        }
+        ToServer::Probe(_)
+        | ToServer::Hello(_)
+        | ToServer::BeatEcho { .. }
+        | ToServer::Fallbacks(_)
+        | ToServer::StandBy(_)
+        | ToServer::Mirror(_) => return None,
     })
 }
 
@@ -132,12 +139,14 @@ fn welcome_from(welcome: host::Welcome, identity: &Identity) -> Welcome {
     Welcome {
         boot_id: identity.boot_id.clone(),
         protocol,
-        features: identity
-            .restores
-            .then_some(Feature::Restore)
-            .into_iter()
-            .chain([Feature::Witness])
-            .collect(),
+        features: [
+            (true, Feature::Witness),
+            (identity.restores, Feature::Restore),
+            (identity.stands_by, Feature::Standby),
+        ]
+        .into_iter()
+        .filter_map(|(is_offered, feature)| is_offered.then_some(feature))
+        .collect(),
         capacity: identity.capacity,
         is_retired,
         is_draining,

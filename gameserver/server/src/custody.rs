@@ -28,6 +28,7 @@ pub struct Custody {
     /// The epoch of a later owner; 0: there is none.
     later_owner: AtomicI64,
     is_save_wanted: AtomicBool,
+    is_copy_wanted: AtomicBool,
     /// There is a question for the store.
     pub question: Notify,
 }
@@ -46,8 +47,9 @@ pub enum Leave {
 /// What the search through all histories goes on from.
 impl Clone for Custody {
     fn clone(&self) -> Self {
-        let Self { fence_after, accepted, stood_until, unanswered, later_owner, is_save_wanted, question: _ } =
-            self;
+        let Self { fence_after, accepted, stood_until, unanswered, .. } = self;
+        let Self { later_owner, is_save_wanted, is_copy_wanted, question: _, .. } = self;
+        let is = |it: &AtomicBool| AtomicBool::new(it.load(Ordering::Relaxed));
         let time = |it: &AtomicU64| AtomicU64::new(it.load(Ordering::Acquire));
         Self {
             fence_after: *fence_after,
@@ -55,7 +57,8 @@ impl Clone for Custody {
             stood_until: time(stood_until),
             unanswered: time(unanswered),
             later_owner: AtomicI64::new(later_owner.load(Ordering::Acquire)),
-            is_save_wanted: AtomicBool::new(is_save_wanted.load(Ordering::Relaxed)),
+            is_save_wanted: is(is_save_wanted),
+            is_copy_wanted: is(is_copy_wanted),
             question: Notify::new(),
         }
     }
@@ -71,6 +74,7 @@ impl Custody {
             unanswered: AtomicU64::new(NEVER),
             later_owner: AtomicI64::new(0),
             is_save_wanted: AtomicBool::new(false),
+            is_copy_wanted: AtomicBool::new(false),
             question: Notify::new(),
         }
     }
@@ -133,9 +137,20 @@ impl Custody {
         self.is_save_wanted.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it is to be saved; asked once.
-    pub fn take_wish(&self) -> bool {
-        self.is_save_wanted.load(Ordering::Relaxed) && self.is_save_wanted.swap(false, Ordering::Relaxed)
+    /// The room is to be saved after the next tick.
+    pub fn want_copy(&self) {
+        self.is_copy_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is to be saved now, `ticked`: after a tick.
+    pub fn has_wish(&self, ticked: bool) -> bool {
+        self.is_save_wanted.load(Ordering::Relaxed) || (ticked && self.is_copy_wanted.load(Ordering::Relaxed))
+    }
+
+    /// It is being saved: one time for whoever wished it.
+    pub fn grant(&self) {
+        self.is_save_wanted.store(false, Ordering::Relaxed);
+        self.is_copy_wanted.store(false, Ordering::Relaxed);
     }
 }
 

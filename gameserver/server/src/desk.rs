@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
-use gamekeeper_control::{Fallback, Hello, agree};
+use gamekeeper_control::{Fallback, Hello, Mirror, StandingBy, ToOperator, Token, agree};
 use gamekeeper_player::admission::Guests;
 use gamekeeper_room::{
     Door, Host, Room, Schema, Setup, Tenancy,
@@ -26,6 +26,7 @@ use crate::{
     players,
     pulse::Pulse,
     rooms::Rooms,
+    standby::Standby,
     vault::{Lost, Vault},
     worker::{Seated, Workers},
 };
@@ -47,6 +48,10 @@ pub(crate) enum Note {
     Asked(StreamId, Command),
     /// Over a stream it was said where players go if this server is lost.
     Fallbacks(StreamId, Vec<Fallback>),
+    /// Over a stream it was said for whom this server stands by.
+    StandBy(StreamId, Vec<Token>),
+    /// And where its own standby is.
+    Mirror(StreamId, Option<Mirror>),
     /// Nothing more comes over a stream.
     StreamEnded(StreamId),
     /// A game was made, or was not.
@@ -85,6 +90,10 @@ pub(crate) struct Desk {
     pub(crate) workers: Workers,
     /// Of a fleet with `state`.
     pub(crate) vault: Option<Vault>,
+    /// And of one with players, at this port.
+    pub(crate) standby: Option<(Standby, u16)>,
+    /// Which stream was told where copies are taken.
+    pub(crate) standing_by: Option<StreamId>,
     /// Of what its games save.
     pub(crate) schema: Schema,
     /// For those that work for it.
@@ -148,6 +157,12 @@ impl Desk {
                     self.rooms.set_fallbacks(&players::merged(servers));
                 }
             }
+            Note::StandBy(stream, tokens) => self.stand_by(stream, &tokens),
+            Note::Mirror(stream, to) => {
+                // Not what comes late over a stream that another has replaced.
+                let standby = self.standby.as_ref().filter(|_| self.callers.contains_key(&stream));
+                standby.inspect(|(it, _)| it.mirror(to));
+            }
             Note::StreamEnded(stream) => {
                 self.forget(stream).inspect(Outbox::finish);
                 self.on(Event::StreamEnded(stream));
@@ -157,7 +172,33 @@ impl Desk {
                 self.on(Event::Made { room, outcome: Ok(()) });
             }
             Note::Made(room, Err(why)) => self.on(Event::Made { room, outcome: Err(why) }),
+            Note::Room(Event::Restate) => {
+                self.on(Event::Restate);
+                self.tell_standing_by();
+            }
             Note::Room(event) => self.on(event),
+        }
+    }
+
+    fn stand_by(&mut self, stream: StreamId, tokens: &[Token]) {
+        let Some((standby, _)) = self.standby.as_ref().filter(|_| self.callers.contains_key(&stream)) else {
+            return;
+        };
+        standby.expect(tokens);
+        self.standing_by = Some(stream);
+        self.tell_standing_by();
+    }
+
+    /// Where copies are taken, for whoever asked.
+    fn tell_standing_by(&self) {
+        let Some((_, port)) = self.standby else { return };
+        if let Some(stream) = self.standing_by
+            && let Some(Caller { outbox, .. }) = self.callers.get(&stream)
+        {
+            let certificate_hashes = self.identity.hashes.get();
+            let standing_by = ToOperator::StandingBy(StandingBy { certificate_hashes, port });
+            // Whoever does not read is ended, and hears it on the next stream.
+            outbox.send(standing_by);
         }
     }
 

@@ -122,17 +122,18 @@ impl Opener {
             let (room, door) = (Box::new(Room::new(*epoch, game)), Door::new(setup.seats));
             Ok(Made { room, door, guests: Guests::default(), since, is_restored: false })
         };
-        let Some(Found { taken, lost_epoch, since, .. }) = found else { return fresh(self.clock.now()) };
+        let Some(found) = found else { return fresh(self.clock.now()) };
+        let (lost_epoch, since) = (found.lost_epoch, found.since);
         let Setup { namespace, name, uid, .. } = setup.clone();
         let tenancy = Tenancy { namespace, name, uid, epoch: *epoch };
         let no = |message: String| NotMade::Checkpoint(shortened(message));
-        let Some(sealed) = taken.open(&tenancy).map_err(|it| no(it.to_string()))? else {
-            return fresh(*since);
+        let Some(sealed) = found.newest(&tenancy).map_err(|it| no(it.to_string()))? else {
+            return fresh(since);
         };
         if lost_epoch.is_some_and(|it| it < sealed.epoch) {
             return Err(no(format!("the checkpoint is of a later owner, epoch {}", sealed.epoch)));
         }
-        self.restore(setup, *epoch, sealed, *since)
+        self.restore(setup, *epoch, sealed, since)
     }
 
     fn restore(&self, setup: &Setup, epoch: Epoch, sealed: Sealed, since: Duration) -> Result<Made, NotMade> {

@@ -50,7 +50,7 @@ pub enum PlayersError {
 /// Binds the players' port. To be called within a tokio runtime.
 pub(crate) fn bind(address: SocketAddr, host: Host) -> Result<Gate, PlayersError> {
     let certificate = Certificate::make(OffsetDateTime::now_utc()).map_err(PlayersError::Certificate)?;
-    let config = transport::config(&certificate).map_err(PlayersError::Tls)?;
+    let config = transport::config(&certificate, host.standby.is_some()).map_err(PlayersError::Tls)?;
     let socket = UdpSocket::bind(address).map_err(PlayersError::Socket)?;
     let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))
         .map_err(PlayersError::Socket)?;

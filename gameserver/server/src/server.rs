@@ -26,6 +26,7 @@ use crate::{
     players::Gate,
     pulse::{Contact, Pulse},
     rooms::Rooms,
+    standby::{Standby, Standing},
     vault::Vault,
     witness::Witness,
     worker::{Frame, Workers},
@@ -58,6 +59,7 @@ pub struct Server {
     pub(crate) rooms: Rooms,
     pub(crate) gate: Option<Gate>,
     pub(crate) vault: Option<Vault>,
+    pub(crate) standby: Option<Standby>,
 }
 
 /// How a server has ended, as it was asked to.
@@ -93,6 +95,11 @@ impl Server {
         self.pulse.contact()
     }
 
+    /// How copies of rooms go, to the standby of this server and from those that it stands by for.
+    pub fn standing(&self) -> Standing {
+        Standby::standing(self.standby.as_ref())
+    }
+
     /// Where the operator comes in: of port 0, the one that was chosen.
     pub fn control_address(&self) -> SocketAddr {
         self.control_address
@@ -121,7 +128,9 @@ impl Server {
         let capacity = usize::try_from(self.identity.capacity).unwrap_or(usize::MAX);
         let (control_address, boot_id, threads) =
             (self.control_address, &self.identity.boot_id, self.threads);
-        let players_address = self.players_address().map(tracing::field::display);
+        let players_address = self.players_address();
+        let players_port = players_address.map(|it| it.port());
+        let players_address = players_address.map(tracing::field::display);
         info!(%control_address, players_address, boot_id, capacity, threads, tick_rate, "serving");
         let (stream_notes, from_streams) = mpsc::channel(NOTES_MAX);
         let (thread_notes, from_threads) = mpsc::channel(NOTES_MAX);
@@ -140,12 +149,17 @@ impl Server {
             witness: Witness::new(),
             capacity,
             restores: self.vault.is_some(),
+            stands_by: self.standby.is_some(),
             tasks: tasks.clone(),
             stop: hang_up.clone(),
             streams: AtomicU64::new(1),
         };
         let served = serve(self.listener, service, &tasks, &hang_up);
+        let standby = self.standby.zip(players_port);
         if let Some(gate) = self.gate {
+            if let Some((standby, _)) = &standby {
+                tasks.spawn(standby.clone().run(gate.endpoint(), hang_up.clone()));
+            }
             // A desk that is so busy has told every room meanwhile, or will be asked by the next Hello.
             let renewed = move || drop(desk_notes.try_send(Note::Room(Event::Restate)));
             tasks.spawn(gate.run(hang_up.clone(), renewed));
@@ -161,6 +175,8 @@ impl Server {
             openers,
             workers,
             vault: self.vault,
+            standby,
+            standing_by: None,
             schema: self.maker.schema(),
             notes: own_notes,
             callers: HashMap::new(),

@@ -1,6 +1,7 @@
 //! The store, as this process uses it: one task for each room that runs, and one for each that is restored.
 
 mod keeper;
+mod mirroring;
 mod restorer;
 
 use std::{sync::Arc, time::Duration};
@@ -16,6 +17,7 @@ use crate::{
     opener::Openers,
     place::Place,
     saved::Saved,
+    standby::Standby,
     state::{State, StateError},
 };
 use keeper::Keeper;
@@ -35,13 +37,15 @@ pub(crate) struct Vault {
     pace: Pace,
     clock: Clock,
     turns: Arc<Semaphore>,
+    /// Where copies are.
+    standby: Option<Standby>,
     /// What is still to be said to the store when the server stops is waited for.
     tasks: TaskTracker,
 }
 
 impl Vault {
     /// Nothing is sent yet.
-    pub(crate) fn new(state: State, clock: Clock) -> Result<Self, StateError> {
+    pub(crate) fn new(state: State, clock: Clock, standby: Option<Standby>) -> Result<Self, StateError> {
         let State { url, checkpoint_interval: interval, fence_after } = state;
         if fence_after < interval.saturating_mul(2) {
             return Err(StateError::Times { interval, fence: fence_after });
@@ -50,7 +54,8 @@ impl Vault {
         let options = Options { timeout: CALL_MAX.min(fence_after / 2), ..Options::default() };
         let store = Store::connect(&url, options).map_err(StateError::Url)?;
         let (turns, tasks) = (Arc::new(Semaphore::new(RESTORES_MAX)), TaskTracker::new());
-        Ok(Self { store: Arc::new(store), pace: Pace { interval, fence_after }, clock, turns, tasks })
+        let pace = Pace { interval, fence_after };
+        Ok(Self { store: Arc::new(store), pace, clock, turns, standby, tasks })
     }
 
     /// For a room that the store gave us at this time, or that begins.
@@ -67,7 +72,8 @@ impl Vault {
     ) -> mpsc::Sender<Saved> {
         // One: what is not written yet is replaced by what comes next.
         let (sender, saved) = mpsc::channel(1);
-        let keeper = Keeper::new(self.store.clone(), self.pace, self.clock, place, since, notes);
+        let line = self.standby.as_ref().map(Standby::line);
+        let keeper = Keeper::new(self.store.clone(), self.pace, self.clock, place, since, notes, line);
         self.tasks.spawn(keeper.run(saved));
         sender
     }

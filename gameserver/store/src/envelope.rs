@@ -141,9 +141,46 @@ pub fn encode(sealed: &Sealed, out: &mut Vec<u8>) -> Result<(), Unfit> {
     Ok(())
 }
 
+/// What an envelope says of itself, read without its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Of the room.
+    pub uid: String,
+    /// Of the owner that wrote it.
+    pub epoch: Epoch,
+    /// After which the state was captured.
+    pub tick: Tick,
+}
+
+/// All before the state.
+struct Header {
+    label: Label,
+    encoding: u8,
+    schema: Schema,
+    plain_length: usize,
+    captured_at: Duration,
+    hash: [u8; 32],
+    build: String,
+}
+
+/// Reads what is outside of an envelope. Whether the state is whole is not looked at: it costs next to nothing.
+pub fn label(bytes: &[u8]) -> Result<Label, Malformed> {
+    header(&mut Reader(bytes)).map(|it| it.label)
+}
+
 /// Opens an envelope. Allocates no more than the longest state, whatever the bytes say.
 pub fn decode(bytes: &[u8]) -> Result<Sealed, Malformed> {
     let mut reader = Reader(bytes);
+    let Header { label, encoding, schema, plain_length, captured_at, hash, build } = header(&mut reader)?;
+    let Label { uid, epoch, tick } = label;
+    let state = unpacked(encoding, reader.0, plain_length)?;
+    if Sha256::digest(&state)[..] != hash {
+        return Err(Malformed::Damaged);
+    }
+    Ok(Sealed { uid, epoch, build, captured_at, checkpoint: Checkpoint { schema, tick, epoch, state } })
+}
+
+fn header(reader: &mut Reader<'_>) -> Result<Header, Malformed> {
     if reader.array().ok() != Some(MAGIC) {
         return Err(Malformed::Magic);
     }
@@ -165,11 +202,8 @@ pub fn decode(bytes: &[u8]) -> Result<Sealed, Malformed> {
     }
     let uid = reader.text(uid_length, 1..=UID_BYTES_MAX, "uid")?;
     let build = reader.text(build_length, 0..=BUILD_BYTES_MAX, "build")?;
-    let state = unpacked(encoding, reader.0, plain_length)?;
-    if Sha256::digest(&state)[..] != hash {
-        return Err(Malformed::Damaged);
-    }
-    Ok(Sealed { uid, epoch, build, captured_at, checkpoint: Checkpoint { schema, tick, epoch, state } })
+    let label = Label { uid, epoch, tick };
+    Ok(Header { label, encoding, schema, plain_length, captured_at, hash, build })
 }
 
 /// The length of a short text, if it is within its limit.

@@ -69,6 +69,8 @@ pub(super) async fn execute(hands: Hands, command: Command) -> Vec<Event> {
         | Command::Open { .. }
         | Command::Close { .. }
         | Command::TellFallbacks { .. }
+        | Command::StandBy { .. }
+        | Command::Mirror { .. }
         | Command::Drain { .. }
         | Command::Retire { .. }
         | Command::Greet { .. } => Vec::new(),

@@ -6,8 +6,9 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use gamekeeper_control::{Close, Open, Restore, Tenancy, ToServer};
+use gamekeeper_control::{Close, Mirror, Open, Restore, Tenancy, ToServer, Token};
 use gamekeeper_crds::GameRoom;
+use sha2::{Digest as _, Sha256};
 use tracing::{debug, info};
 
 use super::{Driver, Word};
@@ -15,7 +16,10 @@ use crate::{
     cache::Cached as _,
     metrics::{Outcome, RoomAction},
     name::ObjectName,
-    room::{Command, Event, ledger::LinkNews},
+    room::{
+        Command, Event,
+        ledger::{LinkNews, MirrorTo},
+    },
     server::{
         Health, ServerPod,
         link::{Report, Target, What},
@@ -50,6 +54,16 @@ impl Driver {
                 let sent = self.links.send(&server_uid, ToServer::Fallbacks(servers));
                 (server_uid, sent)
             }
+            Command::StandBy { server_uid, wards } => {
+                let tokens = wards.iter().map(|it| self.token(&server_uid, it)).collect();
+                let sent = self.links.send(&server_uid, ToServer::StandBy(tokens));
+                (server_uid, sent)
+            }
+            Command::Mirror { server_uid, to } => {
+                let mirror = to.and_then(|it| self.mirror(&server_uid, it));
+                let sent = self.links.send(&server_uid, ToServer::Mirror(mirror));
+                (server_uid, sent)
+            }
             Command::Drain { server_uid, is_on } => {
                 let drain = if is_on { ToServer::Drain } else { ToServer::Undrain };
                 let sent = self.links.send(&server_uid, drain);
@@ -72,6 +86,31 @@ impl Driver {
             events.push_back(Event::Link { server_uid, news: LinkNews::Lost });
         }
         None
+    }
+
+    /// What a server shows to its standby: nobody else can know it, and nothing has to be remembered.
+    fn token(&self, standby_uid: &str, ward_uid: &str) -> Token {
+        let mut hash = Sha256::new();
+        // Uids have a length of their own: no two pairs are the same text.
+        for part in [&self.secret[..], standby_uid.as_bytes(), b"/", ward_uid.as_bytes()] {
+            hash.update(part);
+        }
+        Token(hash.finalize().into())
+    }
+
+    fn mirror(&self, server_uid: &str, to: MirrorTo) -> Option<Mirror> {
+        let MirrorTo { standby_uid, pod, port, certificate_hashes } = to;
+        let world = self.world.read();
+        let ip =
+            world.pods.get(&pod).filter(|it| it.uid == standby_uid)?.ip.as_ref()?.parse::<IpAddr>().ok()?;
+        info!(
+            server_uid,
+            standby = pod.name,
+            namespace = pod.namespace,
+            "copies of a server's rooms go to a standby"
+        );
+        let token = self.token(&standby_uid, server_uid);
+        Some(Mirror { address: SocketAddr::new(ip, port), certificate_hashes, token })
     }
 
     fn count_order(&self, action: RoomAction, is_sent: bool) {

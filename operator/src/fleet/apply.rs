@@ -205,7 +205,8 @@ async fn create(
     applied: &mut Applied,
 ) -> Result<(), Error> {
     let uid = observed.fleet.metadata.uid.as_deref().unwrap_or_default();
-    let mut allocator = Allocator::new(&context.ranges, observed.port_uses.clone(), uid);
+    let turn = context.clock.now().as_millisecond().unsigned_abs();
+    let mut allocator = Allocator::new(&context.ranges, observed.port_uses.clone(), uid, turn);
     let owner = owner(observed);
     let pods: Vec<Value> = plan
         .create

@@ -113,7 +113,7 @@ fn environment(fleet: &GameFleet) -> Vec<Value> {
         // could let nobody in, and it is better seen not to start. So for the store's address.
         environment.push(json!({ "name": TICKET_KEY, "valueFrom": of_secret(name, key) }));
     }
-    if let Some(State { redis, checkpoint_interval, fence_after }) = &fleet.spec.state {
+    if let Some(State { redis, checkpoint_interval, fence_after, standby: _ }) = &fleet.spec.state {
         let UrlKeyRef { name, key } = &redis.url_secret_key_ref;
         environment.push(json!({ "name": STATE_URL, "valueFrom": of_secret(name, key) }));
         for (variable, duration) in [(CHECKPOINT_INTERVAL, checkpoint_interval), (FENCE_AFTER, fence_after)] {

@@ -73,7 +73,7 @@ pub type Uses = HashMap<(Protocol, u16), (usize, usize)>;
 pub struct Allocator<'a> {
     ranges: &'a Ranges,
     uses: Uses,
-    /// By range and protocol: ports by how few have them, from a point of the fleet's own.
+    /// By range and protocol: ports by how few have them, from a point of the fleet's own and this turn's.
     queues: BTreeMap<(String, Protocol), BTreeSet<Rank>>,
     offset: usize,
 }
@@ -82,10 +82,13 @@ pub struct Allocator<'a> {
 type Rank = (usize, usize, usize, u16);
 
 impl<'a> Allocator<'a> {
-    /// For the fleet with this uid, whose servers and others have the ports that `uses` counts.
-    pub fn new(ranges: &'a Ranges, uses: Uses, fleet_uid: &str) -> Self {
-        // Fleets start at different points, so that they seldom want the same port.
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(fleet_uid);
+    /// For the fleet with this uid, whose servers and others have the ports that `uses` counts. `turn` is another number
+    /// every time.
+    pub fn new(ranges: &'a Ranges, uses: Uses, fleet_uid: &str, turn: u64) -> Self {
+        // Fleets start at different points, so that they seldom want the same port; and each time at another, so that a
+        // new server seldom has that of one that has just died. Its players may still look for it there, and the node's
+        // kernel sends what they say to the dead one's pod for as long as they go on (its record of UDP "connections").
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((fleet_uid, turn));
         Self {
             ranges,
             uses,
@@ -133,7 +136,7 @@ mod tests {
     #[test]
     fn ports_are_unique_while_the_range_lasts_and_shared_evenly_after_that() {
         let ranges: Ranges = "default=7000-7009".parse().unwrap();
-        let mut allocator = Allocator::new(&ranges, Uses::new(), "u1");
+        let mut allocator = Allocator::new(&ranges, Uses::new(), "u1", 1);
         let mut given: BTreeMap<u16, usize> = BTreeMap::new();
         for _ in 0..10 {
             *given.entry(allocator.next(&game())[0].unwrap()).or_default() += 1;
@@ -149,7 +152,7 @@ mod tests {
     fn what_others_have_is_taken_last() {
         let ranges: Ranges = "default=7000-7002".parse().unwrap();
         let uses = Uses::from([((Protocol::UDP, 7000), (0, 1)), ((Protocol::UDP, 7001), (1, 1))]);
-        let mut allocator = Allocator::new(&ranges, uses, "u1");
+        let mut allocator = Allocator::new(&ranges, uses, "u1", 1);
         let given: Vec<u16> = (0..3).map(|_| allocator.next(&game())[0].unwrap()).collect();
         assert_eq!(given[..2], [7002, 7000]);
     }

@@ -29,7 +29,8 @@ fn content(fleet: &GameFleet) -> Value {
     if let Some(key) = fleet.spec.ticket_key() {
         content["ticketKey"] = json!(key);
     }
-    if let Some(State { redis, checkpoint_interval, fence_after }) = &fleet.spec.state {
+    // Servers are told over their streams whether there is a standby.
+    if let Some(State { redis, checkpoint_interval, fence_after, standby: _ }) = &fleet.spec.state {
         content["stateUrl"] = json!(redis.url_secret_key_ref);
         content["checkpointInterval"] = json!(checkpoint_interval);
         content["fenceAfter"] = json!(fence_after);

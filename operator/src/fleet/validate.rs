@@ -44,6 +44,8 @@ pub struct Serving {
     pub hang_timeout: Duration,
     /// The fleet has a store for the state of rooms.
     pub has_store: bool,
+    /// Its servers have standbys.
+    pub has_standbys: bool,
 }
 
 impl Default for Serving {
@@ -57,6 +59,7 @@ impl Default for Serving {
             heartbeat: HEARTBEAT,
             hang_timeout: HANG_TIMEOUT,
             has_store: false,
+            has_standbys: false,
         }
     }
 }
@@ -153,6 +156,7 @@ impl Valid {
                 heartbeat: heartbeat(fleet)?,
                 hang_timeout: hang_timeout(fleet)?,
                 has_store: spec.state.is_some(),
+                has_standbys: spec.state.as_ref().is_some_and(|it| it.standby),
             }),
             start_timeout: duration("health.startTimeout", &spec.health.start_timeout)?,
             strategy: spec.placement.strategy,

@@ -10,6 +10,7 @@ mod losses;
 mod recovery;
 mod release;
 mod servers;
+mod standbys;
 mod tables;
 mod waiting;
 
@@ -37,6 +38,7 @@ use crate::{
     terms::{Epoch, Epochs},
 };
 pub use links::{LinkNews, LinkState};
+pub use standbys::MirrorTo;
 use tables::{RoomEntry, Tables};
 
 /// What happened.
@@ -106,6 +108,10 @@ pub enum Command {
     Open { room: Arc<GameRoom>, server: ServerView, epoch: Epoch, restore: Option<Restore> },
     /// Tells a controlled server where its players go if it is lost, in place of what it was told before.
     TellFallbacks { server_uid: String, servers: Vec<Fallback> },
+    /// Tells a controlled server for whom it keeps copies of rooms: these servers, by their uids, in place of those before.
+    StandBy { server_uid: String, wards: Vec<String> },
+    /// Tells a controlled server where it sends copies of its rooms, in place of what it was told before.
+    Mirror { server_uid: String, to: Option<MirrorTo> },
     /// Makes a controlled server let go of a room.
     Close { server_uid: String, tenancy: Tenancy, why: CloseWhy },
     /// Tells a controlled server to take no rooms, or to take rooms again.

@@ -201,10 +201,16 @@ fn after_loss(room: &GameRoom, loss: Loss, now: Now) -> Step {
 
 /// How a server is to begin a room: from its checkpoint, if it had a server before and is to be restored. Which owner
 /// wrote the newest is not ours to know: one that was never published may have, and the store takes none of a lower epoch.
-pub fn restore(room: &GameRoom, is_loss_proven: bool) -> Option<Restore> {
-    room.status.as_ref().filter(|it| 0 < it.epoch)?;
+///
+/// `has_ended`: the owner that players were told of has ended for certain, and the room was on its way to nobody since.
+pub fn restore(room: &GameRoom, is_loss_proven: bool, has_ended: bool) -> Option<Restore> {
+    let epoch = room.status.as_ref().map(|it| it.epoch).filter(|it| 0 < *it)?;
     match room.spec.recovery {
-        Recovery::Restore => Some(Restore { lost_epoch: 0, fence: !is_loss_proven }),
+        Recovery::Restore => Some(Restore {
+            lost_epoch: 0,
+            fence: !is_loss_proven,
+            ended_epoch: if is_loss_proven && has_ended { epoch } else { 0 },
+        }),
         Recovery::Restart | Recovery::Fail => None,
     }
 }

@@ -40,6 +40,8 @@ pub struct Origin<'a> {
     pub node: Option<&'a str>,
     /// Servers, by their uids, that its players were told of: they look for it there.
     pub fallbacks: &'a [String],
+    /// The server, by its uid, that has a copy of it in memory.
+    pub standby: Option<&'a str>,
 }
 
 impl Wish<'_> {
@@ -50,12 +52,15 @@ impl Wish<'_> {
 
     /// How far a server is from where it should be: the lower, the better.
     fn distance(&self, server: &ServerView) -> usize {
-        let Some(Origin { node, fallbacks }) = &self.origin else { return 0 };
+        let Some(Origin { node, fallbacks, standby }) = &self.origin else { return 0 };
+        if *standby == Some(server.uid.as_str()) {
+            return 0;
+        }
         let is_elsewhere = node.is_none() || server.node.as_deref() != *node;
         match (is_elsewhere, fallbacks.contains(&server.uid)) {
-            (true, true) => 0,
-            (true, false) => 1,
-            (false, _) => 2,
+            (true, true) => 1,
+            (true, false) => 2,
+            (false, _) => 3,
         }
     }
 }
@@ -69,8 +74,8 @@ pub struct Candidate<'a> {
 
 /// The best of the `open` servers, by its index, for this room.
 ///
-/// Rooms that may take their server down are kept apart from others. A room that lost a server goes where its players look
-/// for it, if that is on another node than it was; or on any other node. Then servers of the newest revision first; then the fullest node and on it the fullest server (`Packed`, so that
+/// Rooms that may take their server down are kept apart from others. A room that lost a server goes where there is a copy of it,
+/// or else where its players look for it, if that is on another node than it was; or on any other node. Then servers of the newest revision first; then the fullest node and on it the fullest server (`Packed`, so that
 /// others can be emptied) or the emptiest (`Distributed`), by the rooms in `rooms_on`; then the first name.
 pub fn choose(
     fleet: &FleetView,

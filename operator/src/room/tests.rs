@@ -4,6 +4,7 @@ mod cases;
 mod histories;
 mod recovery;
 mod simulation;
+mod standbys;
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,6 +39,7 @@ fn fleet() -> FleetView {
         max_rooms: 4096,
         claim_timeout: Duration::from_secs(30),
         has_store: false,
+        has_standbys: false,
     }
 }
 

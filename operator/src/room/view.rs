@@ -11,6 +11,7 @@ use crate::{
 
 /// A fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct FleetView {
     /// Managed by this operator. Rooms of other fleets are left alone.
     pub is_ours: bool,
@@ -25,6 +26,8 @@ pub struct FleetView {
     pub claim_timeout: Duration,
     /// It has a store for the state of rooms.
     pub has_store: bool,
+    /// Its servers have standbys, as far as they offer that.
+    pub has_standbys: bool,
 }
 
 /// A server.

@@ -5,3 +5,4 @@ mod certificates;
 mod everyday;
 mod losses;
 pub(crate) mod servers;
+mod standbys;

@@ -47,6 +47,8 @@ const (
 	Feature_FEATURE_MOVE Feature = 2
 	// Probes other servers: `Probe`.
 	Feature_FEATURE_WITNESS Feature = 3
+	// Sends copies of its rooms to a standby server, and is one for others: `Mirror` and `StandBy`.
+	Feature_FEATURE_STANDBY Feature = 4
 )
 
 // Enum value maps for Feature.
@@ -56,12 +58,14 @@ var (
 		1: "FEATURE_RESTORE",
 		2: "FEATURE_MOVE",
 		3: "FEATURE_WITNESS",
+		4: "FEATURE_STANDBY",
 	}
 	Feature_value = map[string]int32{
 		"FEATURE_UNSPECIFIED": 0,
 		"FEATURE_RESTORE":     1,
 		"FEATURE_MOVE":        2,
 		"FEATURE_WITNESS":     3,
+		"FEATURE_STANDBY":     4,
 	}
 )
 
@@ -432,6 +436,8 @@ type OperatorMessage struct {
 	//	*OperatorMessage_Abort
 	//	*OperatorMessage_Resume
 	//	*OperatorMessage_Fallbacks
+	//	*OperatorMessage_StandBy
+	//	*OperatorMessage_Mirror
 	Message       isOperatorMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -591,6 +597,24 @@ func (x *OperatorMessage) GetFallbacks() *Fallbacks {
 	return nil
 }
 
+func (x *OperatorMessage) GetStandBy() *StandBy {
+	if x != nil {
+		if x, ok := x.Message.(*OperatorMessage_StandBy); ok {
+			return x.StandBy
+		}
+	}
+	return nil
+}
+
+func (x *OperatorMessage) GetMirror() *Mirror {
+	if x != nil {
+		if x, ok := x.Message.(*OperatorMessage_Mirror); ok {
+			return x.Mirror
+		}
+	}
+	return nil
+}
+
 type isOperatorMessage_Message interface {
 	isOperatorMessage_Message()
 }
@@ -647,6 +671,14 @@ type OperatorMessage_Fallbacks struct {
 	Fallbacks *Fallbacks `protobuf:"bytes,13,opt,name=fallbacks,proto3,oneof"`
 }
 
+type OperatorMessage_StandBy struct {
+	StandBy *StandBy `protobuf:"bytes,14,opt,name=stand_by,json=standBy,proto3,oneof"`
+}
+
+type OperatorMessage_Mirror struct {
+	Mirror *Mirror `protobuf:"bytes,15,opt,name=mirror,proto3,oneof"`
+}
+
 func (*OperatorMessage_Hello) isOperatorMessage_Message() {}
 
 func (*OperatorMessage_BeatEcho) isOperatorMessage_Message() {}
@@ -673,6 +705,10 @@ func (*OperatorMessage_Resume) isOperatorMessage_Message() {}
 
 func (*OperatorMessage_Fallbacks) isOperatorMessage_Message() {}
 
+func (*OperatorMessage_StandBy) isOperatorMessage_Message() {}
+
+func (*OperatorMessage_Mirror) isOperatorMessage_Message() {}
+
 // From a server to the operator.
 type ServerMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -695,6 +731,7 @@ type ServerMessage struct {
 	//	*ServerMessage_Released
 	//	*ServerMessage_Loaded
 	//	*ServerMessage_Activated
+	//	*ServerMessage_StandingBy
 	Message       isServerMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -890,6 +927,15 @@ func (x *ServerMessage) GetActivated() *Activated {
 	return nil
 }
 
+func (x *ServerMessage) GetStandingBy() *StandingBy {
+	if x != nil {
+		if x, ok := x.Message.(*ServerMessage_StandingBy); ok {
+			return x.StandingBy
+		}
+	}
+	return nil
+}
+
 type isServerMessage_Message interface {
 	isServerMessage_Message()
 }
@@ -962,6 +1008,10 @@ type ServerMessage_Activated struct {
 	Activated *Activated `protobuf:"bytes,17,opt,name=activated,proto3,oneof"`
 }
 
+type ServerMessage_StandingBy struct {
+	StandingBy *StandingBy `protobuf:"bytes,18,opt,name=standing_by,json=standingBy,proto3,oneof"`
+}
+
 func (*ServerMessage_Welcome) isServerMessage_Message() {}
 
 func (*ServerMessage_HelloRefused) isServerMessage_Message() {}
@@ -995,6 +1045,8 @@ func (*ServerMessage_Released) isServerMessage_Message() {}
 func (*ServerMessage_Loaded) isServerMessage_Message() {}
 
 func (*ServerMessage_Activated) isServerMessage_Message() {}
+
+func (*ServerMessage_StandingBy) isServerMessage_Message() {}
 
 // A room and one tenancy of it. All commands about a room are idempotent by `(uid, epoch)`.
 type Tenancy struct {
@@ -1631,7 +1683,10 @@ type Restore struct {
 	// The epoch of the owner that was lost; 0 if unknown. Checkpoints of later owners are not restored.
 	LostEpoch int64 `protobuf:"varint,1,opt,name=lost_epoch,json=lostEpoch,proto3" json:"lost_epoch,omitempty"`
 	// The old owner may still be alive: tick only after the store's fence has passed.
-	Fence         bool `protobuf:"varint,2,opt,name=fence,proto3" json:"fence,omitempty"`
+	Fence bool `protobuf:"varint,2,opt,name=fence,proto3" json:"fence,omitempty"`
+	// The owner under this epoch is known to have ended, and there was none after it: a standby that has a fresh copy of
+	// the room under this very epoch may go on from it without asking the store. 0: not known; then the store is asked.
+	EndedEpoch    int64 `protobuf:"varint,3,opt,name=ended_epoch,json=endedEpoch,proto3" json:"ended_epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1678,6 +1733,13 @@ func (x *Restore) GetFence() bool {
 		return x.Fence
 	}
 	return false
+}
+
+func (x *Restore) GetEndedEpoch() int64 {
+	if x != nil {
+		return x.EndedEpoch
+	}
+	return 0
 }
 
 // The room is open: whoever is told its address may connect now.
@@ -3224,6 +3286,175 @@ func (x *Activated) GetTick() uint64 {
 	return 0
 }
 
+// Only with FEATURE_STANDBY, of a fleet with `state.standby`: keep copies of the rooms of other servers, which bring one
+// of these tokens. In place of what was said before, and until something else is said, also on another stream; none:
+// nobody's any more. Answered by StandingBy.
+type StandBy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of 32 random bytes each; at most 64.
+	Tokens        [][]byte `protobuf:"bytes,1,rep,name=tokens,proto3" json:"tokens,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandBy) Reset() {
+	*x = StandBy{}
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandBy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandBy) ProtoMessage() {}
+
+func (x *StandBy) ProtoReflect() protoreflect.Message {
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandBy.ProtoReflect.Descriptor instead.
+func (*StandBy) Descriptor() ([]byte, []int) {
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *StandBy) GetTokens() [][]byte {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
+// The answer to StandBy: where copies are taken. Also sent unasked when the certificates change, to the stream that
+// said StandBy.
+type StandingBy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in Opened.
+	CertificateHashes []string `protobuf:"bytes,1,rep,name=certificate_hashes,json=certificateHashes,proto3" json:"certificate_hashes,omitempty"`
+	// The UDP port in the pod where copies come in, 1 to 65,535.
+	Port          uint32 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandingBy) Reset() {
+	*x = StandingBy{}
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandingBy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandingBy) ProtoMessage() {}
+
+func (x *StandingBy) ProtoReflect() protoreflect.Message {
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandingBy.ProtoReflect.Descriptor instead.
+func (*StandingBy) Descriptor() ([]byte, []int) {
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *StandingBy) GetCertificateHashes() []string {
+	if x != nil {
+		return x.CertificateHashes
+	}
+	return nil
+}
+
+func (x *StandingBy) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+// Only with FEATURE_STANDBY, of a fleet with `state.standby`: send copies of all rooms to this server. In place of what
+// was said before, and until something else is said, also on another stream. Without an address: to none. Not answered.
+type Mirror struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `IP:port` or `[IPv6]:port` of the standby, at most 64 bytes.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// Of the standby, as in StandingBy: it has one of these certificates, or is another.
+	CertificateHashes []string `protobuf:"bytes,2,rep,name=certificate_hashes,json=certificateHashes,proto3" json:"certificate_hashes,omitempty"`
+	// Of the standby's tokens the one that is for this server: 32 bytes.
+	Token         []byte `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mirror) Reset() {
+	*x = Mirror{}
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mirror) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mirror) ProtoMessage() {}
+
+func (x *Mirror) ProtoReflect() protoreflect.Message {
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mirror.ProtoReflect.Descriptor instead.
+func (*Mirror) Descriptor() ([]byte, []int) {
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Mirror) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Mirror) GetCertificateHashes() []string {
+	if x != nil {
+		return x.CertificateHashes
+	}
+	return nil
+}
+
+func (x *Mirror) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
 // From A to B.
 type HandoverPart struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -3241,7 +3472,7 @@ type HandoverPart struct {
 
 func (x *HandoverPart) Reset() {
 	*x = HandoverPart{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[39]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3253,7 +3484,7 @@ func (x *HandoverPart) String() string {
 func (*HandoverPart) ProtoMessage() {}
 
 func (x *HandoverPart) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[39]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3266,7 +3497,7 @@ func (x *HandoverPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverPart.ProtoReflect.Descriptor instead.
 func (*HandoverPart) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{39}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *HandoverPart) GetTenancy() *Tenancy {
@@ -3317,7 +3548,7 @@ type HandoverProgress struct {
 
 func (x *HandoverProgress) Reset() {
 	*x = HandoverProgress{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[40]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3329,7 +3560,7 @@ func (x *HandoverProgress) String() string {
 func (*HandoverProgress) ProtoMessage() {}
 
 func (x *HandoverProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[40]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3342,7 +3573,7 @@ func (x *HandoverProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverProgress.ProtoReflect.Descriptor instead.
 func (*HandoverProgress) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{40}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *HandoverProgress) GetAcknowledged() uint64 {
@@ -3363,7 +3594,7 @@ var File_gamekeeper_control_v1_control_proto protoreflect.FileDescriptor
 
 const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\n" +
-	"#gamekeeper/control/v1/control.proto\x12\x15gamekeeper.control.v1\"\x83\x06\n" +
+	"#gamekeeper/control/v1/control.proto\x12\x15gamekeeper.control.v1\"\xf9\x06\n" +
 	"\x0fOperatorMessage\x124\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1c.gamekeeper.control.v1.HelloH\x00R\x05hello\x12>\n" +
 	"\tbeat_echo\x18\x02 \x01(\v2\x1f.gamekeeper.control.v1.BeatEchoH\x00R\bbeatEcho\x121\n" +
@@ -3378,8 +3609,10 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	" \x01(\v2\x1d.gamekeeper.control.v1.MoveToH\x00R\x06moveTo\x124\n" +
 	"\x05abort\x18\v \x01(\v2\x1c.gamekeeper.control.v1.AbortH\x00R\x05abort\x127\n" +
 	"\x06resume\x18\f \x01(\v2\x1d.gamekeeper.control.v1.ResumeH\x00R\x06resume\x12@\n" +
-	"\tfallbacks\x18\r \x01(\v2 .gamekeeper.control.v1.FallbacksH\x00R\tfallbacksB\t\n" +
-	"\amessage\"\xdd\b\n" +
+	"\tfallbacks\x18\r \x01(\v2 .gamekeeper.control.v1.FallbacksH\x00R\tfallbacks\x12;\n" +
+	"\bstand_by\x18\x0e \x01(\v2\x1e.gamekeeper.control.v1.StandByH\x00R\astandBy\x127\n" +
+	"\x06mirror\x18\x0f \x01(\v2\x1d.gamekeeper.control.v1.MirrorH\x00R\x06mirrorB\t\n" +
+	"\amessage\"\xa3\t\n" +
 	"\rServerMessage\x12:\n" +
 	"\awelcome\x18\x01 \x01(\v2\x1e.gamekeeper.control.v1.WelcomeH\x00R\awelcome\x12J\n" +
 	"\rhello_refused\x18\x02 \x01(\v2#.gamekeeper.control.v1.HelloRefusedH\x00R\fhelloRefused\x121\n" +
@@ -3399,7 +3632,9 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\rplayers_ready\x18\x0e \x01(\v2#.gamekeeper.control.v1.PlayersReadyH\x00R\fplayersReady\x12=\n" +
 	"\breleased\x18\x0f \x01(\v2\x1f.gamekeeper.control.v1.ReleasedH\x00R\breleased\x127\n" +
 	"\x06loaded\x18\x10 \x01(\v2\x1d.gamekeeper.control.v1.LoadedH\x00R\x06loaded\x12@\n" +
-	"\tactivated\x18\x11 \x01(\v2 .gamekeeper.control.v1.ActivatedH\x00R\tactivatedB\t\n" +
+	"\tactivated\x18\x11 \x01(\v2 .gamekeeper.control.v1.ActivatedH\x00R\tactivated\x12D\n" +
+	"\vstanding_by\x18\x12 \x01(\v2!.gamekeeper.control.v1.StandingByH\x00R\n" +
+	"standingByB\t\n" +
 	"\amessage\"c\n" +
 	"\aTenancy\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
@@ -3458,11 +3693,13 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\n" +
 	"\n" +
-	"\b_restore\">\n" +
+	"\b_restore\"_\n" +
 	"\aRestore\x12\x1d\n" +
 	"\n" +
 	"lost_epoch\x18\x01 \x01(\x03R\tlostEpoch\x12\x14\n" +
-	"\x05fence\x18\x02 \x01(\bR\x05fence\"\xa8\x01\n" +
+	"\x05fence\x18\x02 \x01(\bR\x05fence\x12\x1f\n" +
+	"\vended_epoch\x18\x03 \x01(\x03R\n" +
+	"endedEpoch\"\xa8\x01\n" +
 	"\x06Opened\x128\n" +
 	"\atenancy\x18\x01 \x01(\v2\x1e.gamekeeper.control.v1.TenancyR\atenancy\x125\n" +
 	"\x05ports\x18\x02 \x03(\v2\x1f.gamekeeper.control.v1.RoomPortR\x05ports\x12-\n" +
@@ -3584,7 +3821,17 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\x04tick\x18\x02 \x01(\x04R\x04tick\"Y\n" +
 	"\tActivated\x128\n" +
 	"\atenancy\x18\x01 \x01(\v2\x1e.gamekeeper.control.v1.TenancyR\atenancy\x12\x12\n" +
-	"\x04tick\x18\x02 \x01(\x04R\x04tick\"\xaa\x01\n" +
+	"\x04tick\x18\x02 \x01(\x04R\x04tick\"!\n" +
+	"\aStandBy\x12\x16\n" +
+	"\x06tokens\x18\x01 \x03(\fR\x06tokens\"O\n" +
+	"\n" +
+	"StandingBy\x12-\n" +
+	"\x12certificate_hashes\x18\x01 \x03(\tR\x11certificateHashes\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\"g\n" +
+	"\x06Mirror\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12-\n" +
+	"\x12certificate_hashes\x18\x02 \x03(\tR\x11certificateHashes\x12\x14\n" +
+	"\x05token\x18\x03 \x01(\fR\x05token\"\xaa\x01\n" +
 	"\fHandoverPart\x128\n" +
 	"\atenancy\x18\x01 \x01(\v2\x1e.gamekeeper.control.v1.TenancyR\atenancy\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x1a\n" +
@@ -3593,12 +3840,13 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\x04tick\x18\x05 \x01(\x04R\x04tick\"T\n" +
 	"\x10HandoverProgress\x12\"\n" +
 	"\facknowledged\x18\x01 \x01(\x04R\facknowledged\x12\x1c\n" +
-	"\tactivated\x18\x02 \x01(\bR\tactivated*^\n" +
+	"\tactivated\x18\x02 \x01(\bR\tactivated*s\n" +
 	"\aFeature\x12\x17\n" +
 	"\x13FEATURE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fFEATURE_RESTORE\x10\x01\x12\x10\n" +
 	"\fFEATURE_MOVE\x10\x02\x12\x13\n" +
-	"\x0fFEATURE_WITNESS\x10\x03*\xd4\x01\n" +
+	"\x0fFEATURE_WITNESS\x10\x03\x12\x13\n" +
+	"\x0fFEATURE_STANDBY\x10\x04*\xd4\x01\n" +
 	"\tRoomPhase\x12\x1a\n" +
 	"\x16ROOM_PHASE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ROOM_PHASE_PREPARED\x10\x01\x12\x16\n" +
@@ -3626,7 +3874,7 @@ func file_gamekeeper_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_gamekeeper_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_gamekeeper_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_gamekeeper_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_gamekeeper_control_v1_control_proto_goTypes = []any{
 	(Feature)(0),             // 0: gamekeeper.control.v1.Feature
 	(RoomPhase)(0),           // 1: gamekeeper.control.v1.RoomPhase
@@ -3673,11 +3921,14 @@ var file_gamekeeper_control_v1_control_proto_goTypes = []any{
 	(*Released)(nil),         // 42: gamekeeper.control.v1.Released
 	(*Loaded)(nil),           // 43: gamekeeper.control.v1.Loaded
 	(*Activated)(nil),        // 44: gamekeeper.control.v1.Activated
-	(*HandoverPart)(nil),     // 45: gamekeeper.control.v1.HandoverPart
-	(*HandoverProgress)(nil), // 46: gamekeeper.control.v1.HandoverProgress
-	nil,                      // 47: gamekeeper.control.v1.Open.ParametersEntry
-	nil,                      // 48: gamekeeper.control.v1.Result.ValuesEntry
-	nil,                      // 49: gamekeeper.control.v1.Prepare.ParametersEntry
+	(*StandBy)(nil),          // 45: gamekeeper.control.v1.StandBy
+	(*StandingBy)(nil),       // 46: gamekeeper.control.v1.StandingBy
+	(*Mirror)(nil),           // 47: gamekeeper.control.v1.Mirror
+	(*HandoverPart)(nil),     // 48: gamekeeper.control.v1.HandoverPart
+	(*HandoverProgress)(nil), // 49: gamekeeper.control.v1.HandoverProgress
+	nil,                      // 50: gamekeeper.control.v1.Open.ParametersEntry
+	nil,                      // 51: gamekeeper.control.v1.Result.ValuesEntry
+	nil,                      // 52: gamekeeper.control.v1.Prepare.ParametersEntry
 }
 var file_gamekeeper_control_v1_control_proto_depIdxs = []int32{
 	9,  // 0: gamekeeper.control.v1.OperatorMessage.hello:type_name -> gamekeeper.control.v1.Hello
@@ -3693,70 +3944,73 @@ var file_gamekeeper_control_v1_control_proto_depIdxs = []int32{
 	39, // 10: gamekeeper.control.v1.OperatorMessage.abort:type_name -> gamekeeper.control.v1.Abort
 	40, // 11: gamekeeper.control.v1.OperatorMessage.resume:type_name -> gamekeeper.control.v1.Resume
 	36, // 12: gamekeeper.control.v1.OperatorMessage.fallbacks:type_name -> gamekeeper.control.v1.Fallbacks
-	10, // 13: gamekeeper.control.v1.ServerMessage.welcome:type_name -> gamekeeper.control.v1.Welcome
-	12, // 14: gamekeeper.control.v1.ServerMessage.hello_refused:type_name -> gamekeeper.control.v1.HelloRefused
-	13, // 15: gamekeeper.control.v1.ServerMessage.beat:type_name -> gamekeeper.control.v1.Beat
-	17, // 16: gamekeeper.control.v1.ServerMessage.opened:type_name -> gamekeeper.control.v1.Opened
-	19, // 17: gamekeeper.control.v1.ServerMessage.refused:type_name -> gamekeeper.control.v1.Refused
-	20, // 18: gamekeeper.control.v1.ServerMessage.room_state:type_name -> gamekeeper.control.v1.RoomState
-	21, // 19: gamekeeper.control.v1.ServerMessage.finished:type_name -> gamekeeper.control.v1.Finished
-	24, // 20: gamekeeper.control.v1.ServerMessage.closed:type_name -> gamekeeper.control.v1.Closed
-	27, // 21: gamekeeper.control.v1.ServerMessage.draining:type_name -> gamekeeper.control.v1.Draining
-	29, // 22: gamekeeper.control.v1.ServerMessage.retired:type_name -> gamekeeper.control.v1.Retired
-	31, // 23: gamekeeper.control.v1.ServerMessage.probe_result:type_name -> gamekeeper.control.v1.ProbeResult
-	32, // 24: gamekeeper.control.v1.ServerMessage.checkpoint_failed:type_name -> gamekeeper.control.v1.CheckpointFailed
-	33, // 25: gamekeeper.control.v1.ServerMessage.fault:type_name -> gamekeeper.control.v1.Fault
-	41, // 26: gamekeeper.control.v1.ServerMessage.players_ready:type_name -> gamekeeper.control.v1.PlayersReady
-	42, // 27: gamekeeper.control.v1.ServerMessage.released:type_name -> gamekeeper.control.v1.Released
-	43, // 28: gamekeeper.control.v1.ServerMessage.loaded:type_name -> gamekeeper.control.v1.Loaded
-	44, // 29: gamekeeper.control.v1.ServerMessage.activated:type_name -> gamekeeper.control.v1.Activated
-	0,  // 30: gamekeeper.control.v1.Welcome.features:type_name -> gamekeeper.control.v1.Feature
-	11, // 31: gamekeeper.control.v1.Welcome.rooms:type_name -> gamekeeper.control.v1.HostedRoom
-	8,  // 32: gamekeeper.control.v1.HostedRoom.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	1,  // 33: gamekeeper.control.v1.HostedRoom.phase:type_name -> gamekeeper.control.v1.RoomPhase
-	22, // 34: gamekeeper.control.v1.HostedRoom.result:type_name -> gamekeeper.control.v1.Result
-	18, // 35: gamekeeper.control.v1.HostedRoom.ports:type_name -> gamekeeper.control.v1.RoomPort
-	2,  // 36: gamekeeper.control.v1.HelloRefused.why:type_name -> gamekeeper.control.v1.HelloRefused.Why
-	8,  // 37: gamekeeper.control.v1.Open.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	47, // 38: gamekeeper.control.v1.Open.parameters:type_name -> gamekeeper.control.v1.Open.ParametersEntry
-	16, // 39: gamekeeper.control.v1.Open.restore:type_name -> gamekeeper.control.v1.Restore
-	8,  // 40: gamekeeper.control.v1.Opened.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	18, // 41: gamekeeper.control.v1.Opened.ports:type_name -> gamekeeper.control.v1.RoomPort
-	8,  // 42: gamekeeper.control.v1.Refused.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	3,  // 43: gamekeeper.control.v1.Refused.why:type_name -> gamekeeper.control.v1.Refused.Why
-	8,  // 44: gamekeeper.control.v1.RoomState.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	1,  // 45: gamekeeper.control.v1.RoomState.phase:type_name -> gamekeeper.control.v1.RoomPhase
-	8,  // 46: gamekeeper.control.v1.Finished.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	22, // 47: gamekeeper.control.v1.Finished.result:type_name -> gamekeeper.control.v1.Result
-	48, // 48: gamekeeper.control.v1.Result.values:type_name -> gamekeeper.control.v1.Result.ValuesEntry
-	8,  // 49: gamekeeper.control.v1.Close.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	4,  // 50: gamekeeper.control.v1.Close.why:type_name -> gamekeeper.control.v1.Close.Why
-	8,  // 51: gamekeeper.control.v1.Closed.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	5,  // 52: gamekeeper.control.v1.ProbeResult.finding:type_name -> gamekeeper.control.v1.ProbeResult.Finding
-	8,  // 53: gamekeeper.control.v1.CheckpointFailed.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 54: gamekeeper.control.v1.Fault.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 55: gamekeeper.control.v1.Prepare.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	49, // 56: gamekeeper.control.v1.Prepare.parameters:type_name -> gamekeeper.control.v1.Prepare.ParametersEntry
-	8,  // 57: gamekeeper.control.v1.MoveTo.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	38, // 58: gamekeeper.control.v1.MoveTo.endpoints:type_name -> gamekeeper.control.v1.Endpoint
-	37, // 59: gamekeeper.control.v1.Fallbacks.servers:type_name -> gamekeeper.control.v1.Fallback
-	38, // 60: gamekeeper.control.v1.Fallback.endpoints:type_name -> gamekeeper.control.v1.Endpoint
-	8,  // 61: gamekeeper.control.v1.Abort.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 62: gamekeeper.control.v1.Resume.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 63: gamekeeper.control.v1.PlayersReady.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 64: gamekeeper.control.v1.Released.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 65: gamekeeper.control.v1.Loaded.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 66: gamekeeper.control.v1.Activated.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 67: gamekeeper.control.v1.HandoverPart.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	6,  // 68: gamekeeper.control.v1.Control.Attach:input_type -> gamekeeper.control.v1.OperatorMessage
-	45, // 69: gamekeeper.control.v1.Handover.Transfer:input_type -> gamekeeper.control.v1.HandoverPart
-	7,  // 70: gamekeeper.control.v1.Control.Attach:output_type -> gamekeeper.control.v1.ServerMessage
-	46, // 71: gamekeeper.control.v1.Handover.Transfer:output_type -> gamekeeper.control.v1.HandoverProgress
-	70, // [70:72] is the sub-list for method output_type
-	68, // [68:70] is the sub-list for method input_type
-	68, // [68:68] is the sub-list for extension type_name
-	68, // [68:68] is the sub-list for extension extendee
-	0,  // [0:68] is the sub-list for field type_name
+	45, // 13: gamekeeper.control.v1.OperatorMessage.stand_by:type_name -> gamekeeper.control.v1.StandBy
+	47, // 14: gamekeeper.control.v1.OperatorMessage.mirror:type_name -> gamekeeper.control.v1.Mirror
+	10, // 15: gamekeeper.control.v1.ServerMessage.welcome:type_name -> gamekeeper.control.v1.Welcome
+	12, // 16: gamekeeper.control.v1.ServerMessage.hello_refused:type_name -> gamekeeper.control.v1.HelloRefused
+	13, // 17: gamekeeper.control.v1.ServerMessage.beat:type_name -> gamekeeper.control.v1.Beat
+	17, // 18: gamekeeper.control.v1.ServerMessage.opened:type_name -> gamekeeper.control.v1.Opened
+	19, // 19: gamekeeper.control.v1.ServerMessage.refused:type_name -> gamekeeper.control.v1.Refused
+	20, // 20: gamekeeper.control.v1.ServerMessage.room_state:type_name -> gamekeeper.control.v1.RoomState
+	21, // 21: gamekeeper.control.v1.ServerMessage.finished:type_name -> gamekeeper.control.v1.Finished
+	24, // 22: gamekeeper.control.v1.ServerMessage.closed:type_name -> gamekeeper.control.v1.Closed
+	27, // 23: gamekeeper.control.v1.ServerMessage.draining:type_name -> gamekeeper.control.v1.Draining
+	29, // 24: gamekeeper.control.v1.ServerMessage.retired:type_name -> gamekeeper.control.v1.Retired
+	31, // 25: gamekeeper.control.v1.ServerMessage.probe_result:type_name -> gamekeeper.control.v1.ProbeResult
+	32, // 26: gamekeeper.control.v1.ServerMessage.checkpoint_failed:type_name -> gamekeeper.control.v1.CheckpointFailed
+	33, // 27: gamekeeper.control.v1.ServerMessage.fault:type_name -> gamekeeper.control.v1.Fault
+	41, // 28: gamekeeper.control.v1.ServerMessage.players_ready:type_name -> gamekeeper.control.v1.PlayersReady
+	42, // 29: gamekeeper.control.v1.ServerMessage.released:type_name -> gamekeeper.control.v1.Released
+	43, // 30: gamekeeper.control.v1.ServerMessage.loaded:type_name -> gamekeeper.control.v1.Loaded
+	44, // 31: gamekeeper.control.v1.ServerMessage.activated:type_name -> gamekeeper.control.v1.Activated
+	46, // 32: gamekeeper.control.v1.ServerMessage.standing_by:type_name -> gamekeeper.control.v1.StandingBy
+	0,  // 33: gamekeeper.control.v1.Welcome.features:type_name -> gamekeeper.control.v1.Feature
+	11, // 34: gamekeeper.control.v1.Welcome.rooms:type_name -> gamekeeper.control.v1.HostedRoom
+	8,  // 35: gamekeeper.control.v1.HostedRoom.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	1,  // 36: gamekeeper.control.v1.HostedRoom.phase:type_name -> gamekeeper.control.v1.RoomPhase
+	22, // 37: gamekeeper.control.v1.HostedRoom.result:type_name -> gamekeeper.control.v1.Result
+	18, // 38: gamekeeper.control.v1.HostedRoom.ports:type_name -> gamekeeper.control.v1.RoomPort
+	2,  // 39: gamekeeper.control.v1.HelloRefused.why:type_name -> gamekeeper.control.v1.HelloRefused.Why
+	8,  // 40: gamekeeper.control.v1.Open.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	50, // 41: gamekeeper.control.v1.Open.parameters:type_name -> gamekeeper.control.v1.Open.ParametersEntry
+	16, // 42: gamekeeper.control.v1.Open.restore:type_name -> gamekeeper.control.v1.Restore
+	8,  // 43: gamekeeper.control.v1.Opened.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	18, // 44: gamekeeper.control.v1.Opened.ports:type_name -> gamekeeper.control.v1.RoomPort
+	8,  // 45: gamekeeper.control.v1.Refused.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	3,  // 46: gamekeeper.control.v1.Refused.why:type_name -> gamekeeper.control.v1.Refused.Why
+	8,  // 47: gamekeeper.control.v1.RoomState.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	1,  // 48: gamekeeper.control.v1.RoomState.phase:type_name -> gamekeeper.control.v1.RoomPhase
+	8,  // 49: gamekeeper.control.v1.Finished.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	22, // 50: gamekeeper.control.v1.Finished.result:type_name -> gamekeeper.control.v1.Result
+	51, // 51: gamekeeper.control.v1.Result.values:type_name -> gamekeeper.control.v1.Result.ValuesEntry
+	8,  // 52: gamekeeper.control.v1.Close.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	4,  // 53: gamekeeper.control.v1.Close.why:type_name -> gamekeeper.control.v1.Close.Why
+	8,  // 54: gamekeeper.control.v1.Closed.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	5,  // 55: gamekeeper.control.v1.ProbeResult.finding:type_name -> gamekeeper.control.v1.ProbeResult.Finding
+	8,  // 56: gamekeeper.control.v1.CheckpointFailed.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 57: gamekeeper.control.v1.Fault.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 58: gamekeeper.control.v1.Prepare.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	52, // 59: gamekeeper.control.v1.Prepare.parameters:type_name -> gamekeeper.control.v1.Prepare.ParametersEntry
+	8,  // 60: gamekeeper.control.v1.MoveTo.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	38, // 61: gamekeeper.control.v1.MoveTo.endpoints:type_name -> gamekeeper.control.v1.Endpoint
+	37, // 62: gamekeeper.control.v1.Fallbacks.servers:type_name -> gamekeeper.control.v1.Fallback
+	38, // 63: gamekeeper.control.v1.Fallback.endpoints:type_name -> gamekeeper.control.v1.Endpoint
+	8,  // 64: gamekeeper.control.v1.Abort.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 65: gamekeeper.control.v1.Resume.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 66: gamekeeper.control.v1.PlayersReady.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 67: gamekeeper.control.v1.Released.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 68: gamekeeper.control.v1.Loaded.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 69: gamekeeper.control.v1.Activated.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 70: gamekeeper.control.v1.HandoverPart.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	6,  // 71: gamekeeper.control.v1.Control.Attach:input_type -> gamekeeper.control.v1.OperatorMessage
+	48, // 72: gamekeeper.control.v1.Handover.Transfer:input_type -> gamekeeper.control.v1.HandoverPart
+	7,  // 73: gamekeeper.control.v1.Control.Attach:output_type -> gamekeeper.control.v1.ServerMessage
+	49, // 74: gamekeeper.control.v1.Handover.Transfer:output_type -> gamekeeper.control.v1.HandoverProgress
+	73, // [73:75] is the sub-list for method output_type
+	71, // [71:73] is the sub-list for method input_type
+	71, // [71:71] is the sub-list for extension type_name
+	71, // [71:71] is the sub-list for extension extendee
+	0,  // [0:71] is the sub-list for field type_name
 }
 
 func init() { file_gamekeeper_control_v1_control_proto_init() }
@@ -3778,6 +4032,8 @@ func file_gamekeeper_control_v1_control_proto_init() {
 		(*OperatorMessage_Abort)(nil),
 		(*OperatorMessage_Resume)(nil),
 		(*OperatorMessage_Fallbacks)(nil),
+		(*OperatorMessage_StandBy)(nil),
+		(*OperatorMessage_Mirror)(nil),
 	}
 	file_gamekeeper_control_v1_control_proto_msgTypes[1].OneofWrappers = []any{
 		(*ServerMessage_Welcome)(nil),
@@ -3797,6 +4053,7 @@ func file_gamekeeper_control_v1_control_proto_init() {
 		(*ServerMessage_Released)(nil),
 		(*ServerMessage_Loaded)(nil),
 		(*ServerMessage_Activated)(nil),
+		(*ServerMessage_StandingBy)(nil),
 	}
 	file_gamekeeper_control_v1_control_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
@@ -3805,7 +4062,7 @@ func file_gamekeeper_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gamekeeper_control_v1_control_proto_rawDesc), len(file_gamekeeper_control_v1_control_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   44,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

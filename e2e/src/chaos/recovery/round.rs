@@ -21,8 +21,9 @@ use crate::clock::Moment;
 use crate::faults;
 use crate::progress::say;
 
-/// When in a round the fault comes: anywhere between two checkpoints, beats and renewals.
-const MOMENT: std::ops::Range<Duration> = Duration::ZERO..Duration::from_millis(1200);
+/// When in a round the fault comes: anywhere between two checkpoints, beats and renewals. Not before servers that have just
+/// come, and their players, were told where to go.
+const MOMENT: std::ops::Range<Duration> = Duration::from_secs(1)..Duration::from_millis(2200);
 
 /// How long something stays broken that nobody should notice: longer than a lease, a fence and a hang.
 const HOLD: std::ops::Range<Duration> = Duration::from_millis(3500)..Duration::from_secs(6);

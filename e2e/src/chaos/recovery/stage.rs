@@ -43,7 +43,7 @@ const ROOMS_MAX: usize = 24;
 /// How often more rooms are made until enough of them are on a node. Half of them go there, or a third.
 const TRIES: usize = 12;
 
-/// How long bots may take to notice that their room is gone.
+/// How long bots may take to leave.
 const FAREWELL: Duration = Duration::from_secs(20);
 
 /// The stage.
@@ -225,12 +225,14 @@ impl Stage {
 
     /// Ends all rooms, and notes what their bots saw.
     pub(super) async fn end_rooms(&mut self) -> Result<()> {
+        // Before: who is in a room that is gone would look for it elsewhere.
+        let bots = std::mem::take(&mut self.bots);
+        let all = timeout(FAREWELL, try_join_all(bots.into_iter().map(Bots::leave))).await;
+        let all =
+            all.with_context(|| format!("bots are still there {FAREWELL:?} after they were told to go"))?;
+        self.played.extend(all?.into_iter().flatten());
         let names: Vec<_> = std::mem::take(&mut self.rooms).into_keys().collect();
         try_join_all(names.iter().map(|it| self.arena.delete_room(it))).await?;
-        let bots = std::mem::take(&mut self.bots);
-        let all = timeout(FAREWELL, try_join_all(bots.into_iter().map(Bots::done))).await;
-        let all = all.with_context(|| format!("bots are still there {FAREWELL:?} after their rooms' end"))?;
-        self.played.extend(all?.into_iter().flatten());
         Ok(())
     }
 

@@ -5,7 +5,8 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::{Result, bail};
 use arena::checker::REWIND_TICKS;
 use gamekeeper_client::{Credentials, Stay, endpoint, quinn};
-use tokio::{task::JoinSet, time::Instant};
+use gamekeeper_server::stop_on_signal;
+use tokio::{task::JoinSet, time::sleep};
 
 use super::{
     journal::Journal,
@@ -62,7 +63,15 @@ impl Bots {
             _ => bail!("which room? --room with --connect and --certificate, or --plan"),
         };
         let seconds = seconds.map(Duration::try_from_secs_f64).transpose()?;
-        let until = seconds.map(|it| Instant::now() + it);
+        // On SIGTERM they leave, too, and say what they saw.
+        let leave = stop_on_signal()?;
+        if let Some(seconds) = seconds {
+            let leave = leave.clone();
+            tokio::spawn(async move {
+                sleep(seconds).await;
+                leave.cancel();
+            });
+        }
         let mut bots = JoinSet::new();
         let (mut socket, mut number) = (endpoint()?, 0);
         for room in &rooms {
@@ -73,7 +82,7 @@ impl Bots {
                 number += 1;
                 let bot = enter(room, index, &name, &socket, seed.wrapping_add(number as u64))?;
                 let notes = journal.clone().map(|it| Notes::new(it, &room.room, &format!("{name}-{index}")));
-                bots.spawn(bot.allowing(rewind).noting(notes).run(until));
+                bots.spawn(bot.allowing(rewind).noting(notes).run(leave.clone()));
             }
         }
         let mut are_all_verified = true;

@@ -9,7 +9,8 @@ use arena::{
 };
 use gamekeeper_client::{Event, Place, Player, Stay, quinn};
 use serde::Serialize;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::notes::{Notes, Shown};
 
@@ -103,20 +104,16 @@ impl Playing {
         Self { notes, ..self }
     }
 
-    /// Plays until the match is over, or until then.
-    pub(crate) async fn run(mut self, until: Option<Instant>) -> Played {
+    /// Plays until the match is over, or it is told to leave.
+    pub(crate) async fn run(mut self, leave: CancellationToken) -> Played {
         loop {
-            let event = match until {
-                Some(until) => timeout_at(until, self.player.next()).await,
-                None => Ok(self.player.next().await),
-            };
-            match event {
-                Ok(event) => {
+            tokio::select! {
+                event = self.player.next() => {
                     if self.on(event) {
                         return self.done();
                     }
                 }
-                Err(_) => return self.leave().await,
+                () = leave.cancelled() => return self.leave().await,
             }
         }
     }

@@ -17,8 +17,9 @@ use proptest::{
 
 use crate::{
     Beat, Close, CloseWhy, Endpoint, Fallback, Fault, Feature, Finding, Hello, HelloRefused, HelloRefusedWhy,
-    HostedRoom, MoveTo, Open, Opened, Prepare, Probe, ProbeResult, Refused, RefusedWhy, Restore, RoomPhase,
-    RoomPort, RoomState, Tenancy, ToOperator, ToServer, Transport, Welcome, limits,
+    HostedRoom, Mirror, MoveTo, Open, Opened, Prepare, Probe, ProbeResult, Refused, RefusedWhy, Restore,
+    RoomPhase, RoomPort, RoomState, StandingBy, Tenancy, ToOperator, ToServer, Token, Transport, Welcome,
+    limits,
 };
 
 /// One strategy for each kind of message to a server.
@@ -41,6 +42,8 @@ pub(super) fn to_server() -> Vec<BoxedStrategy<ToServer>> {
         tenancy().prop_map(ToServer::Abort).boxed(),
         tenancy().prop_map(ToServer::Resume).boxed(),
         vec(fallback(), 0..=limits::FALLBACKS_MAX).prop_map(ToServer::Fallbacks).boxed(),
+        vec(token(), 0..=limits::TOKENS_MAX).prop_map(ToServer::StandBy).boxed(),
+        option::of(mirror()).prop_map(ToServer::Mirror).boxed(),
     ]
 }
 
@@ -92,7 +95,24 @@ pub(super) fn to_operator() -> Vec<BoxedStrategy<ToOperator>> {
         at(|tenancy, tick| ToOperator::Released { tenancy, tick }),
         at(|tenancy, tick| ToOperator::Loaded { tenancy, tick }),
         at(|tenancy, tick| ToOperator::Activated { tenancy, tick }),
+        (hashes(), 1..=u16::MAX)
+            .prop_map(|(certificate_hashes, port)| {
+                ToOperator::StandingBy(StandingBy { certificate_hashes, port })
+            })
+            .boxed(),
     ]
+}
+
+fn token() -> impl Strategy<Value = Token> {
+    any::<[u8; limits::TOKEN_BYTES]>().prop_map(Token)
+}
+
+fn mirror() -> impl Strategy<Value = Mirror> {
+    (address(), hashes(), token()).prop_map(|(address, certificate_hashes, token)| Mirror {
+        address,
+        certificate_hashes,
+        token,
+    })
 }
 
 fn tenancy() -> impl Strategy<Value = Tenancy> {
@@ -151,7 +171,7 @@ fn hello() -> impl Strategy<Value = Hello> {
 }
 
 fn features() -> impl Strategy<Value = BTreeSet<Feature>> {
-    btree_set(select(vec![Feature::Restore, Feature::Move, Feature::Witness]), 0..=3)
+    btree_set(select(vec![Feature::Restore, Feature::Move, Feature::Witness, Feature::Standby]), 0..=4)
 }
 
 fn welcome() -> impl Strategy<Value = Welcome> {
@@ -208,7 +228,8 @@ fn beat() -> impl Strategy<Value = Beat> {
 }
 
 fn open() -> impl Strategy<Value = Open> {
-    let restore = (0..=i64::MAX, any::<bool>()).prop_map(|(lost_epoch, fence)| Restore { lost_epoch, fence });
+    let restore = (0..=i64::MAX, any::<bool>(), 0..=i64::MAX)
+        .prop_map(|(lost_epoch, fence, ended_epoch)| Restore { lost_epoch, fence, ended_epoch });
     (tenancy(), any::<u32>(), values(), option::of(restore), text()).prop_map(
         |(tenancy, seats, parameters, restore, reason)| Open { tenancy, seats, parameters, restore, reason },
     )

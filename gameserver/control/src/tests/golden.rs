@@ -7,8 +7,9 @@ use prost::Message as _;
 use super::{contract, tenancy};
 use crate::{
     Beat, Close, CloseWhy, Endpoint, Fallback, Fault, Feature, Finding, Hello, HelloRefused, HelloRefusedWhy,
-    HostedRoom, MoveTo, Open, Opened, Prepare, Probe, ProbeResult, Refused, RefusedWhy, Restore, RoomPhase,
-    RoomPort, RoomState, ToOperator, ToServer, Transport, Welcome, proto,
+    HostedRoom, Mirror, MoveTo, Open, Opened, Prepare, Probe, ProbeResult, Refused, RefusedWhy, Restore,
+    RoomPhase, RoomPort, RoomState, StandingBy, ToOperator, ToServer, Token, Transport, Welcome, limits,
+    proto,
 };
 
 /// A tenancy, as field 1.
@@ -20,6 +21,10 @@ fn values() -> BTreeMap<String, String> {
 
 fn hash() -> String {
     format!("sha256:{}", "0".repeat(64))
+}
+
+fn token() -> Token {
+    Token([7; limits::TOKEN_BYTES])
 }
 
 fn to_server() -> Vec<(ToServer, &'static str)> {
@@ -39,10 +44,10 @@ fn to_server() -> Vec<(ToServer, &'static str)> {
                 tenancy: tenancy(),
                 seats: 8,
                 parameters: values(),
-                restore: Some(Restore { lost_epoch: 9, fence: true }),
+                restore: Some(Restore { lost_epoch: 9, fence: true, ended_epoch: 2 }),
                 reason: "new".into(),
             }),
-            "1a31 TENANCY 1008 1a08 0a036d6170 120161 2204 0809 1001 2a036e6577",
+            "1a33 TENANCY 1008 1a08 0a036d6170 120161 2206 0809 1001 1802 2a036e6577",
         ),
         (ToServer::Close(Close { tenancy: tenancy(), why: CloseWhy::Unclaimed }), "221c TENANCY 1004"),
         (ToServer::Drain, "2a00"),
@@ -79,6 +84,11 @@ fn to_server() -> Vec<(ToServer, &'static str)> {
         ),
         (ToServer::Abort(tenancy()), "5a1a TENANCY"),
         (ToServer::Resume(tenancy()), "621a TENANCY"),
+    ]
+}
+
+fn about_other_servers() -> Vec<(ToServer, &'static str)> {
+    vec![
         (
             ToServer::Fallbacks(vec![Fallback {
                 endpoints: vec![Endpoint {
@@ -91,6 +101,15 @@ fn to_server() -> Vec<(ToServer, &'static str)> {
             }]),
             "6a5d 0a5b 0a10 0a0467616d65 1203554450 1a0161 2007 1247 HASH",
         ),
+        (ToServer::StandBy(vec![token()]), "7222 0a20 TOKEN"),
+        (
+            ToServer::Mirror(Some(Mirror {
+                address: "10.0.0.1:7777".parse().unwrap(),
+                certificate_hashes: vec![hash()],
+                token: token(),
+            })),
+            "7a7a 0a0d31302e302e302e313a37373737 1247 HASH 1a20 TOKEN",
+        ),
     ]
 }
 
@@ -100,7 +119,7 @@ fn about_the_server() -> Vec<(ToOperator, &'static str)> {
             ToOperator::Welcome(Welcome {
                 boot_id: "b".into(),
                 protocol: 1,
-                features: [Feature::Restore, Feature::Move, Feature::Witness].into(),
+                features: [Feature::Restore, Feature::Move, Feature::Witness, Feature::Standby].into(),
                 capacity: 16,
                 is_retired: true,
                 is_draining: true,
@@ -114,7 +133,7 @@ fn about_the_server() -> Vec<(ToOperator, &'static str)> {
                 }],
                 certificate_hashes: vec![hash()],
             }),
-            "0ad801 0a0162 1001 1a03 010203 2010 2801 3001 \
+            "0ad901 0a0162 1001 1a04 01020304 2010 2801 3001 \
              3a7d TENANCY 1007 1802 220a 0a08 0a036d6170 120161 2a08 0a0467616d65 1007 3247 HASH 4247 HASH",
         ),
         (
@@ -137,6 +156,10 @@ fn about_the_server() -> Vec<(ToOperator, &'static str)> {
         (ToOperator::Draining(true), "4a02 0801"),
         (ToOperator::Retired { retired: true, rooms: 2 }, "5204 0801 1002"),
         (ToOperator::ProbeResult(ProbeResult { id: 6, finding: Finding::Silent }), "5a04 0806 1003"),
+        (
+            ToOperator::StandingBy(StandingBy { certificate_hashes: vec![hash()], port: 7 }),
+            "92014b 0a47 HASH 1007",
+        ),
     ]
 }
 
@@ -195,13 +218,17 @@ fn hex(bytes: &[u8]) -> String {
 
 #[track_caller]
 fn check(bytes: &[u8], golden: &str) {
-    let golden = golden.replace("TENANCY", TENANCY).replace("HASH", &hex(hash().as_bytes())).replace(' ', "");
+    let golden = golden
+        .replace("TENANCY", TENANCY)
+        .replace("HASH", &hex(hash().as_bytes()))
+        .replace("TOKEN", &hex(&token().0))
+        .replace(' ', "");
     assert_eq!(hex(bytes), golden);
 }
 
 #[test]
 fn each_message_to_a_server_has_its_bytes_for_ever() {
-    let messages = to_server();
+    let messages = [to_server(), about_other_servers()].concat();
     assert_eq!(messages.len(), contract::kinds_of("OperatorMessage"));
     for (message, golden) in messages {
         check(&proto::OperatorMessage::from(message).encode_to_vec(), golden);

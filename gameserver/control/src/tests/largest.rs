@@ -6,7 +6,7 @@ use prost::Message as _;
 
 use crate::{
     Endpoint, Fallback, Feature, HostedRoom, MoveTo, Open, Restore, RoomPhase, RoomPort, Tenancy, ToOperator,
-    ToServer, Transport, Welcome, limits, proto,
+    ToServer, Token, Transport, Welcome, limits, proto,
 };
 
 fn x(length: usize) -> String {
@@ -45,7 +45,7 @@ fn the_largest_welcome_fits_and_not_by_far() {
     let welcome = ToOperator::Welcome(Welcome {
         boot_id: x(limits::BOOT_ID_BYTES_MAX),
         protocol: u32::MAX,
-        features: [Feature::Restore, Feature::Move, Feature::Witness].into(),
+        features: [Feature::Restore, Feature::Move, Feature::Witness, Feature::Standby].into(),
         capacity: *limits::CAPACITY.end(),
         is_retired: true,
         is_draining: true,
@@ -71,7 +71,7 @@ fn the_largest_commands_fit_and_leave_room_for_later_releases() {
         tenancy: tenancy(0),
         seats: u32::MAX,
         parameters: values(),
-        restore: Some(Restore { lost_epoch: i64::MAX, fence: true }),
+        restore: Some(Restore { lost_epoch: i64::MAX, fence: true, ended_epoch: i64::MAX }),
         reason: x(limits::TEXT_BYTES_MAX),
     };
     let move_to = MoveTo {
@@ -85,7 +85,8 @@ fn the_largest_commands_fit_and_leave_room_for_later_releases() {
     let fallback =
         Fallback { endpoints: vec![endpoint; limits::ENDPOINTS_MAX], certificate_hashes: hashes() };
     let fallbacks = ToServer::Fallbacks(vec![fallback; limits::FALLBACKS_MAX]);
-    for command in [ToServer::Open(open), ToServer::MoveTo(move_to), fallbacks] {
+    let stand_by = ToServer::StandBy(vec![Token([7; limits::TOKEN_BYTES]); limits::TOKENS_MAX]);
+    for command in [ToServer::Open(open), ToServer::MoveTo(move_to), fallbacks, stand_by] {
         let message = proto::OperatorMessage::from(command.clone());
         let length = message.encoded_len();
         assert!(length * 3 < limits::COMMAND_BYTES_MAX, "{length}");

@@ -49,6 +49,10 @@ fn move_to() -> proto::MoveTo {
     }
 }
 
+fn mirror() -> proto::Mirror {
+    proto::Mirror { address: "10.0.0.1:7777".into(), token: vec![7; 32], ..Default::default() }
+}
+
 fn endpoint() -> proto::Endpoint {
     proto::Endpoint { name: "game".into(), protocol: "UDP".into(), address: "10.0.0.1".into(), port: 1 }
 }
@@ -137,8 +141,15 @@ fn a_number_has_a_range() {
         told(News::Refused(proto::Refused { tenancy: at(), current_epoch: it, ..Default::default() }))
     });
     check("Restore.lost_epoch", 0, i64::MAX, &|it| {
-        let restore = Some(proto::Restore { lost_epoch: it, fence: false });
+        let restore = Some(proto::Restore { lost_epoch: it, ..Default::default() });
         commanded(Command::Open(proto::Open { tenancy: at(), restore, ..Default::default() }))
+    });
+    check("Restore.ended_epoch", 0, i64::MAX, &|it| {
+        let restore = Some(proto::Restore { ended_epoch: it, ..Default::default() });
+        commanded(Command::Open(proto::Open { tenancy: at(), restore, ..Default::default() }))
+    });
+    check("StandingBy.port", 1, 65_535, &|it| {
+        told(News::StandingBy(proto::StandingBy { port: small(it), ..Default::default() }))
     });
     check("Probe.timeout_ms", 1, 10_000, &|it| {
         let address = "10.0.0.1:9600".to_owned();
@@ -199,6 +210,15 @@ fn a_list_has_a_length() {
     });
     check("MoveTo.endpoints", 16, &|it| {
         commanded(Command::MoveTo(proto::MoveTo { endpoints: vec![endpoint(); it], ..move_to() }))
+    });
+    check("StandBy.tokens", 64, &|it| {
+        commanded(Command::StandBy(proto::StandBy { tokens: vec![vec![7; 32]; it] }))
+    });
+    check("Mirror.certificate_hashes", 4, &|it| {
+        commanded(Command::Mirror(proto::Mirror { certificate_hashes: vec![hash(); it], ..mirror() }))
+    });
+    check("StandingBy.certificate_hashes", 4, &|it| {
+        told(News::StandingBy(proto::StandingBy { certificate_hashes: vec![hash(); it], port: 1 }))
     });
     check("MoveTo.certificate_hashes", 4, &|it| {
         commanded(Command::MoveTo(proto::MoveTo { certificate_hashes: vec![hash(); it], ..move_to() }))
@@ -272,6 +292,29 @@ fn a_hash_and_a_protocol_have_one_form_each() {
             Err(Malformed::WrongForm { field: "Endpoint.protocol", form: "UDP or TCP" })
         );
     }
+}
+
+#[test]
+fn a_token_has_its_length_and_is_not_shown() {
+    for length in [0, 31, 33] {
+        let form = "a token of 32 bytes";
+        let stand_by = proto::StandBy { tokens: vec![vec![7; 32], vec![7; length]] };
+        let mirror = proto::Mirror { token: vec![7; length], ..mirror() };
+        for (field, command) in
+            [("StandBy.tokens", Command::StandBy(stand_by)), ("Mirror.token", Command::Mirror(mirror))]
+        {
+            assert_eq!(commanded(command), Err(Malformed::WrongForm { field, form }));
+        }
+    }
+    let shown = format!("{:?}", ToServer::StandBy(vec![crate::Token([7; 32])]));
+    assert!(!shown.contains('7'), "{shown}");
+}
+
+#[test]
+fn a_mirror_without_an_address_is_none() {
+    let parsed = |mirror| ToServer::parse(proto::OperatorMessage { message: Some(Command::Mirror(mirror)) });
+    assert_eq!(parsed(proto::Mirror::default()), Ok(Some(ToServer::Mirror(None))));
+    assert!(matches!(parsed(mirror()), Ok(Some(ToServer::Mirror(Some(_))))));
 }
 
 #[test]

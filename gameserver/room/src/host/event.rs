@@ -127,6 +127,8 @@ pub struct Restore {
     pub lost_epoch: Option<Epoch>,
     /// The old owner may still live: it ticks only when the store's fence has passed.
     pub fence: bool,
+    /// The owner under this epoch has ended for certain, and there was none after it. `None`: not known.
+    pub ended_epoch: Option<Epoch>,
 }
 
 /// Something is to be done.

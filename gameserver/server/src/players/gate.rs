@@ -58,6 +58,11 @@ impl Gate {
         self.endpoint.local_addr().ok()
     }
 
+    /// Another handle to the same port.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone()
+    }
+
     /// Lets players in until `stop` is cancelled. `renewed` is called when other certificates are to be told.
     pub(crate) async fn run(self, stop: CancellationToken, renewed: impl Fn()) {
         let Self { endpoint, hashes, host } = self;
@@ -71,7 +76,7 @@ impl Gate {
                     None => break,
                 },
                 () = sleep_until(due) => {
-                    let pause = renew(&endpoint, &hashes, &mut next);
+                    let pause = renew(&endpoint, &hashes, &mut next, host.standby.is_some());
                     renewed();
                     due = Instant::now() + pause;
                 }
@@ -107,7 +112,7 @@ fn let_in(
 }
 
 /// Makes the next certificate and tells it, or begins to use it. Returns how long until the next step.
-fn renew(endpoint: &Endpoint, hashes: &Hashes, next: &mut Option<Certificate>) -> Duration {
+fn renew(endpoint: &Endpoint, hashes: &Hashes, next: &mut Option<Certificate>, stands_by: bool) -> Duration {
     match next.take() {
         None => match Certificate::make(OffsetDateTime::now_utc()) {
             Ok(certificate) => {
@@ -122,7 +127,7 @@ fn renew(endpoint: &Endpoint, hashes: &Hashes, next: &mut Option<Certificate>) -
                 Duration::from_hours(1)
             }
         },
-        Some(certificate) => match transport::config(&certificate) {
+        Some(certificate) => match transport::config(&certificate, stands_by) {
             Ok(config) => {
                 info!(hash = certificate.hash(), "the next certificate is used from now on");
                 endpoint.set_server_config(Some(config));
@@ -162,6 +167,7 @@ mod tests {
             hashes: hashes.clone(),
             per_address: 1,
             hold: players::Hold::for_at_most(Duration::ZERO),
+            standby: None,
         };
         let gate = players::bind((Ipv4Addr::LOCALHOST, 0).into(), host).unwrap();
         let (stop, renewed) = (CancellationToken::new(), Arc::<AtomicUsize>::default());

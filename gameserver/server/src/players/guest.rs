@@ -12,7 +12,7 @@ use gamekeeper_player::{
     },
 };
 use gamekeeper_room::{Ending, NotSeated, PlayerName, Presence};
-use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
+use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt, crypto::rustls::HandshakeData};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -29,6 +29,7 @@ use crate::{
     clock::{Clock, time_of_day},
     place::Place,
     rooms::Rooms,
+    standby,
 };
 
 /// From the first packet to the end of the handshake: three round trips of a slow path, and losses.
@@ -46,6 +47,8 @@ pub(crate) struct Host {
     pub(crate) per_address: usize,
     /// Of those whose room is not here yet.
     pub(crate) hold: Hold,
+    /// For other servers, which come in here, too.
+    pub(crate) standby: Option<Arc<standby::Receiver>>,
 }
 
 /// A guest that was let in.
@@ -61,6 +64,9 @@ struct Visit {
 /// Serves a connection that is asked for.
 pub(super) async fn serve(incoming: Incoming, mut pass: Pass, host: Arc<Host>, stop: CancellationToken) {
     let Some(connection) = shake_hands(incoming).await else { return };
+    if let Some(receiver) = host.standby.as_ref().filter(|_| speaks(&connection, standby::ALPN)) {
+        return receiver.serve(connection, || pass.seated(), stop).await;
+    }
     let since = host.clock.now();
     let Some((send, recv)) = first_stream(&connection).await else { return };
     let line = Line::new(connection, host.clock, since);
@@ -89,6 +95,12 @@ async fn shake_hands(incoming: Incoming) -> Option<Connection> {
         }
         Err(_) => None,
     }
+}
+
+/// Whether that is what both agreed on in the handshake.
+fn speaks(connection: &Connection, protocol: &[u8]) -> bool {
+    let data = connection.handshake_data().and_then(|it| it.downcast::<HandshakeData>().ok());
+    data.is_some_and(|it| it.protocol.as_deref() == Some(protocol))
 }
 
 /// The one stream that its client opens; none, if that takes too long.

@@ -15,14 +15,20 @@ use gamekeeper_store::{
 };
 use jiff::Timestamp;
 use prost::Message as _;
-use tokio::{sync::mpsc, task::spawn_blocking, time::sleep};
-use tracing::{info, warn};
+use tokio::{
+    sync::{mpsc, watch},
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
+use tracing::{debug, info, warn};
 
+use super::mirroring::{Mirroring, Outcome, Want};
 use crate::{
     clock::{Clock, time_of_day},
     desk::Note,
     place::Place,
     saved::Saved,
+    standby::{Broken, Line, Sent},
 };
 
 /// A state from this size on is sealed by a thread for what takes long: half a millisecond, in which other rooms'
@@ -36,6 +42,16 @@ const RESULT_PAUSE: Duration = Duration::from_secs(1);
 /// Between two questions that the store did not answer.
 const QUESTION_PAUSE: Duration = Duration::from_millis(50);
 
+/// The standby is told of a room's end for so long. It forgets by itself, too.
+const END_WITHIN: Duration = Duration::from_secs(1);
+
+/// A thread that does not save its room for so long hangs. By then the operator has given the room away, if it has
+/// noticed. Not earlier: the question is a sign of life, and a new owner waits for the last one.
+const STUCK_AFTER: Duration = Duration::from_millis(600);
+
+/// Between two questions about a room whose thread hangs.
+const STUCK_PAUSE: Duration = Duration::from_millis(200);
+
 /// The task.
 pub(super) struct Keeper {
     store: Arc<Store>,
@@ -43,6 +59,12 @@ pub(super) struct Keeper {
     place: Arc<Place>,
     notes: mpsc::Sender<Note>,
     checkpointer: Checkpointer<(Tick, Bytes)>,
+    /// The checkpointer waits for the room to be saved.
+    is_asked: bool,
+    /// When to ask whose the room is, if its thread has not saved it by then.
+    doubt_at: Option<Duration>,
+    mirroring: Mirroring,
+    line: Option<watch::Receiver<Option<Line>>>,
     has_begun: bool,
     /// Somebody was told that the room cannot be saved.
     is_unfit: bool,
@@ -56,6 +78,8 @@ enum Answer {
     Written { tick: Tick, sent_at: Duration, answer: Result<Verdict<Written>, StoreError> },
     /// Of the question whose the room is.
     Checked { sent_at: Duration, answer: Result<Verdict<()>, StoreError> },
+    /// Of a copy for the standby.
+    Mirrored(Result<Sent, Broken>),
 }
 
 type Call = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -71,6 +95,7 @@ impl Keeper {
         place: Arc<Place>,
         since: Duration,
         notes: mpsc::Sender<Note>,
+        line: Option<watch::Receiver<Option<Line>>>,
     ) -> Self {
         Self {
             store,
@@ -78,6 +103,10 @@ impl Keeper {
             place,
             notes,
             checkpointer: Checkpointer::new(pace, since),
+            is_asked: false,
+            doubt_at: None,
+            mirroring: Mirroring::new(),
+            line,
             has_begun: false,
             is_unfit: false,
             trouble: String::new(),
@@ -94,20 +123,30 @@ impl Keeper {
                 owner = owner.0,
                 "the store has given the room to a later owner"
             );
-            return self.place.lose_to(owner);
+            self.place.lose_to(owner);
+            // At once: the thread that ticks may hang, and then its players would stay.
+            self.place.audience.go_if_free();
+            return self.end_copies().await;
         }
-        self.finish().await;
+        if self.place.ending().is_some() || self.place.is_closing() {
+            tokio::join!(self.end_copies(), self.finish());
+        }
     }
 
     async fn keep(&mut self, saved: &mut mpsc::Receiver<Saved>) -> Result<(), Gone> {
         let place = self.place.clone();
         let Some(custody) = &place.custody else { return Ok(()) };
         // One of each at most: a checkpoint under way must not hold up a question.
-        let (mut write, mut check): (Option<Call>, Option<Call>) = (None, None);
+        let (mut write, mut check, mut copy): (Option<Call>, Option<Call>, Option<Call>) = (None, None, None);
+        self.look_for_standby();
         loop {
             while let Some(action) = self.checkpointer.poll(self.clock.now()) {
                 match action {
-                    Action::Save => custody.want_save(),
+                    Action::Save => {
+                        self.is_asked = true;
+                        self.doubt_at = Some(self.clock.now().saturating_add(STUCK_AFTER));
+                        custody.want_save();
+                    }
                     Action::Write(envelope) => write = Some(self.write(envelope)),
                     Action::Failing => self.tell(Saving::Failing(self.trouble.clone())).await,
                     Action::Recovered => self.tell(Saving::Recovered).await,
@@ -118,17 +157,22 @@ impl Keeper {
             if check.is_none() && custody.has_question() {
                 check = Some(self.check(Duration::ZERO));
             }
-            let due = self.checkpointer.next_due().map(|it| self.clock.instant(it));
+            if check.is_none() && self.doubt_at.is_some_and(|it| it <= self.clock.now()) {
+                self.doubt_at = Some(self.clock.now().saturating_add(STUCK_PAUSE));
+                check = Some(self.check(Duration::ZERO));
+            }
+            match self.mirroring.wants(self.clock.now()) {
+                Some(Want::AfterTick) => custody.want_copy(),
+                Some(Want::Now) => custody.want_save(),
+                None => (),
+            }
+            let doubt_at = self.doubt_at.filter(|_| check.is_none());
+            let due = [self.checkpointer.next_due(), self.mirroring.next_due(), doubt_at];
+            let due = due.into_iter().flatten().min();
+            let due = due.map(|it| self.clock.instant(it));
             tokio::select! {
                 room = saved.recv() => match room {
-                    Some(room) => {
-                        let envelope = self.seal(room).await;
-                        if envelope.is_none() && check.is_none() {
-                            // It cannot be saved; but the store can tell whose it is.
-                            check = Some(self.check(Duration::ZERO));
-                        }
-                        self.checkpointer.saved(envelope);
-                    }
+                    Some(room) => self.take_in(room, &mut check, &mut copy).await,
                     None => return Ok(()),
                 },
                 answer = wait(&mut write) => {
@@ -143,9 +187,38 @@ impl Keeper {
                         check = Some(self.check(QUESTION_PAUSE));
                     }
                 }
+                answer = wait(&mut copy) => {
+                    copy = None;
+                    self.hear(answer).await?;
+                }
+                () = standby_changed(&mut self.line) => {
+                    copy = None;
+                    self.look_for_standby();
+                }
                 () = custody.question.notified() => (),
                 () = crate::desk::until(due) => (),
             }
+        }
+    }
+
+    /// The room was saved: for the store if that has asked, for the standby if its path is free.
+    async fn take_in(&mut self, room: Saved, check: &mut Option<Call>, copy: &mut Option<Call>) {
+        let is_asked = std::mem::take(&mut self.is_asked);
+        self.doubt_at = self.doubt_at.filter(|_| !is_asked);
+        let is_copied = self.mirroring.saved(self.clock.now());
+        if !is_asked && !is_copied {
+            return;
+        }
+        let envelope = self.seal(room).await;
+        if is_asked && envelope.is_none() && check.is_none() {
+            // It cannot be saved; but the store can tell whose it is.
+            *check = Some(self.check(Duration::ZERO));
+        }
+        if is_copied {
+            *copy = self.mirror(envelope.as_ref());
+        }
+        if is_asked {
+            self.checkpointer.saved(envelope);
         }
     }
 
@@ -178,6 +251,19 @@ impl Keeper {
                     Ok(())
                 }
             },
+            Answer::Mirrored(answer) => {
+                let outcome = match answer {
+                    Ok(Sent::Kept) => Outcome::Kept,
+                    // It says so to people, itself.
+                    Ok(Sent::Full) => Outcome::Full,
+                    Err(error) => {
+                        debug!(room = self.place.name, %error, "a copy did not reach the standby");
+                        Outcome::Broken
+                    }
+                };
+                self.mirroring.answered(outcome, self.clock.now());
+                Ok(())
+            }
         }
     }
 
@@ -204,6 +290,33 @@ impl Keeper {
             let answer = store.check(&tenancy).await;
             Answer::Checked { sent_at, answer }
         })
+    }
+
+    /// Sends a copy to the standby, if there is anything to send.
+    fn mirror(&mut self, envelope: Option<&(Tick, Bytes)>) -> Option<Call> {
+        let line = self.line.as_ref().and_then(|it| it.borrow().clone());
+        let call = line.zip(envelope.map(|it| it.1.clone())).map(|(line, envelope)| {
+            let call: Call = Box::pin(async move { Answer::Mirrored(line.send(envelope).await) });
+            call
+        });
+        if call.is_none() {
+            self.mirroring.answered(Outcome::Broken, self.clock.now());
+        }
+        call
+    }
+
+    fn look_for_standby(&mut self) {
+        let is_reached = self.line.as_mut().is_some_and(|it| it.borrow_and_update().is_some());
+        self.mirroring.reached(is_reached);
+    }
+
+    /// Nobody is to go on from what this server has sent.
+    async fn end_copies(&self) {
+        let Some(line) = self.line.as_ref().and_then(|it| it.borrow().clone()) else { return };
+        let told = timeout(END_WITHIN, line.end(&self.place.uid, self.place.epoch())).await;
+        if !matches!(told, Ok(Ok(()))) {
+            debug!(room = self.place.name, "the standby was not told of a room's end");
+        }
     }
 
     /// The envelope; `None`: there is none, and people know why.
@@ -239,7 +352,7 @@ impl Keeper {
 
     /// The room is gone from its thread. A match that is over is over in the store, too: whoever may own it next is told
     /// the result instead of playing it again.
-    async fn finish(self) {
+    async fn finish(&self) {
         let Some(ending) = self.place.ending() else { return };
         let result = proto::Result { values: ending.values().clone() }.encode_to_vec();
         let tenancy = self.tenancy();
@@ -251,6 +364,17 @@ impl Keeper {
             }
         }
         info!(room = tenancy.name, namespace = tenancy.namespace, "the store was not told the result");
+    }
+}
+
+/// When there is another standby, or none any more.
+async fn standby_changed(line: &mut Option<watch::Receiver<Option<Line>>>) {
+    let is_over = match line {
+        Some(it) => it.changed().await.is_err(),
+        None => true,
+    };
+    if is_over {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -8,15 +8,16 @@ use gamekeeper_room::{
     host::{NotMade, Restore, RoomNumber},
     shortened,
 };
-use gamekeeper_store::{StoreError, Taken, Verdict};
+use gamekeeper_store::{Mismatch, Sealed, StoreError, Taken, Verdict, envelope};
 use prost::Message as _;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{sync::mpsc, task::spawn_blocking, time::sleep};
 use tracing::{info, warn};
 
 use super::Vault;
 use crate::{
     desk::Note,
     opener::{Openers, Wish},
+    standby::Standby,
 };
 
 /// How long the store is asked again when it does not answer. Less than the operator waits for the answer to its Open; it
@@ -29,6 +30,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The fence's time comes in whole milliseconds, rounded by the store.
 const ROUNDING: Duration = Duration::from_millis(2);
 
+/// A copy that was renewed within this time, and within three intervals more, is as good as the store's: until a loss is
+/// proven and told, nothing comes.
+const FRESH: Duration = Duration::from_secs(1);
+const FRESH_INTERVALS: u32 = 3;
+
 /// A room to be restored.
 #[derive(Debug)]
 pub(crate) struct Lost {
@@ -38,23 +44,46 @@ pub(crate) struct Lost {
     pub(crate) restore: Restore,
 }
 
-/// What the store had of a room.
+/// What there was of a room.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) taken: Taken,
+    /// In the store; `None`: it was not asked.
+    pub(crate) taken: Option<Taken>,
+    /// In memory.
+    pub(crate) copy: Option<Sealed>,
     pub(crate) lost_epoch: Option<Epoch>,
-    /// When it was asked for: from then on it is ours.
+    /// When it was asked for, or begun without: from then on it is ours.
     pub(crate) since: Duration,
     /// The owner before may tick until then.
     pub(crate) not_before: Duration,
 }
 
+impl Found {
+    /// The newest of it. Takes milliseconds for the longest state.
+    pub(crate) fn newest(&self, tenancy: &Tenancy) -> Result<Option<Sealed>, Mismatch> {
+        let stored = self.taken.as_ref().map_or(Ok(None), |it| it.open(tenancy));
+        let age = |it: &Sealed| (it.epoch, it.checkpoint.tick);
+        match (stored, self.copy.clone()) {
+            (Ok(Some(stored)), Some(copy)) if age(&stored) < age(&copy) => Ok(Some(copy)),
+            (Ok(None), copy) => Ok(copy),
+            (stored, _) => stored,
+        }
+    }
+}
+
 impl Vault {
     pub(super) async fn fetch(self, lost: Lost, openers: Openers, notes: mpsc::Sender<Note>) {
-        let _turn = self.turns.acquire().await;
         let Lost { room, setup, epoch, restore } = lost;
         let (namespace, name, uid) = (setup.namespace.clone(), setup.name.clone(), setup.uid.clone());
         let tenancy = Tenancy { namespace, name, uid, epoch };
+        // Before the others' turns: the store may be down, and they wait for it.
+        if let Some(copy) = self.copy_in_place_of_the_store(&tenancy, restore).await {
+            let (lost_epoch, since) = (restore.lost_epoch, self.clock.now());
+            let found =
+                Found { taken: None, copy: Some(copy), lost_epoch, since, not_before: Duration::ZERO };
+            return openers.make(Wish { room, setup, epoch, found: Some(found) });
+        }
+        let _turn = self.turns.acquire().await;
         match self.take(&tenancy, restore.fence).await {
             Ok((taken, since)) => {
                 let not_before = match taken.wait {
@@ -70,7 +99,10 @@ impl Vault {
                     has_checkpoint = taken.checkpoint.is_some(),
                     "taken"
                 );
-                let found = Found { taken, lost_epoch: restore.lost_epoch, since, not_before };
+                // An owner that may live has sent copies meanwhile.
+                let copy = self.copy(&tenancy).await.map(|it| it.0);
+                let (taken, lost_epoch) = (Some(taken), restore.lost_epoch);
+                let found = Found { taken, copy, lost_epoch, since, not_before };
                 openers.make(Wish { room, setup, epoch, found: Some(found) });
             }
             Err(why) => {
@@ -79,6 +111,33 @@ impl Vault {
                 let _ = notes.send(Note::Made(room, Err(why))).await;
             }
         }
+    }
+
+    /// A copy that may be gone on with before the store knows: of an owner that has ended for certain, and after whom there was
+    /// none, so there is nobody to be kept from writing. Whoever owns the room later writes with a higher epoch.
+    async fn copy_in_place_of_the_store(&self, tenancy: &Tenancy, restore: Restore) -> Option<Sealed> {
+        let ended = restore.ended_epoch.filter(|_| !restore.fence)?;
+        let fresh = FRESH + self.pace.interval * FRESH_INTERVALS;
+        let (copy, silence) = self.copy(tenancy).await?;
+        let is_good = copy.epoch == ended && silence < fresh;
+        info!(
+            room = tenancy.name,
+            namespace = tenancy.namespace,
+            epoch = tenancy.epoch.0,
+            tick = copy.checkpoint.tick.0,
+            silence_ms = silence.as_millis(),
+            is_good,
+            "there is a copy"
+        );
+        is_good.then_some(copy)
+    }
+
+    /// The copy of a room that is kept for another server, with the time since it came.
+    async fn copy(&self, tenancy: &Tenancy) -> Option<(Sealed, Duration)> {
+        let copy = self.standby.as_ref().map(Standby::receiver)?.find(&tenancy.uid)?;
+        let opened = spawn_blocking(move || envelope::decode(&copy.envelope)).await.ok()?;
+        let opened = opened.inspect_err(|error| warn!(room = tenancy.name, %error, "a copy cannot be read"));
+        Some((opened.ok()?, copy.silence))
     }
 
     /// Makes us the owner; with the time at which that was asked.
@@ -108,5 +167,65 @@ fn over(result: &[u8]) -> NotMade {
         None => {
             NotMade::Checkpoint("its match is over in the store, and the result cannot be read".to_owned())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use gamekeeper_room::{Checkpoint, Schema, Tick};
+    use gamekeeper_store::envelope::Malformed;
+
+    use super::*;
+
+    fn sealed(epoch: i64, tick: u64) -> Sealed {
+        let checkpoint =
+            Checkpoint { schema: Schema(0), tick: Tick(tick), epoch: Epoch(epoch), state: b"state".to_vec() };
+        let (uid, build) = ("uid-1".to_owned(), String::new());
+        Sealed { uid, epoch: Epoch(epoch), build, captured_at: Duration::ZERO, checkpoint }
+    }
+
+    fn taken(checkpoint: Option<(Epoch, Bytes)>) -> Taken {
+        Taken { wait: Duration::ZERO, idle: Duration::ZERO, is_replicated: false, checkpoint }
+    }
+
+    fn stored(sealed: &Sealed) -> Taken {
+        let mut envelope = Vec::new();
+        envelope::encode(sealed, &mut envelope).unwrap();
+        taken(Some((sealed.epoch, envelope.into())))
+    }
+
+    fn newest(taken: Option<Taken>, copy: Option<Sealed>) -> Result<Option<Sealed>, Mismatch> {
+        let (namespace, name, uid) = ("games".to_owned(), "duel".to_owned(), "uid-1".to_owned());
+        let tenancy = Tenancy { namespace, name, uid, epoch: Epoch(9) };
+        let found =
+            Found { taken, copy, lost_epoch: None, since: Duration::ZERO, not_before: Duration::ZERO };
+        found.newest(&tenancy)
+    }
+
+    #[test]
+    fn i1_of_the_store_and_the_copy_the_later_owner_counts_and_then_the_later_tick() {
+        for (in_store, in_memory, expected) in [
+            ((5, 90), (5, 91), (5, 91)),
+            ((5, 91), (5, 90), (5, 91)),
+            // An earlier owner that does not know yet plays on, for nobody.
+            ((6, 10), (5, 99), (6, 10)),
+            ((5, 99), (6, 10), (6, 10)),
+        ] {
+            let (in_store, in_memory) = (sealed(in_store.0, in_store.1), sealed(in_memory.0, in_memory.1));
+            let found = newest(Some(stored(&in_store)), Some(in_memory));
+            assert_eq!(found, Ok(Some(sealed(expected.0, expected.1))));
+        }
+    }
+
+    #[test]
+    fn where_one_has_nothing_the_other_counts() {
+        let copy = sealed(5, 9);
+        assert_eq!(newest(None, Some(copy.clone())), Ok(Some(copy.clone())));
+        assert_eq!(newest(Some(taken(None)), Some(copy.clone())), Ok(Some(copy.clone())));
+        assert_eq!(newest(Some(stored(&copy)), None), Ok(Some(copy)));
+        assert_eq!(newest(Some(taken(None)), None), Ok(None));
+        let damaged = taken(Some((Epoch(5), Bytes::from_static(b"x"))));
+        assert_eq!(newest(Some(damaged), None), Err(Mismatch::Malformed(Malformed::Magic)));
     }
 }

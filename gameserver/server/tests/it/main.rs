@@ -9,6 +9,7 @@ mod limits;
 mod players;
 mod quic;
 mod restore;
+mod standby;
 mod stop;
 mod store;
 mod support;

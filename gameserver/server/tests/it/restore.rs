@@ -33,7 +33,7 @@ async fn fleet() -> Fleet {
 
 fn restore(name: &str, epoch: i64, fence: bool, parameters: &[(&str, &str)]) -> ToServer {
     let parameters = parameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let restore = Some(proto::Restore { lost_epoch: 0, fence });
+    let restore = Some(proto::Restore { fence, ..Default::default() });
     let tenancy = Some(tenancy(name, epoch).into());
     let open = proto::Open { tenancy, seats: 3, parameters, restore, reason: "lost".to_owned() };
     ToServer::Open(open.try_into().expect("a good Open"))
@@ -109,7 +109,14 @@ async fn p4_a_match_goes_on_elsewhere_with_its_players_on_their_seats() {
 
     second.say(restore("duel", 9, false, &[])).await;
     opened(&mut second).await;
-    assert!(before <= two.room("duel").tick(), "it goes on where it was");
+    let there = two.room("duel");
+    assert!(0 < there.tick().0, "it goes on where it was");
+    soon("the ticks that were lost", async {
+        while there.tick() < before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
     let mut ben_there = come(&two, &ben);
     let seen = shown(&mut ben_there, 1).await;
     assert!(seen.ends_with("1:left"), "{seen}");
@@ -201,4 +208,26 @@ async fn without_a_store_nothing_is_offered_and_nothing_restored() {
     operator.say(restore("duel", 9, false, &[])).await;
     assert_eq!(refused(&mut operator).await.why, RefusedWhy::Unsupported);
     assert!(matches!(operator.ask(open("duel", 9)).await, ToOperator::Opened(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_players_of_a_room_whose_thread_hangs_are_sent_on_when_another_server_has_it() {
+    let Fleet { redis: _redis, one: (one, mut first), two: (_two, mut second) } = fleet().await;
+    first.open("duel", 5).await;
+    let mut ann = come(&one, &Stay::new("duel", Credentials::Open("ann".to_owned())));
+    shown(&mut ann, 0).await;
+    saved(&mut first).await;
+    ann.input(say::HANG.as_bytes()).unwrap();
+    soon("a game that hangs", async {
+        while one.games.waiting() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    second.say(restore("duel", 9, true, &[])).await;
+    // The server answers her packets all the while.
+    let lost = async { while ann.next().await != Event::Lost {} };
+    soon("the end of the connection", lost).await;
+    assert_eq!(one.games.waiting(), 1, "and it hangs still");
+    opened(&mut second).await;
 }

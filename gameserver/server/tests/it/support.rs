@@ -6,7 +6,9 @@ mod redis;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
-use gamekeeper_server::{Builder, Contact, Entrance, PlayerName, Rooms, RunError, Server, State, Stopped};
+use gamekeeper_server::{
+    Builder, Contact, Entrance, PlayerName, Rooms, RunError, Server, Standing, State, Stopped,
+};
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +38,7 @@ pub(crate) struct TestServer {
     /// Where players come in by QUIC, and what they know the server by.
     pub(crate) players: Option<SocketAddr>,
     pub(crate) hashes: Vec<String>,
+    pub(crate) standing: Standing,
     task: JoinHandle<Result<Stopped, RunError>>,
 }
 
@@ -60,6 +63,7 @@ impl TestServer {
             games,
             players: server.players_address(),
             hashes: server.certificate_hashes(),
+            standing: server.standing(),
             stop: stop.clone(),
             task: tokio::spawn(server.run(stop)),
         }
@@ -91,6 +95,20 @@ impl TestServer {
             }
         };
         soon(&format!("{more} ticks of {}", room.name()), reached).await;
+    }
+
+    /// Ends it as a crash does: nobody is told. Returns the last tick of this room.
+    pub(crate) async fn crash(mut self, room: &str) -> u64 {
+        let room = self.room(room);
+        self.task.abort();
+        let _ = (&mut self.task).await;
+        // Its threads end with the tick that they are in.
+        let mut before = u64::MAX;
+        while before != room.tick().0 {
+            before = room.tick().0;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        before
     }
 
     /// How it ended.

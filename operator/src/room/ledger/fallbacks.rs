@@ -16,8 +16,8 @@ use crate::{
 };
 
 /// So long after something changed in a fleet its servers are told: more will have changed by then, and no server is told
-/// more often.
-const GATHER: Duration = Duration::from_secs(1);
+/// more often. Until it is told, its players do not know where to go.
+const GATHER: Duration = Duration::from_millis(250);
 
 impl Ledger {
     /// Notes which fleets have changed, and looks at those whose time has come.
@@ -34,6 +34,7 @@ impl Ledger {
         for fleet in due {
             self.reviews.remove(&fleet);
             self.tell_fallbacks_of(&fleet, now, commands);
+            self.tell_standbys_of(&fleet, commands);
         }
     }
 

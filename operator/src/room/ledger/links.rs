@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gamekeeper_control::{HostedRoom, Opened, Refused, RefusedWhy, RoomPhase, RoomState, Tenancy, Welcome};
+use gamekeeper_control::{
+    HostedRoom, Opened, Refused, RefusedWhy, RoomPhase, RoomState, StandingBy, Tenancy, Welcome,
+};
 
 use super::{Command, Ledger, Outcome, servers::Saved};
 use crate::{clock::Now, terms::Epoch};
@@ -28,6 +30,8 @@ pub enum LinkNews {
     Refused(Refused),
     Draining(bool),
     Retired(bool),
+    /// It keeps copies for others, here.
+    StandingBy(StandingBy),
     /// It has seen a leader of this term, which is later than ours.
     Succeeded(u32),
 }
@@ -54,7 +58,7 @@ impl LinkNews {
             Self::State(state) => of(state.tenancy.epoch),
             Self::Refused(refused) => of(refused.current_epoch),
             Self::Succeeded(term) => *term,
-            Self::Lost | Self::Closed(_) | Self::Draining(_) | Self::Retired(_) => 0,
+            Self::Lost | Self::Closed(_) | Self::Draining(_) | Self::Retired(_) | Self::StandingBy(_) => 0,
         }
     }
 }
@@ -109,6 +113,7 @@ impl Ledger {
             LinkNews::Refused(refused) => self.note_refusal(uid, refused, now, commands),
             LinkNews::Draining(is_draining) => self.tables.draining(uid, is_draining),
             LinkNews::Retired(is_retired) => self.tables.retired(uid, is_retired),
+            LinkNews::StandingBy(standing_by) => self.stands_by(uid, standing_by, commands),
             // We have stepped down before we came here.
             LinkNews::Succeeded(_) => (),
         }
@@ -137,6 +142,10 @@ impl Ledger {
         let Refused { tenancy, why, current_epoch: _, message } = refused;
         let is_on_its_way =
             self.tables.room(&tenancy.uid).is_some_and(|it| it.promised.as_deref() == Some(uid));
+        if let Some(room) = self.tables.room_mut(&tenancy.uid) {
+            // It does not have it, and never will under this epoch.
+            room.sent = room.sent.filter(|it| it.0 != tenancy.epoch);
+        }
         match why {
             RefusedWhy::Parameters => {
                 if let Some(room) = self.tables.room_mut(&tenancy.uid).filter(|_| is_on_its_way) {

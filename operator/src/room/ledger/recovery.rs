@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gamekeeper_crds::room::Recovery;
 use tokio::time::Instant;
 
 use super::{
@@ -29,6 +30,8 @@ pub(super) struct Lost {
     node: Option<String>,
     /// Where its players were told to go.
     fallbacks: Vec<String>,
+    /// Where copies of its rooms are.
+    standby: Option<String>,
     /// How many they were.
     players: i32,
 }
@@ -61,10 +64,12 @@ impl Tables {
     pub(super) fn keep_origin(&mut self, server_uid: &str) {
         let Some(server) = self.servers.get(server_uid) else { return };
         let (node, fallbacks) = (server.view.node.clone(), server.fallbacks.clone());
+        let standby = server.standby.clone();
         for uid in self.published_on.get(server_uid).into_iter().flatten() {
             let Some(entry) = self.rooms.get_mut(uid) else { continue };
             let players = entry.room.status.as_ref().map_or(0, |it| it.players);
-            entry.lost = Some(Lost { node: node.clone(), fallbacks: fallbacks.clone(), players });
+            let (node, fallbacks, standby) = (node.clone(), fallbacks.clone(), standby.clone());
+            entry.lost = Some(Lost { node, fallbacks, standby, players });
         }
     }
 
@@ -74,9 +79,14 @@ impl Tables {
         if let Some(server) = named.filter(|it| self.servers.contains_key(&it.pod_uid)) {
             self.keep_origin(&server.pod_uid);
         }
+        let has_store = |it: &RoomEntry| self.fleet(&it.fleet).is_some_and(|it| it.has_store);
+        // What begins afresh brings nothing that could take a server down again.
+        let is_restored = |it: &RoomEntry| it.room.spec.recovery == Recovery::Restore && has_store(it);
+        let is_restored = self.rooms.get(uid).is_some_and(is_restored);
         let Some(entry) = self.rooms.get_mut(uid) else { return };
         // Not those that an earlier leader placed: how long they have lived is not known, and the innocent go free.
-        let counts = matches!(how, How::Exited(_) | How::Refused) && entry.is_on_trial(now);
+        let is_crash = matches!(how, How::Exited(_) | How::Refused);
+        let counts = is_crash && is_restored && entry.is_on_trial(now);
         entry.losses = Some(if counts { entry.losses_in_a_row() + 1 } else { 0 });
         entry.placed_again_at = None;
         self.note_suspect(uid);
@@ -88,11 +98,15 @@ impl Tables {
             return None;
         }
         if let Some(lost) = &entry.lost {
-            return Some(Origin { node: lost.node.as_deref(), fallbacks: &lost.fallbacks });
+            return Some(Origin {
+                node: lost.node.as_deref(),
+                fallbacks: &lost.fallbacks,
+                standby: lost.standby.as_deref(),
+            });
         }
         let server = entry.room.status.as_ref()?.server.as_ref()?;
         let node = self.servers.get(&server.pod_uid)?.view.node.as_deref();
-        Some(Origin { node, fallbacks: &[] })
+        Some(Origin { node, fallbacks: &[], standby: None })
     }
 
     /// Notes whether a room may take its server down.

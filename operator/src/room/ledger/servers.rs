@@ -39,6 +39,8 @@ pub(super) struct ServerEntry {
     pub(super) retry_at: Option<Instant>,
     /// Servers that its players were told to go to, by their uids.
     pub(super) fallbacks: Vec<String>,
+    /// The server that has copies of its rooms, by its uid.
+    pub(super) standby: Option<String>,
     /// Rooms that it has, and that a quorum read did not find.
     pub(super) orphans: BTreeSet<String>,
     /// It is lost, although its pod stands.
@@ -54,6 +56,8 @@ pub(super) struct Link {
     certificate_hashes: Vec<String>,
     /// What it was told of its fallbacks on this stream.
     pub(super) fallbacks: Option<Vec<Fallback>>,
+    /// What is known of copies on this stream.
+    pub(super) copies: super::standbys::Copies,
     pub(super) is_retired: bool,
     pub(super) is_draining: bool,
     /// It can be talked to now.
@@ -96,6 +100,11 @@ impl Link {
         self.features.contains(&feature)
     }
 
+    /// Whether it has a standby and is one for others, if it is told to.
+    pub(super) fn stands_by(&self) -> bool {
+        self.features.contains(&Feature::Standby)
+    }
+
     /// By which players know it, whatever room they are in.
     pub(super) fn certificate_hashes(&self) -> Vec<String> {
         self.certificate_hashes.clone()
@@ -114,6 +123,7 @@ impl ServerEntry {
             failures: 0,
             retry_at: None,
             fallbacks: Vec::new(),
+            standby: None,
             orphans: BTreeSet::new(),
             verdict: None,
         }
@@ -219,6 +229,7 @@ impl Tables {
             features: welcome.features,
             certificate_hashes: welcome.certificate_hashes,
             fallbacks: None,
+            copies: super::standbys::Copies::default(),
             is_retired: welcome.is_retired,
             is_draining: welcome.is_draining,
             is_up: true,

@@ -25,6 +25,7 @@ use crate::{
         status::Loss,
         tenancy::{Keeping, Tenancy},
     },
+    terms::Epoch,
 };
 
 /// What changes in a status at its server's whim, players and certificates, is brought up to date at most this
@@ -64,6 +65,9 @@ pub(super) struct RoomEntry {
     /// The server that it lost last has told itself, or its kubelet has, that it does not have the room any more:
     /// nobody can write the room's checkpoints. Not known of losses that an earlier leader saw.
     pub(super) is_loss_proven: bool,
+    /// The first epoch above that of its status under which it was sent to a server that has not refused it: that one may
+    /// have it.
+    pub(super) sent: Option<Epoch>,
     /// Where it was when it lost its server.
     pub(super) lost: Option<super::recovery::Lost>,
     /// How many servers it lost in a row, soon after it came there; none: as its status says.
@@ -155,6 +159,9 @@ impl Tables {
     pub(super) fn set_fleet(&mut self, name: ObjectName, view: FleetView) {
         let rooms = self.rooms_of.get(&name).into_iter().flatten().cloned();
         self.due.extend(rooms);
+        if self.fleets.get(&name) != Some(&view) {
+            self.changed.insert(name.clone());
+        }
         self.fleets.insert(name, view);
     }
 
@@ -185,6 +192,8 @@ impl Tables {
                 if is_placed_again(&entry.room, &room) {
                     (entry.placed_again_at, entry.losses) = (Some(now.instant), None);
                 }
+                let epoch = room.status.as_ref().map_or(0, |it| it.epoch);
+                entry.sent = entry.sent.filter(|it| epoch < it.0);
                 entry.room = room;
                 entry.selector = selector;
                 if entry.turn() != turn && entry.waits.is_some() {
@@ -212,6 +221,7 @@ impl Tables {
                     refusal: None,
                     not_restored: None,
                     is_loss_proven: false,
+                    sent: None,
                     lost: None,
                     losses: None,
                     placed_again_at: None,

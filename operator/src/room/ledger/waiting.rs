@@ -9,11 +9,7 @@ use gamekeeper_crds::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{
-    Command, Ledger,
-    servers::{Link, ServerEntry},
-    tables::RoomEntry,
-};
+use super::{Command, Ledger, servers::ServerEntry, tables::RoomEntry};
 use crate::{
     clock::Now,
     name::ObjectName,
@@ -155,14 +151,19 @@ impl Ledger {
         let server = self.tables.server_entry_mut(server_uid)?;
         server.promised.insert(room_uid.to_owned());
         let view = server.view.clone();
-        let restores = server.link.as_ref().is_some_and(Link::restores);
+        let (restores, stands_by) =
+            server.link.as_ref().map_or((false, false), |it| (it.restores(), it.stands_by()));
+        let has_ended = stands_by && self.has_ended_for_certain(room_uid);
         let entry = self.tables.room_mut(room_uid)?;
         entry.is_busy = true;
         entry.promised = Some(server_uid.to_owned());
         let (room, is_loss_proven) = (entry.room.clone(), entry.is_loss_proven);
+        if view.is_controlled {
+            entry.sent.get_or_insert(epoch);
+        }
         Some(match view.is_controlled {
             true => {
-                let restore = life::restore(&room, is_loss_proven).filter(|_| restores);
+                let restore = life::restore(&room, is_loss_proven, has_ended).filter(|_| restores);
                 Command::Open { room, server: view, epoch, restore }
             }
             false => Command::Claim { room, server: view, epoch },

@@ -213,5 +213,6 @@ async fn a_room_waits_for_its_fleet_to_come_and_is_told_of_one_that_goes() {
     stage.eventually("it is hosted", |it| is_hosted(it, "early")).await;
     stage.delete_fleet("arena").await;
     stage.eventually("its servers are gone", |it| it.pods_of("arena").is_empty()).await;
-    stage.assert_waits("early", "there is no GameFleet \"arena\" in this namespace").await;
+    let lost = "the match waits to be recovered: there is no GameFleet \"arena\" in this namespace";
+    stage.assert_waits("early", lost).await;
 }

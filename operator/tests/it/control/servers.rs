@@ -11,9 +11,9 @@ use std::{
 
 use futures::FutureExt as _;
 use gamekeeper_control::{
-    Beat, Close, Feature, Finding, HelloRefused, HelloRefusedWhy, HostedRoom, Open, Opened, PROTOCOL, Probe,
-    ProbeResult, Refused, RefusedWhy, Restore, RoomPhase, RoomState, Tenancy, ToOperator, ToServer, Welcome,
-    agree, proto,
+    Beat, Close, Feature, Finding, HelloRefused, HelloRefusedWhy, HostedRoom, Mirror, Open, Opened, PROTOCOL,
+    Probe, ProbeResult, Refused, RefusedWhy, Restore, RoomPhase, RoomState, StandingBy, Tenancy, ToOperator,
+    ToServer, Token, Welcome, agree, proto,
     proto::control_server::{Control, ControlServer},
 };
 use gamekeeper_operator::server::connector::Connector;
@@ -24,6 +24,9 @@ use gamekeeper_room::{
 use gamekeeper_testkit::sim::{Cluster, RunningPod};
 use tokio::{sync::mpsc, time::Instant};
 use tonic::{Request, Response, Status, Streaming};
+
+/// Where servers take copies.
+pub(crate) const PLAYERS_PORT: u16 = 7777;
 
 /// Words on their way to one operator.
 const QUEUE: usize = 256;
@@ -79,6 +82,15 @@ struct Process {
     beating: Option<StreamId>,
     beats: u64,
     last_stream: u64,
+    /// What it was told of copies.
+    copies: Copies,
+}
+
+/// For whom a server keeps copies, and where it sends its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Copies {
+    pub(crate) tokens: Vec<Token>,
+    pub(crate) mirror: Option<Mirror>,
 }
 
 impl Servers {
@@ -125,6 +137,13 @@ impl Servers {
         ip.and_then(|it| processes.get(&it))
             .map(|it| it.rooms.values().cloned().collect())
             .unwrap_or_default()
+    }
+
+    /// What a server was told of copies, by the pod's name.
+    pub(crate) fn copies_of(&self, pod: &str) -> Copies {
+        let ip = self.cluster.running().into_iter().find(|it| it.name == pod).map(|it| it.pod_ip);
+        let processes = self.lock();
+        ip.and_then(|it| processes.get(&it)).map(|it| it.copies.clone()).unwrap_or_default()
     }
 
     /// Every room on any server, with the name of the pod.
@@ -357,6 +376,15 @@ impl Servers {
             ToServer::Drain => Event::Asked(stream, host::Command::Drain(true)),
             ToServer::Undrain => Event::Asked(stream, host::Command::Drain(false)),
             ToServer::Retire => Event::Asked(stream, host::Command::Retire),
+            ToServer::StandBy(tokens) => {
+                process.copies.tokens = tokens;
+                let standing_by = StandingBy { certificate_hashes: quirks.certificates, port: PLAYERS_PORT };
+                return process.say(stream, ToOperator::StandingBy(standing_by).into());
+            }
+            ToServer::Mirror(mirror) => {
+                process.copies.mirror = mirror;
+                return;
+            }
             _ => return,
         };
         process.tell(event, self.start.elapsed(), &quirks);
@@ -391,6 +419,7 @@ impl Process {
             beating: None,
             beats: 0,
             last_stream: 0,
+            copies: Copies::default(),
         }
     }
 

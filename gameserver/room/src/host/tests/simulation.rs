@@ -152,7 +152,11 @@ impl Simulation {
         let tenancy = tenancy(name, epoch.max(1));
         let command = match self.rng.random_range(0..100) {
             0..60 => {
-                let restore = self.rng.random_bool(0.3).then_some(Restore { lost_epoch: None, fence: true });
+                let restore = self.rng.random_bool(0.3).then_some(Restore {
+                    lost_epoch: None,
+                    fence: true,
+                    ended_epoch: None,
+                });
                 Command::Open(Order { tenancy, seats: None, parameters: [].into(), restore })
             }
             60..85 => Command::Close(tenancy),

@@ -16,6 +16,7 @@ struct Gate {
     is_open: Mutex<bool>,
     opened: Condvar,
     waiting: Mutex<usize>,
+    restored: Mutex<Vec<u64>>,
 }
 
 impl Games {
@@ -23,6 +24,11 @@ impl Games {
     pub(crate) fn release(&self) {
         *self.0.is_open.lock().unwrap() = true;
         self.0.opened.notify_all();
+    }
+
+    /// The ticks of the checkpoints that games went on from.
+    pub(crate) fn restored(&self) -> Vec<u64> {
+        self.0.restored.lock().unwrap().clone()
     }
 
     /// How many games wait, in a tick or while they are made.
@@ -66,6 +72,7 @@ impl GameMaker for Games {
             return Err(Declined::because("that was another game"));
         }
         assert_eq!(checkpoint.schema, Schema(3));
+        self.0.restored.lock().unwrap().push(checkpoint.tick.0);
         let heard =
             String::from_utf8(checkpoint.state.clone()).map_err(|it| Declined::because(it.to_string()))?;
         let heard = heard.lines().map(str::to_owned).collect();

@@ -56,6 +56,8 @@ impl Simulation {
             | Command::Drain { .. }
             | Command::Retire { .. }
             | Command::TellFallbacks { .. }
+            | Command::StandBy { .. }
+            | Command::Mirror { .. }
             | Command::Greet { .. } => Outcome::Done,
         }
     }
@@ -204,6 +206,8 @@ impl Simulation {
             | Command::Drain { .. }
             | Command::Retire { .. }
             | Command::TellFallbacks { .. }
+            | Command::StandBy { .. }
+            | Command::Mirror { .. }
             | Command::Greet { .. } => (),
         }
         answers

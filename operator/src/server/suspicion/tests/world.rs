@@ -540,7 +540,7 @@ impl World {
                 self.seen.insert(format!("suspected: {cause:?}"));
             }
             Command::Lost { server, verdict, noticed, .. } => {
-                self.judged(index_of(&server), verdict, noticed)
+                self.judged(index_of(&server), verdict, noticed);
             }
             Command::CutOff { is_reached, .. } => {
                 let what =
