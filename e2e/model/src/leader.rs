@@ -229,12 +229,11 @@ impl Leaders {
                 Out::Ask(Request::DeleteRoom { room })
             }
             Order::StepDown => Out::StepDown,
-            // Of plain servers, for players, and for people.
-            // No standbys: a copy is gone on from after proven losses only, which need no compare-and-set.
+            // Of plain servers, of standbys, for players, and for people.
             Order::Claim { .. }
+            | Order::TellFallbacks { .. }
             | Order::StandBy { .. }
             | Order::Mirror { .. }
-            | Order::TellFallbacks { .. }
             | Order::Release { .. }
             | Order::TellLoss { .. } => return None,
         })

@@ -17,7 +17,6 @@
     missing_docs,
     reason = "a program's parts, not a library for others; files and types say what they are for"
 )]
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 pub mod actions;
 pub mod bounds;

@@ -1,7 +1,6 @@
 //! What holds in every history within the bounds, and that a broken rule is found.
 
-#![allow(clippy::print_stdout, reason = "how much was visited is for people")]
-#![allow(clippy::panic, reason = "tests, with their helpers")]
+#![allow(clippy::panic, clippy::print_stdout, reason = "tests, with their helpers")]
 
 use gamekeeper_model::{
     bounds::{Bounds, Rule},
