@@ -131,6 +131,11 @@ impl Custody {
         self.later_owner.store(owner.0.max(1), Ordering::Release);
     }
 
+    /// Whether a later owner has the room.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.later_owner.load(Ordering::Acquire) != 0
+    }
+
     /// The room is to be saved at the next visit.
     pub fn want_save(&self) {
         self.is_save_wanted.store(true, Ordering::Relaxed);

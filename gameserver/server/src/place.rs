@@ -93,6 +93,11 @@ impl Place {
         self.is_closing.load(Ordering::Relaxed)
     }
 
+    /// Whether a later owner has it.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.custody.as_ref().is_some_and(Custody::is_lost)
+    }
+
     /// A later owner has it: its thread drops it at the next visit.
     pub(crate) fn lose_to(&self, owner: Epoch) {
         self.custody.iter().for_each(|it| it.lose_to(owner));

@@ -45,10 +45,11 @@ struct Index {
 pub struct Entrance(Arc<Place>);
 
 impl Rooms {
-    /// The room with this uid.
+    /// The room with this uid, unless a later owner has it and its thread has not dropped it yet.
     pub fn by_uid(&self, uid: &str) -> Option<Entrance> {
         let index = self.0.index.read().unwrap_or_else(PoisonError::into_inner);
-        index.uids.get(uid).and_then(|it| index.places.get(it)).cloned().map(Entrance)
+        let place = index.uids.get(uid).and_then(|it| index.places.get(it));
+        place.filter(|it| !it.is_lost()).cloned().map(Entrance)
     }
 
     /// The room with this name. Two namespaces may have one each, and a name may come back while its last
@@ -56,7 +57,7 @@ impl Rooms {
     pub fn by_name(&self, name: &str) -> Option<Entrance> {
         let index = self.0.index.read().unwrap_or_else(PoisonError::into_inner);
         let numbers = index.names.get(name)?;
-        let places = numbers.iter().filter_map(|it| index.places.get(it));
+        let places = numbers.iter().filter_map(|it| index.places.get(it)).filter(|it| !it.is_lost());
         places.max_by_key(|it| it.epoch()).cloned().map(Entrance)
     }
 

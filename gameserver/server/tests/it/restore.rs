@@ -229,5 +229,6 @@ async fn p3_players_of_a_room_whose_thread_hangs_are_sent_on_when_another_server
     let lost = async { while ann.next().await != Event::Lost {} };
     soon("the end of the connection", lost).await;
     assert_eq!(one.games.waiting(), 1, "and it hangs still");
+    assert!(one.rooms.by_name("duel").is_none(), "nobody comes back to it");
     opened(&mut second).await;
 }
