@@ -99,8 +99,10 @@ impl Game for HangingMatch {
     }
 
     fn tick(&mut self, turn: &Turn<'_>) -> Next {
+        let next = self.game.tick(turn);
+        // After it: what is in the journal was played, and nobody is shown what comes of a tick that takes so long.
         self.hang.stand_still();
-        self.game.tick(turn)
+        next
     }
 
     fn snapshot(&self, seat: Option<Seat>, out: &mut Vec<u8>) {
