@@ -11,6 +11,8 @@ import (
 // command does what the operator asks. Nil: there is nothing to be answered.
 func (s *server) command(message *pb.OperatorMessage, now time.Time) *pb.ServerMessage {
 	switch asked := message.GetMessage().(type) {
+	case *pb.OperatorMessage_BeatEcho:
+		s.hearEcho(asked.BeatEcho.GetSequence(), now)
 	case *pb.OperatorMessage_Open:
 		return s.open(asked.Open, now)
 	case *pb.OperatorMessage_Close:
@@ -40,11 +42,11 @@ func (s *server) open(asked *pb.Open, now time.Time) *pb.ServerMessage {
 		return s.unsupported(tenancy, "the command is malformed")
 	}
 	if room := s.rooms[tenancy.GetUid()]; room != nil {
-		return s.openAgain(room, tenancy)
+		return s.openAgain(room, tenancy, now)
 	}
 	wish, err := parse(asked.GetParameters())
 	switch {
-	case asked.Restore != nil:
+	case asked.Restore != nil && s.keeping == nil:
 		return s.unsupported(tenancy, "this server reads no checkpoints")
 	case err != nil:
 		return s.refuse(tenancy, pb.Refused_WHY_PARAMETERS, err.Error())
@@ -55,15 +57,28 @@ func (s *server) open(asked *pb.Open, now time.Time) *pb.ServerMessage {
 	case len(s.rooms) >= s.capacity:
 		return s.refuse(tenancy, pb.Refused_WHY_FULL, fmt.Sprintf("the server has %d rooms", len(s.rooms)))
 	}
-	s.rooms[tenancy.GetUid()] = newRoom(tenancy, wish, now)
-	log.Printf("room %s: opened under epoch %d: %.1024q", tenancy.GetName(), tenancy.GetEpoch(), asked.GetReason())
-	return opened(tenancy)
+	room := newRoom(tenancy, wish, now)
+	s.rooms[tenancy.GetUid()] = room
+	log.Printf("room %s: given under epoch %d: %.1024q", tenancy.GetName(), tenancy.GetEpoch(), asked.GetReason())
+	if s.keeping == nil {
+		return opened(tenancy)
+	}
+	s.begin(room, asked.GetRestore(), now)
+	return nil
 }
 
 // openAgain answers for a room that is here already: the same command again, or an owner of a higher epoch.
-func (s *server) openAgain(room *room, tenancy *pb.Tenancy) *pb.ServerMessage {
+func (s *server) openAgain(room *room, tenancy *pb.Tenancy, now time.Time) *pb.ServerMessage {
 	if tenancy.GetEpoch() < room.tenancy.GetEpoch() {
 		return s.refuse(tenancy, pb.Refused_WHY_EPOCH, "a later epoch has the room")
+	}
+	if room.phase == pb.RoomPhase_ROOM_PHASE_RESTORING {
+		s.beginAgain(room, tenancy, now)
+		return nil
+	}
+	if room.custody != nil && tenancy.GetEpoch() > room.tenancy.GetEpoch() {
+		// The store has heard nothing of this owner yet, and may have forgotten the result.
+		room.custody.recorded = false
 	}
 	room.tenancy = tenancy
 	if !room.open() {
@@ -83,6 +98,9 @@ func (s *server) close(asked *pb.Close) *pb.ServerMessage {
 		}
 		delete(s.rooms, tenancy.GetUid())
 		log.Printf("room %s: closed: %s", tenancy.GetName(), asked.GetWhy())
+		if room.waitedFor(s.operator) {
+			s.say(s.refuse(room.tenancy, pb.Refused_WHY_UNKNOWN_ROOM, "it was closed before it was open"))
+		}
 	}
 	return &pb.ServerMessage{Message: &pb.ServerMessage_Closed{Closed: &pb.Closed{Tenancy: tenancy}}}
 }

@@ -140,8 +140,14 @@ func (s *server) welcome() *pb.Welcome {
 		Retired:  s.retired,
 		Draining: s.takesNone(),
 	}
+	if s.keeping != nil {
+		welcome.Features = append(welcome.Features, pb.Feature_FEATURE_RESTORE)
+	}
 	for _, room := range s.rooms {
 		welcome.Rooms = append(welcome.Rooms, room.hosted())
+		if room.custody != nil {
+			room.custody.toldFailing, room.custody.toldSaved = false, false
+		}
 	}
 	return welcome
 }

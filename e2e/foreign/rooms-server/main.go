@@ -9,10 +9,17 @@
 // Players send UDP datagrams of text, all rooms on one port:
 //
 //	ROOM hello   → ROOM BOOT EPOCH TICK   if the room is open here; BOOT names this process
+//	ROOM join KEY  → ROOM BOOT EPOCH TICK SEAT SCORE   the player of this key has a seat, now or already
+//	ROOM score KEY → ROOM BOOT EPOCH TICK SEAT SCORE   and one point more
 //	ROOM end     →                        and the match is over
 //	ROOM crash   →                        and the process ends badly, with code 3
 //
-// The operator's stream is served in control.go and stream.go, what it asks for is done in rooms.go.
+// If the environment names a store, rooms are saved there, and those that other servers lost go on here, with the seats
+// and points of their players: written from docs/checkpoint-store.md alone. While a room may be another server's, it
+// answers nobody.
+//
+// The operator's stream is served in control.go and stream.go, what it asks for is done in rooms.go. What is asked of the
+// store is in keep.go and restoring.go, and when, in custody.go.
 package main
 
 import (
@@ -37,9 +44,14 @@ func main() {
 	gameAddr := flag.String("game", ":7777", "where players play")
 	capacity := flag.Int("capacity", 16, fmt.Sprintf("how many rooms to host, 1 to %d", maxCapacity))
 	grace := flag.Duration("grace", time.Minute, "how long rooms are played on after SIGTERM")
+	build := flag.String("build", "dev", "what this program is called in checkpoints, for people")
 	flag.Parse()
 	if *capacity < 1 || *capacity > maxCapacity {
 		log.Fatalf("-capacity %d: 1 to %d is possible", *capacity, maxCapacity)
+	}
+	keeping, err := keepingFrom(os.Getenv, *build)
+	if err != nil {
+		log.Fatal(err)
 	}
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
@@ -52,7 +64,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	s := newServer(rand.Text(), *capacity, game.(*net.UDPConn))
+	s := newServer(rand.Text(), *capacity, game.(*net.UDPConn), keeping)
 	log.Printf("boot %s: control %s game %s", s.bootID, control.Addr(), game.LocalAddr())
 	go func() {
 		<-term

@@ -41,23 +41,43 @@ func (s *server) listen() {
 // play does what a packet asks. To all that means nothing there is no answer, so that the port cannot be made to
 // flood somebody else.
 func (s *server) play(packet packet, now time.Time) {
-	name, verb, _ := strings.Cut(strings.TrimSuffix(packet.text, "\n"), " ")
+	name, rest, _ := strings.Cut(strings.TrimSuffix(packet.text, "\n"), " ")
+	verb, key, keyed := strings.Cut(rest, " ")
 	room := s.roomOfPlayers(name)
-	if room == nil {
+	if room == nil || !room.on(now, s.echoed) {
+		return
+	}
+	answer := fmt.Sprintf("%s %s %d %d", name, s.bootID, room.tenancy.GetEpoch(), room.ticks)
+	if keyed != (verb == "join" || verb == "score") {
 		return
 	}
 	switch verb {
 	case "hello":
 		room.hear(packet.from, now)
-		answer := fmt.Sprintf("%s %s %d %d", name, s.bootID, room.tenancy.GetEpoch(), room.ticks)
-		if _, err := s.game.WriteToUDPAddrPort([]byte(answer), packet.from); err != nil {
-			log.Print(err)
+		s.answer(packet, answer)
+	case "join", "score":
+		if verb == "score" && room.seatOf(key) == 0 {
+			return
+		}
+		if number := room.join(key); number > 0 {
+			room.hear(packet.from, now)
+			seat := &room.seats[number-1]
+			if verb == "score" {
+				seat.Score++
+			}
+			s.answer(packet, fmt.Sprintf("%s %d %d", answer, number, seat.Score))
 		}
 	case "end":
 		room.finish()
 	case "crash":
 		log.Printf("room %s: crashing, as asked", name)
 		os.Exit(crashed)
+	}
+}
+
+func (s *server) answer(packet packet, text string) {
+	if _, err := s.game.WriteToUDPAddrPort([]byte(text), packet.from); err != nil {
+		log.Print(err)
 	}
 }
 

@@ -27,11 +27,14 @@ type process struct {
 func launch(t *testing.T, arguments ...string) *process {
 	t.Helper()
 	t.Parallel()
-	executable, err := os.Executable()
-	check(t, err)
-	arguments = append([]string{"-control", "127.0.0.1:0", "-game", "127.0.0.1:0"}, arguments...)
-	p := &process{t: t, command: exec.Command(executable, arguments...), exited: make(chan struct{})}
-	p.command.Env = append(os.Environ(), asProgram+"=1")
+	return launchIn(t, nil, arguments...)
+}
+
+// launchIn starts the program with these variables more in its environment.
+func launchIn(t *testing.T, environment []string, arguments ...string) *process {
+	t.Helper()
+	p := &process{t: t, command: program(t, environment...), exited: make(chan struct{})}
+	p.command.Args = append(p.command.Args, arguments...)
 	stderr, err := p.command.StderrPipe()
 	check(t, err)
 	check(t, p.command.Start())
@@ -57,6 +60,16 @@ func launch(t *testing.T, arguments ...string) *process {
 		t.Fatal("the server did not say where it is")
 	}
 	return p
+}
+
+// program is the program, at ports of its own choice.
+func program(t *testing.T, environment ...string) *exec.Cmd {
+	t.Helper()
+	executable, err := os.Executable()
+	check(t, err)
+	command := exec.Command(executable, "-control", "127.0.0.1:0", "-game", "127.0.0.1:0")
+	command.Env = append(append(os.Environ(), asProgram+"=1"), environment...)
+	return command
 }
 
 func (p *process) stop() {

@@ -10,10 +10,15 @@ import (
 // lately is how many ticks count as such: about four seconds.
 const lately = 128
 
+// echoable is how many beats back an echo counts: 2.5 seconds of the fastest ones.
+const echoable = 256
+
 // pulse is what beats are made of.
 type pulse struct {
 	sequence, progress uint64
 	last               time.Time
+	// When beats were sent, by their sequence.
+	sent [echoable]time.Time
 	// What the last ticks took; a ring once it is full.
 	took []time.Duration
 	next int
@@ -42,8 +47,17 @@ func (p *pulse) due(now time.Time, every time.Duration) bool {
 	return true
 }
 
-func (p *pulse) beat() *pb.Beat {
+// sentAt is when a beat was sent; zero if that was too long ago.
+func (p *pulse) sentAt(sequence uint64) time.Time {
+	if sequence == 0 || sequence > p.sequence || p.sequence-sequence >= echoable {
+		return time.Time{}
+	}
+	return p.sent[sequence%echoable]
+}
+
+func (p *pulse) beat(now time.Time) *pb.Beat {
 	p.sequence++
+	p.sent[p.sequence%echoable] = now
 	sorted := slices.Sorted(slices.Values(p.took))
 	var sum time.Duration
 	for _, took := range sorted {

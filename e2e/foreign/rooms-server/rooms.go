@@ -29,8 +29,19 @@ type room struct {
 	ends time.Time
 	// When each player was heard last.
 	players map[netip.AddrPort]time.Time
-	// With ROOM_PHASE_FINISHED.
+	// Of those who gave their key. They stay when players go, and when the room goes to another server.
+	seats []seat
+	// The match is over. With a store, ROOM_PHASE_FINISHED comes a moment later.
+	over bool
+	// Of a match that is over.
 	result *pb.Result
+
+	// Nil without a store, and so is the rest.
+	custody *custody
+	// While the room is being opened: how, until when, and for which stream.
+	restore  *pb.Restore
+	giveUpAt time.Time
+	asked    *stream
 
 	// What the operator has been told, and when.
 	toldPhase   pb.RoomPhase
@@ -47,15 +58,32 @@ func newRoom(tenancy *pb.Tenancy, wish wish, now time.Time) *room {
 		// That is what Opened says.
 		toldPhase: pb.RoomPhase_ROOM_PHASE_WAITING,
 	}
-	if wish.life != nil {
-		r.ends = now.Add(*wish.life)
-	}
+	r.live(now)
 	return r
 }
 
-// open says whether the match is on, with players or without.
+// live lets the life of the match begin.
+func (r *room) live(now time.Time) {
+	if r.wish.life != nil {
+		r.ends = now.Add(*r.wish.life)
+	}
+}
+
+// open says whether the room is open, with players or without.
 func (r *room) open() bool {
-	return r.phase != pb.RoomPhase_ROOM_PHASE_FINISHED
+	return r.phase == pb.RoomPhase_ROOM_PHASE_WAITING || r.phase == pb.RoomPhase_ROOM_PHASE_PLAYING
+}
+
+// on says whether the match may be changed now, by ticks or by players.
+func (r *room) on(now, echoed time.Time) bool {
+	return r.open() && !r.over && (r.custody == nil || !r.custody.standing(now, echoed))
+}
+
+// stand lets a match be as it is for a while, which its life does not count.
+func (r *room) stand(elapsed time.Duration) {
+	if !r.ends.IsZero() {
+		r.ends = r.ends.Add(elapsed)
+	}
 }
 
 func (r *room) tick(now time.Time) {
@@ -77,7 +105,7 @@ func (r *room) hear(player netip.AddrPort, now time.Time) {
 }
 
 func (r *room) finish() {
-	r.phase = pb.RoomPhase_ROOM_PHASE_FINISHED
+	r.over = true
 	values := map[string]string{"ticks": strconv.FormatUint(r.ticks, 10)}
 	if r.wish.result != nil {
 		values["result"] = *r.wish.result
@@ -85,22 +113,37 @@ func (r *room) finish() {
 	r.result = &pb.Result{Values: values}
 	r.players = nil
 	log.Printf("room %s: finished after %d ticks", r.tenancy.GetName(), r.ticks)
+	// Where there is a store it is told first: it may be that the match was another server's to end.
+	if r.custody == nil {
+		r.declare()
+	} else {
+		r.custody.pausedUntil = time.Time{}
+	}
+}
+
+// declare lets the operator know of the result.
+func (r *room) declare() {
+	r.phase = pb.RoomPhase_ROOM_PHASE_FINISHED
 }
 
 // news is what the operator has to be told now.
 func (r *room) news(now time.Time) []*pb.ServerMessage {
-	changed := r.phase != r.toldPhase
-	due := now.Sub(r.toldAt) >= tellEvery
-	if !changed && !(due && (!r.open() || len(r.players) != r.toldPlayers)) {
+	if r.phase == pb.RoomPhase_ROOM_PHASE_RESTORING {
 		return nil
 	}
+	news := r.newsOfStore(now)
+	changed := r.phase != r.toldPhase || r.newlySaved()
+	due := now.Sub(r.toldAt) >= tellEvery
+	if !changed && !(due && (!r.open() || len(r.players) != r.toldPlayers)) {
+		return news
+	}
 	r.toldPhase, r.toldPlayers, r.toldAt = r.phase, len(r.players), now
-	var news []*pb.ServerMessage
 	if changed || r.open() {
 		news = append(news, &pb.ServerMessage{Message: &pb.ServerMessage_RoomState{RoomState: &pb.RoomState{
-			Tenancy: r.tenancy,
-			Phase:   r.phase,
-			Players: uint32(len(r.players)),
+			Tenancy:        r.tenancy,
+			Phase:          r.phase,
+			Players:        uint32(len(r.players)),
+			CheckpointTick: r.checkpointTick(),
 		}}})
 	}
 	if !r.open() {

@@ -11,6 +11,9 @@ import (
 // tickEvery is the pace of all rooms.
 const tickEvery = time.Second / 30
 
+// shortestStandstill is more than the loop stands still between two ticks, whatever the heartbeat.
+const shortestStandstill = tickEvery * 3 / 2
+
 // server is a process and its rooms. One loop owns it all: what comes from other goroutines comes as an event or a
 // packet, so there is nothing to lock, and a beat says that this very loop is alive.
 type server struct {
@@ -23,8 +26,12 @@ type server struct {
 	// Closed when the loop has ended.
 	gone chan struct{}
 
+	// Nil if the fleet has no store.
+	keeping *keeping
+
 	rooms             map[string]*room // by uid
 	pulse             pulse
+	turned, ticked    time.Time
 	draining, retired bool
 
 	// The highest term that was accepted.
@@ -33,16 +40,19 @@ type server struct {
 	operator *stream
 	// How often it wants beats.
 	heartbeat time.Duration
+	// When the last beat was sent that it has heard, by its own word.
+	echoed time.Time
 
 	// When rooms are not played on any more; zero until SIGTERM.
 	leaveBy time.Time
 }
 
-func newServer(bootID string, capacity int, game *net.UDPConn) *server {
+func newServer(bootID string, capacity int, game *net.UDPConn, keeping *keeping) *server {
 	return &server{
 		bootID:   bootID,
 		capacity: capacity,
 		game:     game,
+		keeping:  keeping,
 		events:   make(chan func()),
 		packets:  make(chan packet, 256),
 		gone:     make(chan struct{}),
@@ -60,6 +70,9 @@ func (s *server) run(control net.Listener) {
 	operators.GracefulStop()
 	hurry.Stop()
 	s.game.Close()
+	if s.keeping != nil {
+		s.keeping.store.close()
+	}
 }
 
 func (s *server) loop() {
@@ -68,10 +81,13 @@ func (s *server) loop() {
 	for !s.mayLeave() {
 		select {
 		case <-ticker.C:
+			s.turn(time.Now())
 			s.tick(time.Now())
 		case event := <-s.events:
+			s.turn(time.Now())
 			event()
 		case packet := <-s.packets:
+			s.turn(time.Now())
 			s.play(packet, time.Now())
 		}
 	}
@@ -112,19 +128,41 @@ func (s *server) mayLeave() bool {
 	return s.leaving() && (len(s.rooms) == 0 || time.Now().After(s.leaveBy))
 }
 
+// turn is told of every turn of the loop, before it does anything. If the last one was long ago, the server may have been
+// given up meanwhile: its rooms stand still until the store says whose they are. For how long a server may hang it is
+// not told; a heartbeat is half of it at most.
+func (s *server) turn(now time.Time) {
+	if !s.turned.IsZero() && now.Sub(s.turned) > max(s.heartbeat, shortestStandstill) {
+		for _, room := range s.rooms {
+			if room.custody != nil {
+				room.custody.hold(now)
+			}
+		}
+	}
+	s.turned = now
+}
+
 func (s *server) tick(now time.Time) {
+	elapsed := now.Sub(s.ticked)
+	s.ticked = now
 	for _, room := range s.rooms {
 		if room.open() {
-			room.tick(now)
+			if room.on(now, s.echoed) {
+				room.tick(now)
+			} else {
+				room.stand(elapsed)
+			}
+			// The turns of the loop, for a room that stands still is no hang.
 			s.pulse.progress++
 		}
+		s.keep(room, now)
 		for _, message := range room.news(now) {
 			s.say(message)
 		}
 	}
 	s.pulse.ticked(time.Since(now))
 	if s.operator != nil && s.pulse.due(now, s.beatEvery()) {
-		s.say(&pb.ServerMessage{Message: &pb.ServerMessage_Beat{Beat: s.pulse.beat()}})
+		s.say(&pb.ServerMessage{Message: &pb.ServerMessage_Beat{Beat: s.pulse.beat(now)}})
 	}
 }
 
@@ -141,5 +179,19 @@ func (s *server) say(message *pb.ServerMessage) {
 	if s.operator != nil && !s.operator.put(message) {
 		log.Print("the operator does not read: its stream is ended")
 		s.operator = nil
+	}
+}
+
+// hearEcho is told that the operator has heard a beat.
+func (s *server) hearEcho(sequence uint64, now time.Time) {
+	sent := s.pulse.sentAt(sequence)
+	if !sent.After(s.echoed) {
+		return
+	}
+	s.echoed = sent
+	for _, room := range s.rooms {
+		if room.custody != nil {
+			room.custody.echo(sent, now)
+		}
 	}
 }

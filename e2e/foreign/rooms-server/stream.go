@@ -21,7 +21,7 @@ type stream struct {
 
 // newStream makes one whose queue holds all that as many rooms may have to say in one tick, and some answers.
 func newStream(rooms int) *stream {
-	return &stream{queue: make(chan *pb.ServerMessage, 256+2*rooms), cut: make(chan struct{})}
+	return &stream{queue: make(chan *pb.ServerMessage, 256+4*rooms), cut: make(chan struct{})}
 }
 
 // put queues a message. False: the other side does not read, and the stream has ended for that. Rooms never wait.

@@ -6,6 +6,8 @@ import (
 	"log"
 	"net"
 	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,15 +38,21 @@ type addresses struct {
 	control, game string
 }
 
-// start runs a server until the test is over.
+// start runs a server without a store until the test is over.
 func start(t *testing.T, capacity int) (*server, addresses) {
 	t.Helper()
 	t.Parallel()
+	return startWith(t, capacity, nil)
+}
+
+// startWith runs a server until the test is over.
+func startWith(t *testing.T, capacity int, keeping *keeping) (*server, addresses) {
+	t.Helper()
 	control, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
 	game, err := net.ListenPacket("udp", "127.0.0.1:0")
 	check(t, err)
-	s := newServer("boot", capacity, game.(*net.UDPConn))
+	s := newServer("boot", capacity, game.(*net.UDPConn), keeping)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -74,6 +82,10 @@ type operator struct {
 	in   chan *pb.ServerMessage
 	// How the stream ended; read it when in is closed.
 	end error
+	// Whether it says which beats it has heard.
+	echoes atomic.Bool
+	// Of who sends.
+	sending sync.Mutex
 }
 
 // dial opens a stream and says nothing.
@@ -96,6 +108,11 @@ func (o *operator) read() *operator {
 			if err != nil {
 				o.end = err
 				return
+			}
+			if beat := message.GetBeat(); beat != nil && o.echoes.Load() {
+				o.send(&pb.OperatorMessage{Message: &pb.OperatorMessage_BeatEcho{
+					BeatEcho: &pb.BeatEcho{Sequence: beat.GetSequence()},
+				}})
 			}
 			select {
 			case o.in <- message:
@@ -126,8 +143,14 @@ func attached(t *testing.T, at addresses) *operator {
 func (o *operator) tell(messages ...*pb.OperatorMessage) {
 	o.t.Helper()
 	for _, message := range messages {
-		check(o.t, o.wire.Send(message))
+		check(o.t, o.send(message))
 	}
+}
+
+func (o *operator) send(message *pb.OperatorMessage) error {
+	o.sending.Lock()
+	defer o.sending.Unlock()
+	return o.wire.Send(message)
 }
 
 // next is the next message that is no beat.

@@ -1,0 +1,2 @@
+-- Says that the caller is the owner: the others were answered already.
+return {'mine'}
