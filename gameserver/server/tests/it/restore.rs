@@ -132,6 +132,13 @@ async fn p4_a_match_goes_on_elsewhere_with_its_players_on_their_seats() {
     assert_eq!(soon("an answer", refusal).await, gamekeeper_client::RefusedWhy::NameTaken);
     assert!(shown(&mut come(&two, &ann), 1).await.starts_with("0 "), "she has her seat");
 
+    // It comes to its end as ever.
+    let mut ben_again = come(&two, &ben);
+    shown(&mut ben_again, 1).await;
+    ben_again.input(say::END.as_bytes()).unwrap();
+    let finished = |it: &ToOperator| matches!(it, ToOperator::Finished { .. }).then_some(());
+    second.until("the end", finished).await;
+
     // The old owner hears of it from the store, and lets the room go.
     let fault =
         |it: &ToOperator| if let ToOperator::Fault(it) = it { Some(it.message.clone()) } else { None };
