@@ -197,6 +197,8 @@ func (s *server) wasFinished(room *room, stored []byte) {
 			result = &pb.Result{}
 		}
 		room.over, room.result, room.players = true, result, nil
+		// What is said of the result answers the Open, too.
+		room.asked = nil
 		room.declare()
 	}
 }

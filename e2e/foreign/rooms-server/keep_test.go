@@ -94,6 +94,35 @@ func TestAMatchThatIsOverIsOverForTheStoreFirst(t *testing.T) {
 		}
 	}
 	await(other, (*pb.ServerMessage).GetFinished)
+	other.tell(closing(tenancy("duel", 2)))
+	for {
+		message := other.next()
+		if message.GetRefused() != nil {
+			t.Fatalf("it is answered for twice: %v", message)
+		}
+		if message.GetClosed() != nil {
+			break
+		}
+	}
+}
+
+func TestAResultThatTheStoreForgotIsWrittenOnceMoreWhenTheRoomIsAskedForAgainAndNotBefore(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t)
+	_, at := startWith(t, 1, server.keeping(testFence))
+	operator := attached(t, at)
+	operator.tell(open(tenancy("duel", 1), nil))
+	saved(operator)
+	play(t, at).tell("duel end")
+	await(operator, (*pb.ServerMessage).GetFinished)
+	server.kill()
+	server.start()
+	time.Sleep(quiet)
+	if server.field("duel", "result") != "" {
+		t.Error("it is written without need")
+	}
+	operator.tell(open(tenancy("duel", 2), nil))
+	eventually(t, "the result is kept again", func() bool { return server.field("duel", "result") != "" })
 }
 
 func TestAMatchWhoseEndTheStoreDoesNotHearIsReportedAllTheSameAndWrittenDownLater(t *testing.T) {

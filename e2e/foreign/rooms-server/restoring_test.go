@@ -302,7 +302,10 @@ func TestAnOpenThatIsOvertakenWhileItsRoomIsBeingOpenedIsAnswered(t *testing.T) 
 	t.Parallel()
 	server := startRedis(t)
 	keptIn(t, server, unchanged)
-	_, at := startWith(t, 1, server.keeping(testFence))
+	keeping := server.keeping(time.Minute)
+	// No checkpoint takes the room.
+	keeping.interval = time.Minute
+	_, at := startWith(t, 1, keeping)
 	operator := attached(t, at)
 	server.hold(time.Second)
 	operator.tell(restore(tenancy("duel", 2), &pb.Restore{}), restore(tenancy("duel", 3), &pb.Restore{}))

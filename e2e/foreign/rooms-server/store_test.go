@@ -109,16 +109,18 @@ func TestATakeWaitsForAReplica(t *testing.T) {
 	replica := startRedis(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(master.port), "--repl-diskless-sync-delay", "0")
 	monitor := replica.client()
 	defer monitor.Close()
-	eventually(t, "the replica is one", func() bool {
-		return monitor.InfoMap(context.Background(), "replication").Item("Replication", "master_link_status") == "up"
+	counts := master.client()
+	defer counts.Close()
+	// It knows of itself a moment before the master does.
+	eventually(t, "the master has a replica", func() bool {
+		replica := counts.InfoMap(context.Background(), "replication").Item("Replication", "slave0")
+		return strings.Contains(replica, "state=online")
 	})
 	must(t)(master.store().take("duel", 7, 0))
 	// Known there without any waiting of this test's.
 	if epoch, err := monitor.HGet(context.Background(), "gamekeeper:{duel}", "epoch").Result(); err != nil || epoch != "7" {
 		t.Errorf("the replica has %q: %v", epoch, err)
 	}
-	counts := master.client()
-	defer counts.Close()
 	if waits := counts.InfoMap(context.Background(), "commandstats").Item("Commandstats", "cmdstat_wait"); waits == "" {
 		t.Error("it did not wait")
 	}
