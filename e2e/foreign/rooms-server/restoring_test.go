@@ -180,6 +180,14 @@ func TestI7WithAFenceTheMatchStandsUntilItHasPassed(t *testing.T) {
 	if answer := play(t, at).insist("duel hello"); time.Since(written) < fence {
 		t.Errorf("answered after %v: %q", time.Since(written), answer)
 	}
+	// Its life does not count the time.
+	inLoop(s, func() {
+		room := s.rooms["duel"]
+		played := time.Duration(room.ticks-5000) * tickEvery
+		if all := time.Until(room.ends) + played; all < 59*time.Second {
+			t.Errorf("a minute was left, now %v", all)
+		}
+	})
 	// That it stands is no hang.
 	if after := progressOf(operator); after <= before {
 		t.Errorf("progress %d, then %d", before, after)
@@ -307,7 +315,8 @@ func TestAnOpenThatIsOvertakenWhileItsRoomIsBeingOpenedIsAnswered(t *testing.T) 
 	keeping.interval = time.Minute
 	_, at := startWith(t, 1, keeping)
 	operator := attached(t, at)
-	server.hold(time.Second)
+	// Shorter than a call's patience: the first take is answered, too late.
+	server.hold(callPatience * 4 / 5)
 	operator.tell(restore(tenancy("duel", 2), &pb.Restore{}), restore(tenancy("duel", 3), &pb.Restore{}))
 	if refused := operator.next().GetRefused(); refused.GetWhy() != pb.Refused_WHY_EPOCH ||
 		refused.GetTenancy().GetEpoch() != 2 || refused.GetCurrentEpoch() != 3 {

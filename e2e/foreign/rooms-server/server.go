@@ -78,6 +78,8 @@ func (s *server) run(control net.Listener) {
 func (s *server) loop() {
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
+	// A room may be here, and stand still, before the first tick.
+	s.ticked = time.Now()
 	for !s.mayLeave() {
 		select {
 		case <-ticker.C:
