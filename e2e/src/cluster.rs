@@ -145,6 +145,21 @@ impl Cluster {
         Groups::of_node(self.slot, node).named(container)
     }
 
+    /// Makes the control group of what only burns time, beside those of the nodes; says where it is.
+    pub(crate) fn burners(&self) -> Result<Vec<PathBuf>> {
+        cgroups::ensure(&self.slot.cgroup_of_burners())
+    }
+
+    /// Removes it; fails while processes in it are still ending.
+    pub(crate) fn remove_burners(&self) -> Result<()> {
+        Groups::of_burners(self.slot).remove()
+    }
+
+    /// A variable by which `down` finds a process that we did not end ourselves.
+    pub(crate) fn mark(&self) -> (&'static str, &Path) {
+        self.processes.mark()
+    }
+
     async fn load_on(&self, node: NodeNumber, image: &Image) -> Result<()> {
         self.import(node, image).await.with_context(|| format!("give {} to {node}", image.reference()))
     }

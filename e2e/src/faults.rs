@@ -1,6 +1,7 @@
 //! Breaking things on purpose. None of it needs a working API server, but for deleting a pod; [`Cluster::up`] repairs what
 //! ends a process, and [`Faults`] mends all that it broke.
 
+mod burners;
 mod component;
 mod container;
 mod ledger;

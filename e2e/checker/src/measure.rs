@@ -21,6 +21,8 @@ pub struct Measured {
     /// The room's name.
     pub room: String,
     /// Until an operator had noticed something.
+    pub noticed_ms: Option<f64>,
+    /// Until it was sure that the room's server was lost.
     pub detect_ms: Option<f64>,
     /// Until its last player was shown something again.
     pub playing_ms: Option<f64>,
@@ -60,7 +62,7 @@ fn of_room(room: &Room, uid: &str, fault: &Fault, record: &Record) -> Measured {
         *place = first_step(record, name, (uid, room, &pod), (from, to)).map(after);
     }
     let [noticed, confirmed, _, _, restored, ticking, _, playing] = &mut measured.steps;
-    measured.detect_ms = (*noticed).or(*confirmed);
+    (measured.noticed_ms, measured.detect_ms) = (*noticed, *confirmed);
     let Some(stay) = room.restored_between(from, to).next() else { return measured };
     let (Some(first), Some(epoch)) = (stay.first_ns(), stay.epoch()) else { return measured };
     *restored = Some(after(stay.made_ns));

@@ -1,6 +1,6 @@
 //! What came of a run: for programs, with names that stay, and for people.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::Serialize;
 
@@ -25,7 +25,10 @@ pub struct Scenario {
     pub scenario: String,
     /// How often it was played.
     pub rounds: usize,
-    /// From the fault to when an operator noticed.
+    /// From the fault to when an operator noticed something, of each round the latest: for people.
+    #[serde(skip)]
+    pub noticed_ms: Option<Spread>,
+    /// From the fault to when it was sure that all servers that were hit are lost.
     pub detect_ms: Option<Spread>,
     /// From the fault to the first tick at the slowest player of a room.
     pub playing_ms: Option<Spread>,
@@ -79,7 +82,8 @@ impl Report {
             Scenario {
                 scenario: name.to_owned(),
                 rounds: record.faults.iter().filter(|it| it.scenario == name).count(),
-                detect_ms: Spread::of(of.iter().filter_map(|it| it.detect_ms)),
+                noticed_ms: latest(&of, |it| it.noticed_ms),
+                detect_ms: latest(&of, |it| it.detect_ms),
                 playing_ms: Spread::of(of.iter().filter_map(|it| it.playing_ms)),
                 lost_ms: Spread::of(of.iter().filter_map(|it| it.lost_ms)),
                 recovered,
@@ -103,16 +107,20 @@ impl Report {
     /// For people: the scenarios, the steps of each room, what was broken.
     pub fn table(&self, measured: &[Measured]) -> String {
         let mut out = String::new();
-        let heads = ("rounds", "noticed", "played again", "play lost", "failed");
+        let heads = ("rounds", "noticed", "sure", "played again", "play lost", "failed");
         let _ = writeln!(
             out,
-            "{:22} {:>6} {:>16} {:>16} {:>16} {:>7}   (ms: p50 / p99)",
-            "scenario", heads.0, heads.1, heads.2, heads.3, heads.4
+            "{:22} {:>6} {:>16} {:>16} {:>16} {:>16} {:>7}   (ms: p50 / p99)",
+            "scenario", heads.0, heads.1, heads.2, heads.3, heads.4, heads.5
         );
         for it in &self.scenarios {
-            let [detect, playing, lost] = [it.detect_ms, it.playing_ms, it.lost_ms].map(pair);
+            let spreads = [it.noticed_ms, it.detect_ms, it.playing_ms, it.lost_ms];
+            let [noticed, sure, playing, lost] = spreads.map(pair);
             let (name, rounds, failed) = (&it.scenario, it.rounds, it.failed);
-            let _ = writeln!(out, "{name:22} {rounds:>6} {detect:>16} {playing:>16} {lost:>16} {failed:>7}");
+            let _ = writeln!(
+                out,
+                "{name:22} {rounds:>6} {noticed:>16} {sure:>16} {playing:>16} {lost:>16} {failed:>7}"
+            );
         }
         if !measured.is_empty() {
             let _ = write!(out, "\n{:22} {:16}", "after (ms)", "room");
@@ -134,6 +142,18 @@ impl Report {
         }
         out
     }
+}
+
+/// Of the rooms of each round, the latest time: a node is lost when all of its servers are.
+fn latest(of: &[&Measured], time: impl Fn(&Measured) -> Option<f64>) -> Option<Spread> {
+    let mut rounds: BTreeMap<u32, f64> = BTreeMap::new();
+    for it in of {
+        if let Some(time) = time(it) {
+            let latest = rounds.entry(it.round).or_insert(time);
+            *latest = latest.max(time);
+        }
+    }
+    Spread::of(rounds.into_values())
 }
 
 fn pair(spread: Option<Spread>) -> String {

@@ -1,4 +1,4 @@
-//! Control groups of nodes: the one thing of a node that does not end with its first process.
+//! Control groups of nodes, the one thing of a node that does not end with its first process; and one beside them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use super::{NodeNumber, Slot};
 
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// Makes the group under which a node's kubelet makes those of its pods.
-pub(super) fn ensure(slot: Slot, node: NodeNumber) -> Result<()> {
-    let name = slot.cgroup(node);
+/// Makes a group of this name, such as the one under which a node's kubelet makes those of its pods, and says where it is:
+/// in the first version there is one for each controller.
+pub(super) fn ensure(name: &str) -> Result<Vec<PathBuf>> {
     for tree in trees()? {
-        let group = tree.join(&name);
+        let group = tree.join(name);
         if group.is_dir() {
             continue;
         }
@@ -29,7 +29,7 @@ pub(super) fn ensure(slot: Slot, node: NodeNumber) -> Result<()> {
             }
         }
     }
-    Ok(())
+    Groups::named_exactly(name.to_owned()).all()
 }
 
 /// Groups of a cluster, and all inside of them.
@@ -38,7 +38,7 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Those of all nodes that a slot ever had.
+    /// Those of all nodes that a slot ever had, and the one beside them.
     pub(super) fn of_slot(slot: Slot) -> Self {
         let prefix = slot.cgroup_prefix();
         Self { is_ours: Box::new(move |name| name.starts_with(&prefix)) }
@@ -46,7 +46,15 @@ impl Groups {
 
     /// Those of one node.
     pub(super) fn of_node(slot: Slot, node: NodeNumber) -> Self {
-        let group = slot.cgroup(node);
+        Self::named_exactly(slot.cgroup(node))
+    }
+
+    /// Those of what only burns time, beside the nodes.
+    pub(super) fn of_burners(slot: Slot) -> Self {
+        Self::named_exactly(slot.cgroup_of_burners())
+    }
+
+    fn named_exactly(group: String) -> Self {
         Self { is_ours: Box::new(move |name| name == group) }
     }
 

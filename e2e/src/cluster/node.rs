@@ -41,7 +41,7 @@ impl Cluster {
         self.pki().ensure_node(&node.to_string(), &address).await?;
         let first_process = self.start_first_process(node).await?;
         self.ensure_link(node, first_process).await?;
-        cgroups::ensure(self.slot, node)?;
+        cgroups::ensure(&self.slot.cgroup(node))?;
         self.write_configuration(node, images)?;
         self.start_containerd(node).await?;
         for image in [&images.pause, &images.coredns, &images.busybox] {

@@ -55,6 +55,11 @@ impl Processes {
         Self { state: state.to_owned() }
     }
 
+    /// The mark, as a variable.
+    pub(crate) fn mark(&self) -> (&'static str, &Path) {
+        (MARK, &self.state)
+    }
+
     /// The process `name`, if it runs.
     pub(crate) fn pid(&self, name: &str) -> Option<u32> {
         let pid = fs::read_to_string(self.pid_file(name)).ok()?.trim().parse().ok()?;

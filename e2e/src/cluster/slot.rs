@@ -120,12 +120,16 @@ impl Slot {
     }
 
     pub(crate) fn cgroup(self, node: NodeNumber) -> String {
-        format!("{}{}", self.cgroup_prefix(), node.0)
+        format!("{}node-{}", self.cgroup_prefix(), node.0)
+    }
+
+    pub(crate) fn cgroup_of_burners(self) -> String {
+        format!("{}burners", self.cgroup_prefix())
     }
 
     /// What the names of all its control groups begin with.
     pub(crate) fn cgroup_prefix(self) -> String {
-        format!("gk{}-node-", self.0)
+        format!("gk{}-", self.0)
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow};
 use kube::Client;
 use tokio::sync::Mutex;
 
+use super::burners::Burners;
 use super::container::{Container, Victim};
 use super::network::{self, Partition};
 use super::signal::Signal;
@@ -35,6 +36,8 @@ pub enum Fault {
     Slow(Container),
     /// A component of the cluster ends.
     Kill(Component),
+    /// So many threads take all the time that they get, in a control group of their own.
+    Burn(usize),
 }
 
 /// What is to be mended.
@@ -46,6 +49,7 @@ enum Broken {
     Parted(NodeNumber),
     Slowed(Slowed),
     Down(Component),
+    Burning(Burners),
 }
 
 /// Breaks things, and mends them.
@@ -78,6 +82,7 @@ impl Faults {
             Fault::Part(partition) | Fault::Reset(partition) => broken.push(Broken::Parted(partition.node)),
             Fault::Kill(component) => broken.push(Broken::Down(*component)),
             Fault::Slow(container) => broken.push(Broken::Slowed(Slowed::begin(container.clone()))),
+            Fault::Burn(threads) => broken.push(Broken::Burning(Burners::begin(&self.cluster, *threads)?)),
             Fault::Signal(..) | Fault::OutOfMemory(_) | Fault::Delete(_) => (),
         }
         let before = Moment::now();
@@ -91,7 +96,7 @@ impl Faults {
             Fault::Part(partition) => partition.begin(&self.cluster).await?,
             Fault::Reset(partition) => partition.reset(&self.cluster).await?,
             Fault::Kill(component) => component::kill(&self.cluster, *component).await?,
-            Fault::Slow(_) => (),
+            Fault::Slow(_) | Fault::Burn(_) => (),
         }
         Ok(before)
     }
@@ -101,8 +106,8 @@ impl Faults {
         let mut broken = self.broken.lock().await;
         let mut left = Vec::new();
         let mut why = Vec::new();
-        while let Some(it) = broken.pop() {
-            if let Err(error) = mend(&self.cluster, &it).await {
+        while let Some(mut it) = broken.pop() {
+            if let Err(error) = mend(&self.cluster, &mut it).await {
                 why.push(format!("{error:#}"));
                 left.push(it);
             } else if let Broken::Slowed(slowed) = it {
@@ -116,7 +121,7 @@ impl Faults {
 }
 
 /// Mends one thing. It may be whole already.
-async fn mend(cluster: &Cluster, broken: &Broken) -> Result<()> {
+async fn mend(cluster: &Cluster, broken: &mut Broken) -> Result<()> {
     match broken {
         Broken::Stopped(container) => {
             let continued = container.signal(Signal::Cont).await;
@@ -129,5 +134,6 @@ async fn mend(cluster: &Cluster, broken: &Broken) -> Result<()> {
         Broken::Parted(node) => network::mend(cluster, *node).await,
         Broken::Slowed(_) => Ok(()),
         Broken::Down(component) => component::start(cluster, *component).await,
+        Broken::Burning(burners) => burners.end(cluster).await,
     }
 }

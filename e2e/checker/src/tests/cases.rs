@@ -2,7 +2,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::{
     check,
-    honest::{FENCE_MS, MS, Run, run},
+    honest::{FENCE_MS, MS, Run, SURE_AFTER, run},
 };
 use crate::{
     History,
@@ -40,7 +40,11 @@ fn what_is_measured_is_what_happened() {
         assert_eq!(found, expected, "SEED {seed}");
         let report = Report::new(&record, &measured, &[]);
         assert!(report.is_good() && report.scenarios[0].recovered == expected.len(), "{report:?}");
-        assert!(report.scenarios[0].detect_ms.is_some_and(|it| (20.0..=300.0).contains(&it.max)));
+        let (noticed, sure) =
+            (report.scenarios[0].noticed_ms.unwrap(), report.scenarios[0].detect_ms.unwrap());
+        assert!((20.0..=300.0).contains(&noticed.max));
+        let after = f64::from(SURE_AFTER);
+        assert_eq!((sure.p50, sure.max), (noticed.p50 + after, noticed.max + after), "P3 is about certainty");
         assert!(measured.iter().all(|it| it.overlap_ms < 1000.0));
     }
 }

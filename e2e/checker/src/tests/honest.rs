@@ -10,6 +10,9 @@ use crate::{
 pub(super) const FENCE_MS: u64 = 1000;
 pub(super) const INTERVAL_MS: u64 = 100;
 
+/// Milliseconds from an operator's doubt until it is sure.
+pub(super) const SURE_AFTER: u32 = 5;
+
 /// Ticks between two checkpoints.
 const SAVED_EVERY: u64 = 3;
 
@@ -68,8 +71,10 @@ pub(super) fn run(seed: u64) -> Run {
             fence_ms: FENCE_MS,
             interval_ms: INTERVAL_MS,
         });
-        let at = now + noticed * MS;
-        record.steps.push(Step { step: "noticed".to_owned(), mono_ns: at, ..Step::default() });
+        for (step, after) in [("noticed", noticed), ("confirmed", noticed + u64::from(SURE_AFTER))] {
+            let (step, mono_ns) = (step.to_owned(), now + after * MS);
+            record.steps.push(Step { step, mono_ns, ..Step::default() });
+        }
     }
     now += 4_000 * MS;
     rooms.iter_mut().for_each(|it| writer.play(it, now));

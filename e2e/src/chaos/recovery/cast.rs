@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use rand::rngs::StdRng;
 
+use super::Plan;
 use super::scenario::{Scenario, Target};
 use super::scene::{Scene, Server};
 use super::stage::Stage;
@@ -20,6 +21,8 @@ const LEADERS: usize = 4;
 pub(super) struct Cast {
     /// In words.
     pub(super) what: String,
+    /// What is broken some time before, and stays so.
+    pub(super) before: Vec<Fault>,
     /// One after the other. The first one counts.
     pub(super) faults: Vec<Fault>,
     /// The servers that are hit.
@@ -30,7 +33,24 @@ pub(super) struct Cast {
 
 impl Cast {
     /// Chooses who is hit.
-    pub(super) async fn of(stage: &mut Stage, scenario: Scenario, chance: &mut StdRng) -> Result<Self> {
+    pub(super) async fn of(
+        stage: &mut Stage,
+        scenario: Scenario,
+        plan: &Plan,
+        chance: &mut StdRng,
+    ) -> Result<Self> {
+        let mut cast = Self::chosen(stage, scenario, plan, chance).await?;
+        if plan.store_down {
+            let store = store::pod(stage.arena.namespace().env()).await?.pod;
+            let container =
+                Container::of(stage.faults.cluster(), &Victim::pod(chart::NAMESPACE, &store)).await?;
+            cast.before.push(Fault::Signal(container, Signal::Stop));
+            cast.what = format!("{}, while {store} stands still", cast.what);
+        }
+        Ok(cast)
+    }
+
+    async fn chosen(stage: &mut Stage, scenario: Scenario, plan: &Plan, chance: &mut StdRng) -> Result<Self> {
         match scenario.target() {
             Target::Server => {
                 stage.ensure_rooms().await?;
@@ -43,7 +63,7 @@ impl Cast {
                 stage.ensure_rooms().await?;
                 let node = choose_node(stage, with_leader, chance).await?;
                 match scenario {
-                    Scenario::MassLoss => stage.mass_on(&node).await?,
+                    Scenario::MassLoss => stage.mass_on(&node, plan.mass_rooms).await?,
                     _ => stage.ensure_rooms_on(&node).await?,
                 }
                 let victims = stage.scene().await?.busy_on(&node).into_iter().cloned().collect();
@@ -53,12 +73,12 @@ impl Cast {
                     _ => (Fault::Cut(number), "loses the network"),
                 };
                 let what = format!("{node} {how}");
-                Ok(Self { what, faults: vec![fault], victims, ended_after: None })
+                Ok(Self { what, before: Vec::new(), faults: vec![fault], victims, ended_after: None })
             }
             Target::Shared => {
                 stage.ensure_rooms().await?;
                 let (what, faults) = shared(stage, scenario).await?;
-                Ok(Self { what, faults, victims: Vec::new(), ended_after: None })
+                Ok(Self { what, before: Vec::new(), faults, victims: Vec::new(), ended_after: None })
             }
         }
     }
@@ -89,12 +109,21 @@ impl Cast {
             _ => (Fault::Signal(container, Signal::Kill), "is killed"),
         };
         let what = format!("{} on {} {how}", server.pod, server.node);
-        Ok(Self { what, faults: vec![fault], victims: vec![server.clone()], ended_after: hung })
+        let (before, victims) = (Vec::new(), vec![server.clone()]);
+        Ok(Self { what, before, faults: vec![fault], victims, ended_after: hung })
     }
 
     /// The names of the rooms whose servers are hit.
     pub(super) fn rooms(&self) -> Vec<String> {
         self.victims.iter().flat_map(|it| it.rooms.iter().cloned()).collect()
+    }
+
+    /// Does what comes before.
+    pub(super) async fn prepare(&self, stage: &Stage) -> Result<()> {
+        for fault in &self.before {
+            stage.faults.inflict(fault).await.with_context(|| self.what.clone())?;
+        }
+        Ok(())
     }
 
     /// Does it, and returns when.

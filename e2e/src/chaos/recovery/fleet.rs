@@ -4,7 +4,7 @@ use anyhow::Result;
 use gamekeeper_crds::labels;
 use serde_json::{Value, json};
 
-use super::folder::Folder;
+use super::folder::Part;
 use super::store;
 use crate::arena::Arena;
 use crate::testenv::GameServer;
@@ -19,13 +19,17 @@ const HANG_S: &str = "15";
 /// How long matches last: longer than a run, as far as the arena allows.
 const MATCH_S: &str = "3600";
 
-/// Rooms of the loss of many.
-pub(super) const MASS_ROOMS: usize = 300;
+/// Rooms of one server of the fleet for the loss of many.
+const MASS_ROOMS_PER_SERVER: u8 = 50;
 
-/// The fleet for them: all are on one node, and there is place for all on another.
-pub(super) const MASS: Size = Size { name: "mass", servers: 6, rooms: 50 };
-
-const _: () = assert!(MASS_ROOMS as u64 <= MASS.servers as u64 * MASS.rooms as u64, "all find place");
+/// What all fleets of a run have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Manner {
+    /// `state.standby`.
+    pub(super) standby: bool,
+    /// What each server's pod requests.
+    pub(super) cpu: &'static str,
+}
 
 /// How large a fleet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +45,15 @@ pub(super) fn usual(nodes: usize) -> Result<Size> {
     Ok(Size { name: "arena", servers: u8::try_from(2 * nodes)?, rooms: 16 })
 }
 
-/// A fleet of arenas that save their rooms and keep journals in the run's folder.
-pub(super) async fn manifest(arena: &Arena, folder: &Folder, size: Size) -> Result<Value> {
+/// The fleet for the loss of many: all rooms are on one node, and there is place for all on another.
+pub(super) fn mass(rooms: u16) -> Result<Size> {
+    let servers = u8::try_from(rooms.div_ceil(MASS_ROOMS_PER_SERVER.into()))?;
+    let rooms = u8::try_from(rooms.div_ceil(servers.into()))?;
+    Ok(Size { name: "mass", servers, rooms })
+}
+
+/// A fleet of arenas that save their rooms and keep journals in a folder.
+pub(super) async fn manifest(arena: &Arena, folder: &Part, size: Size, manner: Manner) -> Result<Value> {
     let (secret, key) = store::lend(arena.namespace()).await?;
     let image = arena.namespace().env().image(GameServer::Arena)?;
     let capacity = size.rooms.to_string();
@@ -62,6 +73,7 @@ pub(super) async fn manifest(arena: &Arena, folder: &Folder, size: Size) -> Resu
                 "redis": { "urlSecretKeyRef": { "name": secret, "key": key } },
                 "checkpointInterval": format!("{INTERVAL_MS}ms"),
                 "fenceAfter": format!("{FENCE_MS}ms"),
+                "standby": manner.standby,
             },
             "template": { "metadata": { "labels": { "build": "1" } }, "spec": {
                 // A server with a match does not end when it is told to, and nobody waits for it here.
@@ -83,7 +95,7 @@ pub(super) async fn manifest(arena: &Arena, folder: &Folder, size: Size) -> Resu
                     "args": arguments,
                     "volumeMounts": [{ "name": "journals", "mountPath": "/journals" }],
                     "resources": {
-                        "requests": { "cpu": "10m", "memory": "16Mi" },
+                        "requests": { "cpu": manner.cpu, "memory": "16Mi" },
                         "limits": { "memory": "256Mi" },
                     },
                     "securityContext": {
@@ -106,4 +118,19 @@ pub(super) fn room() -> Value {
         "parameters": { "map": "harbour", "seconds": MATCH_S },
         "recovery": "Restore",
     } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_rooms_of_a_mass_find_place() {
+        for rooms in [1, 49, 50, 51, 60, 300, 999] {
+            let size = mass(rooms).unwrap();
+            let places = u16::from(size.servers) * u16::from(size.rooms);
+            assert!((rooms..rooms + u16::from(size.servers)).contains(&places), "{rooms}: {size:?}");
+        }
+        assert_eq!(mass(300).unwrap(), Size { name: "mass", servers: 6, rooms: 50 });
+    }
 }

@@ -1,32 +1,53 @@
-//! The folder of a run: journals, logs, the record. It stays.
+//! The folder of a run: figures, logs, and a part for each fleet, with its journals and the record. It stays.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 
 use super::steps::{self, Step};
 use crate::chart;
 use crate::clock::Clocks;
-use crate::cluster::Cluster;
-use crate::files::make_folder;
+use crate::cluster::{Cluster, NodeNumber};
+use crate::files::{make_folder, write_whole};
 use crate::paths;
 
 /// The folder of a run.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
 
+/// The part of it that belongs to one fleet of the run. What is in it is judged by itself: the journals of a long run are
+/// more than can be kept in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Part(PathBuf);
+
+/// The figures so far.
+const FIGURES: &str = "report.json";
+
 impl Folder {
-    /// A new one, where pods can write too. The name is that of the run's namespace: nobody else has it.
+    /// A new one. The name is that of the run's namespace: nobody else has it.
     pub fn make(name: &str) -> Result<Self> {
         let folder = Self(paths::state_root()?.join("gamekeeper-chaos").join(name));
-        make_folder(&folder.players())?;
-        make_folder(&folder.servers())?;
+        make_folder(&folder.0)?;
+        Ok(folder)
+    }
+
+    /// A new part, where pods can write too.
+    pub(super) fn part(&self, number: usize) -> Result<Part> {
+        let part = Part(self.0.join(format!("part-{number}")));
+        make_folder(&part.players())?;
+        make_folder(&part.servers())?;
         // Game servers are nobody in particular.
         let all = fs::Permissions::from_mode(0o777);
-        fs::set_permissions(folder.servers(), all).context("let servers write their journals")?;
-        Ok(folder)
+        fs::set_permissions(part.servers(), all).context("let servers write their journals")?;
+        Ok(part)
+    }
+
+    /// Writes the figures so far.
+    pub(super) fn keep_figures(&self, figures: &Value) -> Result<()> {
+        write_whole(&self.0.join(FIGURES), &serde_json::to_vec_pretty(figures)?)
     }
 
     /// Where it is.
@@ -37,16 +58,6 @@ impl Folder {
     /// Removes it, with all that is in it.
     pub fn remove(&self) -> Result<()> {
         fs::remove_dir_all(&self.0).with_context(|| format!("remove {}", self.0.display()))
-    }
-
-    /// The players' journals.
-    pub(super) fn players(&self) -> PathBuf {
-        self.0.join("journals/players")
-    }
-
-    /// The servers' journals.
-    pub(super) fn servers(&self) -> PathBuf {
-        self.0.join("journals/servers")
     }
 
     /// Copies the logs of the operators and of a namespace's pods, as far as the nodes still have them.
@@ -63,14 +74,39 @@ impl Folder {
     }
 }
 
+impl Part {
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The players' journals.
+    pub(super) fn players(&self) -> PathBuf {
+        self.0.join("journals/players")
+    }
+
+    /// The servers' journals.
+    pub(super) fn servers(&self) -> PathBuf {
+        self.0.join("journals/servers")
+    }
+}
+
+/// The log of a pod's container, as far as its node still has it.
+pub(super) fn log_of(cluster: &Cluster, node: NodeNumber, namespace: &str, pod: &str) -> String {
+    let of_pod = format!("{namespace}_{pod}_");
+    let files = logs(&cluster.pod_logs(node), &[namespace]).into_iter();
+    let its =
+        files.filter(|log| log.components().any(|it| it.as_os_str().to_string_lossy().starts_with(&of_pod)));
+    its.filter_map(|log| fs::read_to_string(log).ok()).collect()
+}
+
 /// What the operators' logs tell of a namespace, in the order of time. It needs no API server and no network.
-pub(super) fn steps(cluster: &Cluster, namespace: &str) -> Vec<Step> {
-    let clocks = Clocks::now();
+pub(super) fn steps(cluster: &Cluster, namespace: &str, clocks: &Clocks) -> Vec<Step> {
     let files = cluster.nodes().flat_map(|node| logs(&cluster.pod_logs(node), &[chart::NAMESPACE]));
     let texts = files.filter_map(|log| fs::read_to_string(log).ok());
     let mut all: Vec<_> = texts
         .flat_map(|text| {
-            text.lines().filter_map(|line| steps::read(line, namespace, &clocks)).collect::<Vec<_>>()
+            text.lines().filter_map(|line| steps::read(line, namespace, clocks)).collect::<Vec<_>>()
         })
         .collect();
     all.sort_by_key(|step| step.at);

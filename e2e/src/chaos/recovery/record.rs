@@ -10,10 +10,10 @@ use super::steps::Step;
 use crate::clock::Moment;
 use crate::files::write_whole;
 
-/// The name of the file in the run's folder.
+/// The name of the file in the folder of the part.
 pub(super) const FILE: &str = "record.json";
 
-/// The record of a run.
+/// The record of a part of a run.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Record {
     faults: Vec<Entry>,
@@ -42,6 +42,11 @@ impl Record {
     pub(super) fn add(&mut self, folder: &Path, fault: Entry, steps: &[Step]) -> Result<()> {
         self.faults.push(fault);
         self.steps.extend_from_slice(steps);
+        self.write(folder)
+    }
+
+    /// Writes it.
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
         write_whole(&folder.join(FILE), &serde_json::to_vec_pretty(self)?)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::Plan;
 use super::scenario::Scenario;
 
 /// What came of a room whose server was hit, or that should not have noticed anything.
@@ -29,7 +30,9 @@ pub(super) enum Fate {
 pub(super) struct Outcome {
     pub(super) scenario: Scenario,
     pub(super) round: u32,
-    /// From the fault until the operator was sure.
+    /// From the fault until the operator noticed something.
+    pub(super) noticed: Option<Duration>,
+    /// And until it was sure.
     pub(super) detect: Option<Duration>,
     /// By the rooms' names.
     pub(super) fates: BTreeMap<String, Fate>,
@@ -38,8 +41,11 @@ pub(super) struct Outcome {
 }
 
 /// What came of a run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Report {
+    seed: u64,
+    standby: bool,
+    store_down: bool,
     outcomes: Vec<Outcome>,
     /// Rounds that did not come to their end, and why.
     broken: Vec<(Scenario, String)>,
@@ -101,6 +107,12 @@ impl Outcome {
 }
 
 impl Report {
+    /// Of nothing yet.
+    pub(super) fn new(plan: &Plan) -> Self {
+        let Plan { seed, standby, store_down, .. } = *plan;
+        Self { seed, standby, store_down, outcomes: Vec::new(), broken: Vec::new(), violations: Vec::new() }
+    }
+
     pub(super) fn add(&mut self, outcome: Outcome) {
         self.outcomes.push(outcome);
     }
@@ -139,11 +151,12 @@ impl Report {
     /// A table for people, with all that went wrong.
     pub fn table(&self) -> String {
         let mut table = format!(
-            "{:<20}{:>7}{:>10}{:>8}{:>20}{:>22}{:>16}\n",
+            "{:<20}{:>7}{:>10}{:>8}{:>20}{:>20}{:>22}{:>16}\n",
             "SCENARIO",
             "ROUNDS",
             "RECOVERED",
             "FAILED",
+            "NOTICED P50 / P99",
             "SURE P50 / P99",
             "PLAYED AGAIN P50/P99",
             "LOST P50/P99"
@@ -158,9 +171,10 @@ impl Report {
             // Writing to a text cannot fail.
             let _ = writeln!(
                 table,
-                "{:<20}{rounds:>7}{recovered:>10}{:>8}{:>20}{:>22}{:>16}",
+                "{:<20}{rounds:>7}{recovered:>10}{:>8}{:>20}{:>20}{:>22}{:>16}",
                 scenario.to_string(),
                 self.failed(scenario),
+                pair(self.of(scenario).filter_map(|it| it.noticed).collect()),
                 pair(self.of(scenario).filter_map(|it| it.detect).collect()),
                 pair(self.of(scenario).flat_map(Outcome::playing).collect()),
                 pair(self.of(scenario).flat_map(Outcome::lost).collect()),
@@ -182,7 +196,7 @@ impl Report {
     }
 
     /// An object for programs. Times are in milliseconds; of what never happened they are null.
-    pub fn json(&self, seed: u64) -> Value {
+    pub fn json(&self) -> Value {
         let scenarios = self.scenarios().into_iter().map(|scenario| {
             let violations = self.violations.iter().filter(|it| it.0 == Some(scenario)).map(|it| &it.1);
             json!({
@@ -197,7 +211,13 @@ impl Report {
             })
         });
         let other: Vec<_> = self.violations.iter().filter(|it| it.0.is_none()).map(|it| &it.1).collect();
-        json!({ "seed": seed, "scenarios": scenarios.collect::<Vec<_>>(), "violations": other })
+        json!({
+            "seed": self.seed,
+            "standby": self.standby,
+            "store_down": self.store_down,
+            "scenarios": scenarios.collect::<Vec<_>>(),
+            "violations": other,
+        })
     }
 }
 

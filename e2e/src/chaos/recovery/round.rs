@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rand::RngExt as _;
 use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::{Instant, sleep};
 
+use super::Plan;
 use super::cast::Cast;
 use super::fleet::{FENCE_MS, INTERVAL_MS};
-use super::folder;
-use super::record::{Entry, Record};
+use super::record::Entry;
 use super::report::{Fate, Outcome};
 use super::scenario::{Expectation, Scenario};
 use super::sight::{View, Views};
 use super::stage::Stage;
-use super::steps::{CONFIRMED, Step};
-use crate::clock::Moment;
+use super::steps::{CONFIRMED, NOTICED, Step};
+use crate::clock::{Clocks, Moment};
 use crate::faults;
 use crate::progress::say;
 
@@ -30,9 +30,6 @@ const HOLD: std::ops::Range<Duration> = Duration::from_millis(3500)..Duration::f
 
 /// How long it is watched what comes back alive.
 const RETURN: Duration = Duration::from_secs(2);
-
-/// A player that is shown nothing new for so long has noticed something. It is far more than a busy machine does.
-const NOTICED: Duration = Duration::from_secs(1);
 
 /// How often is looked. The times are the journals'.
 const LOOK: Duration = Duration::from_millis(25);
@@ -50,15 +47,12 @@ struct Before {
 type Rooms = BTreeMap<String, Before>;
 
 /// Plays a round.
-pub(super) async fn play(
-    stage: &mut Stage,
-    scenario: Scenario,
-    round: u32,
-    chance: &mut StdRng,
-    record: &mut Record,
-) -> Result<Outcome> {
+pub(super) async fn play(stage: &mut Stage, scenario: Scenario, round: u32, plan: &Plan) -> Result<Outcome> {
     let start = Instant::now();
-    let cast = Cast::of(stage, scenario, chance).await?;
+    // Each with dice of its own: a round can be repeated without those before it.
+    let chance = &mut StdRng::seed_from_u64(plan.seed.wrapping_add(u64::from(round)));
+    let cast = Cast::of(stage, scenario, plan, chance).await?;
+    cast.prepare(stage).await?;
     sleep(chance.random_range(MOMENT)).await;
     let (hit, others) = rooms(stage, &cast)?;
     let uids = match scenario.expectation() {
@@ -66,7 +60,7 @@ pub(super) async fn play(
         // None is to lose its server.
         Expectation::PlaysOn => Vec::new(),
     };
-    stage.sight.look()?.measure_gaps();
+    stage.sight()?.look()?.measure_gaps();
     let fault = cast.inflict(stage).await?;
     say(&format!("  {scenario} {round}: {}, with {} rooms", cast.what, hit.len()));
 
@@ -94,13 +88,12 @@ pub(super) async fn play(
         // Nobody's rooms are to notice anything.
         Expectation::PlaysOn => others.into_iter().chain(hit).collect(),
     };
-    let views = stage.sight.look()?;
-    fates.extend(unhit.iter().map(|(name, before)| (name.clone(), undisturbed(views, before))));
+    let views = stage.sight()?.look()?;
+    let undisturbed = |before: &Before| undisturbed(views, before, plan.gap_max);
+    fates.extend(unhit.iter().map(|(name, before)| (name.clone(), undisturbed(before))));
 
-    let steps: Vec<_> = folder::steps(stage.faults.cluster(), stage.namespace())
-        .into_iter()
-        .filter(|step| fault <= step.at)
-        .collect();
+    let mut steps = stage.steps(&Clocks::now());
+    steps.retain(|step| fault <= step.at);
     let victims: Vec<_> = cast.victims.iter().map(|it| it.pod.as_str()).collect();
     let entry = Entry {
         scenario,
@@ -111,9 +104,10 @@ pub(super) async fn play(
         fence_ms: FENCE_MS,
         interval_ms: INTERVAL_MS,
     };
-    record.add(stage.folder.path(), entry, &steps)?;
+    stage.note(entry, &steps)?;
     whole.context("not everything is well after the round")?;
-    Ok(Outcome { scenario, round, detect: sure(&steps, &victims, fault), fates, took: start.elapsed() })
+    let [noticed, detect] = [NOTICED, CONFIRMED].map(|step| until(step, &steps, &victims, fault));
+    Ok(Outcome { scenario, round, noticed, detect, fates, took: start.elapsed() })
 }
 
 /// The rooms whose servers are hit, and all others.
@@ -136,7 +130,7 @@ async fn back(
 ) -> Result<BTreeMap<String, Fate>> {
     let end = Instant::now() + deadline;
     loop {
-        let views = stage.sight.look()?;
+        let views = stage.sight()?.look()?;
         let fates: BTreeMap<_, _> =
             hit.iter().map(|(name, before)| (name.clone(), again(views, before, fault))).collect();
         let is_over = fates.values().all(|it| matches!(it, Fate::Recovered { .. }));
@@ -164,7 +158,7 @@ fn again(views: &Views, before: &Before, fault: Moment) -> Fate {
 }
 
 /// Whether nobody in a room noticed anything.
-fn undisturbed(views: &Views, before: &Before) -> Fate {
+fn undisturbed(views: &Views, before: &Before, gap_max: Duration) -> Fate {
     for (player, view) in views.of_room(&before.uid) {
         if view.last.epoch != before.epoch {
             return Fate::Failed(format!(
@@ -172,17 +166,17 @@ fn undisturbed(views: &Views, before: &Before) -> Fate {
                 before.epoch, view.last.epoch
             ));
         }
-        if NOTICED < view.gap {
+        if gap_max < view.gap {
             return Fate::Failed(format!("{player} saw nothing for {} ms", view.gap.as_millis()));
         }
     }
     Fate::PlayedOn
 }
 
-/// How long it took until the loss of all that were hit was certain, as far as it ever was.
-fn sure(steps: &[Step], victims: &[&str], fault: Moment) -> Option<Duration> {
+/// How long it took until a step was taken for all that were hit, as far as it ever was.
+fn until(step: &str, steps: &[Step], victims: &[&str], fault: Moment) -> Option<Duration> {
     let of = |victim: &&str| {
-        let its = steps.iter().filter(|it| it.name == CONFIRMED && it.server.as_deref() == Some(*victim));
+        let its = steps.iter().filter(|it| it.name == step && it.server.as_deref() == Some(*victim));
         its.map(|it| it.at).min()
     };
     victims.iter().filter_map(of).max().map(|it| it.since(fault))

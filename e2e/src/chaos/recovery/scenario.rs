@@ -143,6 +143,11 @@ impl Scenario {
         )
     }
 
+    /// Whether a loss of this kind is certain at once, so that a standby needs no store to go on.
+    pub fn is_proven(self) -> bool {
+        matches!(self, Self::ProcessCrash | Self::ContainerOom)
+    }
+
     /// How long is waited until all are played again: far beyond what is promised, so that what takes longer is measured
     /// and not given up.
     pub(super) fn deadline(self) -> Duration {

@@ -101,6 +101,11 @@ impl Views {
         self.restored.insert(room.to_owned(), (tick, at));
     }
 
+    /// Whether a room was restored in this time.
+    pub(super) fn is_restored_within(&self, room: &str, time: Duration, now: Moment) -> bool {
+        self.restored.get(room).is_some_and(|it| now.since(it.1) < time)
+    }
+
     /// From which tick a room was restored, if it was since then.
     pub(super) fn restored(&self, room: &str, since: Moment) -> Option<u64> {
         self.restored.get(room).filter(|it| since < it.1).map(|it| it.0)
@@ -128,6 +133,11 @@ impl Views {
     /// What the players of a room see.
     pub(super) fn of_room<'a>(&'a self, room: &'a str) -> impl Iterator<Item = (&'a str, &'a View)> {
         self.players.iter().filter(move |(key, _)| key.0 == room).map(|(key, view)| (key.1.as_str(), view))
+    }
+
+    /// For how long any player of a room was shown nothing new, at most, since gaps are measured.
+    pub(super) fn longest_gap(&self, room: &str, now: Moment) -> Duration {
+        self.of_room(room).map(|(_, view)| view.gap.max(now.since(view.last.at))).max().unwrap_or_default()
     }
 
     /// How many players of a room play.
@@ -165,6 +175,8 @@ mod tests {
         let mut views = views(&[shown(1, 10, 0), shown(1, 11, 33)]);
         assert_eq!(views.playing("room", Moment(500_000_000)), 1);
         assert_eq!(views.playing("room", Moment(533_000_000)), 0);
+        assert_eq!(views.longest_gap("room", Moment(50_000_000)), Duration::from_millis(33));
+        assert_eq!(views.longest_gap("room", Moment(533_000_000)), Duration::from_millis(500));
         views.measure_gaps();
         assert_eq!(views.of_room("room").next().unwrap().1.gap, Duration::ZERO);
     }

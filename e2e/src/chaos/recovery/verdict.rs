@@ -1,4 +1,4 @@
-//! What the checker says of a run, by its journals and its record. It is a program of its own, that knows nothing of what the
+//! What the checker says of a part of a run, by its journals and its record. It is a program of its own, that knows nothing of what the
 //! runner believes to have seen.
 
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use clap::ValueEnum as _;
 use serde::Deserialize;
 
-use super::folder::Folder;
+use super::folder::Part;
 use super::scenario::Scenario;
 use crate::command::program;
 use crate::files::write_whole;
@@ -17,7 +17,7 @@ use crate::progress::step;
 /// The package and its program.
 const CHECKER: &str = "gamekeeper-checker";
 
-/// What it found, in the run's folder.
+/// What it found, in the folder of the part.
 const FILE: &str = "verdict.json";
 
 /// What is read of its answer.
@@ -39,14 +39,14 @@ pub(super) async fn checker() -> Result<PathBuf> {
 }
 
 /// Broken promises, each of a scenario or of none in particular. Leaves its whole answer, and a picture of each fault.
-pub(super) async fn violations(checker: &Path, folder: &Folder) -> Result<Vec<(Option<Scenario>, String)>> {
+pub(super) async fn violations(checker: &Path, part: &Part) -> Result<Vec<(Option<Scenario>, String)>> {
     let mut command = program(checker);
-    command.arg(folder.path()).args(["--output", "json", "--timeline"]).arg(folder.path().join("timeline"));
+    command.arg(part.path()).args(["--output", "json", "--timeline"]).arg(part.path().join("timeline"));
     // It fails when it has found something: that is told by what it prints.
     let output = command.output().await.context("run the checker")?;
     let words = String::from_utf8_lossy(&output.stderr);
     let found = read(&output.stdout).with_context(|| format!("the checker says: {words}"))?;
-    write_whole(&folder.path().join(FILE), &output.stdout)?;
+    write_whole(&part.path().join(FILE), &output.stdout)?;
     Ok(found)
 }
 

@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 
-use super::super::format::Format;
+use super::ground::{End, Ground, how_to_remove, uncordon_all};
 use crate::arena::Arena;
 use crate::chaos::{self, Plan};
-use crate::cluster::{Slot, Wish};
-use crate::drain::uncordon;
 use crate::progress::say;
-use crate::target::Target;
-use crate::testenv::{self, Env};
 
 /// The longest life of a room.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -28,61 +24,26 @@ pub(super) struct Operator {
     /// What chance comes from; it is printed [default: another one each time]
     #[arg(long)]
     seed: Option<u64>,
-    /// How many nodes, at least 2 [default: 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..))]
-    nodes: Option<u8>,
-    /// The cluster's slot; one that runs is used [default: that of KUBECONFIG, or 0]
-    #[arg(long)]
-    slot: Option<Slot>,
-    /// Leave the namespace as it is at the end, to look around
-    #[arg(long)]
-    keep: bool,
-    /// How to print what came out
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
+    #[command(flatten)]
+    ground: Ground,
 }
 
 impl Operator {
     pub(super) async fn run(self) -> Result<()> {
-        let Self { rooms, faults, seed, nodes, slot, keep, output } = self;
+        let Self { rooms, faults, seed, ground } = self;
         let seed = seed.unwrap_or_else(rand::random);
-        let wish = Wish { nodes, ..Wish::default() };
-        let env = Env::of(testenv::prepare(Target::choose(slot)?, wish).await?).await?;
-        let nodes = env.ours("hitting servers and draining a node")?.nodes().count();
-        ensure!(2 <= nodes, "one of {nodes} nodes cannot be drained: ask for more with --nodes");
-        let namespace = env.namespace("chaos").await?;
+        let namespace = ground.enter().await?;
         say(&format!("{rooms} rooms, {faults} faults, --seed {seed}, in the namespace {}", namespace.name()));
         let arena = Arena::open(namespace.clone());
         let plan = Plan { rooms, faults, seed, longest: LONGEST };
         let report = tokio::select! {
             report = chaos::operator(&arena, &plan) => report,
             _ = tokio::signal::ctrl_c() => {
-                mend(&env).await?;
-                bail!("interrupted; `kubectl delete namespace {}` removes what was made", namespace.name());
+                uncordon_all(namespace.env()).await?;
+                bail!("interrupted; {}", how_to_remove(&namespace));
             }
         }?;
-        let is_kept = keep || !report.findings.is_clean();
-        if is_kept {
-            say(&format!("the namespace {} stays, to look around", namespace.name()));
-        } else {
-            namespace.delete().await?;
-        }
-        match output {
-            Format::Text => println!("{}", report.table()),
-            Format::Json => {
-                say(&report.table());
-                println!("{}", report.json(seed));
-            }
-        }
-        ensure!(report.findings.is_clean(), "promises were broken: see above");
-        Ok(())
+        let (table, json) = (report.table(), report.json(seed));
+        ground.leave(&namespace, End { table, json, is_clean: report.findings.is_clean() }).await
     }
-}
-
-/// No node stays cordoned.
-async fn mend(env: &Env) -> Result<()> {
-    for node in env.ours("mending")?.nodes() {
-        uncordon(env.kubectl(), &node.to_string()).await?;
-    }
-    Ok(())
 }

@@ -1,16 +1,17 @@
 //! `gk chaos SCENARIO…`.
 
-use anyhow::{Result, bail, ensure};
+use std::time::Duration;
 
-use super::super::format::Format;
+use anyhow::{Result, ensure};
+
+use super::ground::{End, Ground};
+use super::mended::mended;
 use crate::arena::Arena;
-use crate::chaos::recovery::{Folder, Plan, Scenario, run};
-use crate::cluster::{Slot, Wish};
-use crate::drain::uncordon;
-use crate::faults::Faults;
+use crate::chaos::recovery::{Plan, Scenario, run};
 use crate::progress::say;
-use crate::target::Target;
-use crate::testenv::{self, Env};
+
+/// A player that is shown nothing new for so long has noticed something. It is far more than a busy machine does.
+const GAP_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Recovery {
@@ -23,75 +24,45 @@ pub(super) struct Recovery {
     /// What chance comes from; it is printed [default: another one each time]
     #[arg(long)]
     seed: Option<u64>,
-    /// How many nodes, at least 2 [default: 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..))]
-    nodes: Option<u8>,
-    /// The cluster's slot; one that runs is used [default: that of KUBECONFIG, or 0]
+    /// Each server has a standby
     #[arg(long)]
-    slot: Option<Slot>,
-    /// Leave the namespace as it is at the end, to look around
-    #[arg(long)]
-    keep: bool,
-    /// How to print what came out
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
+    standby: bool,
+    /// The store stands still while servers are hit; only process-crash and container-oom are survived then
+    #[arg(long, requires = "standby")]
+    store_down: bool,
+    /// The rooms of mass-loss
+    #[arg(long, value_name = "ROOMS", default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    mass_rooms: u16,
+    #[command(flatten)]
+    ground: Ground,
 }
 
 impl Recovery {
     pub(super) async fn run(self) -> Result<()> {
-        let Self { scenarios, rounds, seed, nodes, slot, keep, output } = self;
-        let seed = seed.unwrap_or_else(rand::random);
+        let Self { scenarios, rounds, seed, standby, store_down, mass_rooms, ground } = self;
         let scenarios = if scenarios.is_empty() { Scenario::all() } else { scenarios };
-        let wish = Wish { nodes, ..Wish::default() };
-        let env = Env::of(testenv::prepare(Target::choose(slot)?, wish).await?).await?;
-        let cluster = env.ours("breaking servers and nodes")?;
-        let nodes = cluster.nodes().count();
-        ensure!(2 <= nodes, "matches cannot go on elsewhere with {nodes} node: ask for more with --nodes");
-        let namespace = env.namespace("chaos").await?;
-        let folder = Folder::make(namespace.name())?;
+        if let Some(other) = scenarios.iter().find(|it| store_down && !it.is_proven()) {
+            ensure!(
+                false,
+                "{other} needs the store: leave out --store-down, or name process-crash or container-oom"
+            );
+        }
+        let seed = seed.unwrap_or_else(rand::random);
+        let namespace = ground.enter().await?;
         say(&format!(
             "{} scenarios, {rounds} rounds each, --seed {seed}, in the namespace {}",
             scenarios.len(),
             namespace.name()
         ));
-        let faults = Faults::of(cluster, env.client());
         let arena = Arena::open(namespace.clone());
-        let plan = Plan { scenarios, rounds, seed };
-        let report = tokio::select! {
-            report = run(&arena, &faults, &folder, &plan) => report,
-            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-        };
-        // In any case: nothing stays broken.
-        mend(&env, &faults).await?;
-        say(&format!("\njournals, logs and the record are in {}", folder.path().display()));
-        let report = match report {
-            Ok(report) => report,
-            Err(error) => {
-                bail!("{error:#}; `kubectl delete namespace {}` removes what was made", namespace.name())
-            }
-        };
-        if keep || !report.is_clean() {
-            say(&format!("the namespace {} stays, to look around", namespace.name()));
-        } else {
-            namespace.delete().await?;
-        }
-        match output {
-            Format::Text => println!("{}", report.table()),
-            Format::Json => {
-                say(&report.table());
-                println!("{}", report.json(seed));
-            }
-        }
-        ensure!(report.is_clean(), "not all went as it should: see above");
-        Ok(())
+        let plan = Plan { scenarios, rounds, seed, standby, store_down, mass_rooms, gap_max: GAP_MAX };
+        let run = async |faults: &_, folder: &_| run(&arena, faults, folder, &plan).await;
+        let report = mended(&namespace, run).await?;
+        ground
+            .leave(
+                &namespace,
+                End { table: report.table(), json: report.json(), is_clean: report.is_clean() },
+            )
+            .await
     }
-}
-
-/// What was broken, and nodes that were to have no pods.
-async fn mend(env: &Env, faults: &Faults) -> Result<()> {
-    faults.mend().await?;
-    for node in faults.cluster().nodes() {
-        uncordon(env.kubectl(), &node.to_string()).await?;
-    }
-    Ok(())
 }

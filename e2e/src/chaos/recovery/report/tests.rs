@@ -7,7 +7,21 @@ fn ms(ms: u64) -> Duration {
 fn outcome(round: u32, fates: &[(&str, Fate)]) -> Outcome {
     let fates = fates.iter().map(|(room, fate)| ((*room).to_owned(), fate.clone())).collect();
     let scenario = Scenario::ProcessCrash;
-    Outcome { scenario, round, detect: Some(ms(100 + u64::from(round))), fates, took: ms(5000) }
+    let (noticed, detect) = (Some(ms(50)), Some(ms(100 + u64::from(round))));
+    Outcome { scenario, round, noticed, detect, fates, took: ms(5000) }
+}
+
+fn nothing() -> Report {
+    let (scenarios, gap_max) = (vec![Scenario::ProcessCrash], ms(1000));
+    Report::new(&Plan {
+        scenarios,
+        rounds: 2,
+        seed: 7,
+        standby: true,
+        store_down: false,
+        mass_rooms: 300,
+        gap_max,
+    })
 }
 
 fn again(playing: u64, lost: u64) -> Fate {
@@ -16,7 +30,7 @@ fn again(playing: u64, lost: u64) -> Fate {
 
 #[test]
 fn the_names_for_programs_are_fixed() {
-    let mut report = Report::default();
+    let mut report = nothing();
     report.add(outcome(1, &[("a", again(400, 33)), ("b", again(600, 66))]));
     report.add(outcome(2, &[("a", again(500, 100)), ("c", Fate::PlayedOn)]));
     assert!(report.is_clean());
@@ -27,27 +41,30 @@ fn the_names_for_programs_are_fixed() {
         "lost_ms": { "p50": 66.0, "p99": 100.0, "max": 100.0 },
         "recovered": 3, "failed": 0, "violations": [],
     });
-    assert_eq!(report.json(7)["scenarios"], json!([expected]));
+    let run = json!({
+        "seed": 7, "standby": true, "store_down": false, "scenarios": [expected], "violations": [],
+    });
+    assert_eq!(report.json(), run);
 }
 
 #[test]
 fn a_room_that_failed_a_round_that_broke_and_a_violation_each_spoil_a_run() {
-    let mut report = Report::default();
+    let mut report = nothing();
     report.add(outcome(1, &[("a", Fate::Failed("never seen again".to_owned()))]));
     assert!(!report.is_clean());
     assert!(report.table().contains("a: never seen again"));
-    assert_eq!(report.json(7)["scenarios"][0]["failed"], 1);
-    assert_eq!(report.json(7)["scenarios"][0]["playing_ms"]["p99"], Value::Null);
+    assert_eq!(report.json()["scenarios"][0]["failed"], 1);
+    assert_eq!(report.json()["scenarios"][0]["playing_ms"]["p99"], Value::Null);
 
-    let mut report = Report::default();
+    let mut report = nothing();
     report.broken(Scenario::NodeCut, "no leader".to_owned());
     assert!(!report.is_clean());
-    assert_eq!(report.json(7)["scenarios"][0]["failed"], 1);
+    assert_eq!(report.json()["scenarios"][0]["failed"], 1);
 
-    let mut report = Report::default();
+    let mut report = nothing();
     report.violations(None, ["two owners".to_owned()]);
     assert!(!report.is_clean());
-    assert_eq!(report.json(7)["violations"], json!(["two owners"]));
+    assert_eq!(report.json()["violations"], json!(["two owners"]));
 }
 
 #[test]
