@@ -18,4 +18,5 @@ mod tests;
 
 pub use history::History;
 pub use record::Record;
+pub use report::Report;
 pub use rules::{Limits, Violation};

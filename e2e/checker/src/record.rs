@@ -1,9 +1,9 @@
 //! What was broken on purpose, as the runner wrote it down.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The record of a run.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// In the order of time.
     #[serde(default)]
@@ -14,7 +14,7 @@ pub struct Record {
 }
 
 /// One fault.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
     /// Its name.
     pub scenario: String,
@@ -35,18 +35,21 @@ pub struct Fault {
 }
 
 /// Something that an operator did or knew.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// Such as noticed, confirmed, placed, fenced, status.
     pub step: String,
     /// When.
     pub mono_ns: u64,
     /// The uid or the name of the room that it is about.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<String>,
     /// The pod that it is about.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// What kind of loss it is taken for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
 }
 
 impl Record {

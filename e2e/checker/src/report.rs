@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Record, Violation,
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Of a whole run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// In the order in which they were played first.
     pub scenarios: Vec<Scenario>,
@@ -19,7 +19,8 @@ pub struct Report {
 }
 
 /// All rounds of one scenario.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Scenario {
     /// Its name.
     pub scenario: String,
@@ -43,7 +44,7 @@ pub struct Scenario {
 }
 
 /// Of some measurements: by nearest rank, so that each is one that was made.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// The median.
     pub p50: f64,

@@ -7,7 +7,6 @@ mod folder;
 mod journal;
 mod progress;
 mod quiet;
-mod record;
 mod report;
 mod round;
 mod scenario;

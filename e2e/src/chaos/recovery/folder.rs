@@ -5,9 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use gamekeeper_checker::Record;
+use gamekeeper_checker::record::Step;
 use serde_json::Value;
 
-use super::steps::{self, Step};
+use super::steps;
 use crate::chart;
 use crate::clock::Clocks;
 use crate::cluster::{Cluster, NodeNumber};
@@ -22,6 +24,9 @@ pub struct Folder(PathBuf);
 /// more than can be kept in memory.
 #[derive(Clone, Debug)]
 pub(super) struct Part(PathBuf);
+
+/// What was done and when, for the checker: beside the journals, which tell what came of it.
+const RECORD: &str = "record.json";
 
 /// The figures so far.
 const FIGURES: &str = "report.json";
@@ -80,6 +85,11 @@ impl Part {
         &self.0
     }
 
+    /// Writes all of the record so far: a run that is interrupted can be judged too.
+    pub(super) fn keep_record(&self, record: &Record) -> Result<()> {
+        write_whole(&self.0.join(RECORD), &serde_json::to_vec_pretty(record)?)
+    }
+
     /// The players' journals.
     pub(super) fn players(&self) -> PathBuf {
         self.0.join("journals/players")
@@ -109,7 +119,7 @@ pub(super) fn steps(cluster: &Cluster, namespace: &str, clocks: &Clocks) -> Vec<
             text.lines().filter_map(|line| steps::read(line, namespace, clocks)).collect::<Vec<_>>()
         })
         .collect();
-    all.sort_by_key(|step| step.at);
+    all.sort_by_key(|step| step.mono_ns);
     all
 }
 

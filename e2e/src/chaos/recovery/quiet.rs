@@ -5,6 +5,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use gamekeeper_checker::record::Step;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -12,7 +13,7 @@ use super::fleet::Manner;
 use super::folder::Folder;
 use super::mistake_of;
 use super::stage::{Programs, Stage};
-use super::steps::{CONFIRMED, NOTICED, Step};
+use super::steps::{CONFIRMED, LEADING, NOTICED};
 use crate::arena::Arena;
 use crate::clock::{Clocks, Moment};
 use crate::faults::{Fault, Faults};
@@ -80,10 +81,10 @@ async fn watch(stage: &mut Stage, length: Duration) -> Result<Calm> {
     loop {
         let left = end.saturating_duration_since(Instant::now());
         sleep(left.min(TELL)).await;
-        for step in stage.steps(&clocks).into_iter().filter(|it| begin <= it.at) {
-            steps.insert((step.at, step.name, step.server.clone()), step);
+        for step in stage.steps(&clocks).into_iter().filter(|it| begin.0 <= it.mono_ns) {
+            steps.insert((step.mono_ns, step.step.clone(), step.server.clone()), step);
         }
-        let count = |name| steps.values().filter(|it| it.name == name).count();
+        let count = |name| steps.values().filter(|it| it.step == name).count();
         let views = stage.sight()?.look()?;
         // Who is shown nothing any more is in a gap that has not ended.
         let gap = before.values().map(|(uid, _)| views.longest_gap(uid, Moment::now())).max();
@@ -96,7 +97,7 @@ async fn watch(stage: &mut Stage, length: Duration) -> Result<Calm> {
             confirmed: count(CONFIRMED),
             moved: moved.map(|it| it.0.clone()).collect(),
             max_gap: gap.unwrap_or_default(),
-            leaders: count("leading"),
+            leaders: count(LEADING),
             ..Calm::default()
         };
         let left = end.saturating_duration_since(Instant::now());

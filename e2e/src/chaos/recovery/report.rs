@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use gamekeeper_checker::report::Spread;
 use serde_json::{Value, json};
 
 use super::Plan;
@@ -162,10 +163,6 @@ impl Report {
             "LOST P50/P99"
         );
         for scenario in self.scenarios() {
-            let pair = |all: Vec<Duration>| match (quantile(&all, 0.5), quantile(&all, 0.99)) {
-                (Some(half), Some(most)) => format!("{half:.0} / {most:.0} ms"),
-                _ => "-".to_owned(),
-            };
             let rounds = self.of(scenario).count();
             let recovered = self.of(scenario).flat_map(Outcome::playing).count();
             // Writing to a text cannot fail.
@@ -174,10 +171,10 @@ impl Report {
                 "{:<20}{rounds:>7}{recovered:>10}{:>8}{:>20}{:>20}{:>22}{:>16}",
                 scenario.to_string(),
                 self.failed(scenario),
-                pair(self.of(scenario).filter_map(|it| it.noticed).collect()),
-                pair(self.of(scenario).filter_map(|it| it.detect).collect()),
-                pair(self.of(scenario).flat_map(Outcome::playing).collect()),
-                pair(self.of(scenario).flat_map(Outcome::lost).collect()),
+                pair(self.of(scenario).filter_map(|it| it.noticed)),
+                pair(self.of(scenario).filter_map(|it| it.detect)),
+                pair(self.of(scenario).flat_map(Outcome::playing)),
+                pair(self.of(scenario).flat_map(Outcome::lost)),
             );
         }
         for outcome in &self.outcomes {
@@ -202,9 +199,9 @@ impl Report {
             json!({
                 "scenario": scenario.to_string(),
                 "rounds": self.of(scenario).count(),
-                "detect_ms": spread(&self.of(scenario).filter_map(|it| it.detect).collect::<Vec<_>>()),
-                "playing_ms": spread(&self.of(scenario).flat_map(Outcome::playing).collect::<Vec<_>>()),
-                "lost_ms": spread(&self.of(scenario).flat_map(Outcome::lost).collect::<Vec<_>>()),
+                "detect_ms": json_of(self.of(scenario).filter_map(|it| it.detect)),
+                "playing_ms": json_of(self.of(scenario).flat_map(Outcome::playing)),
+                "lost_ms": json_of(self.of(scenario).flat_map(Outcome::lost)),
                 "recovered": self.of(scenario).flat_map(Outcome::playing).count(),
                 "failed": self.failed(scenario),
                 "violations": violations.collect::<Vec<_>>(),
@@ -221,22 +218,19 @@ impl Report {
     }
 }
 
-fn spread(all: &[Duration]) -> Value {
-    json!({ "p50": quantile(all, 0.5), "p99": quantile(all, 0.99), "max": quantile(all, 1.0) })
+/// For people.
+fn pair(all: impl Iterator<Item = Duration>) -> String {
+    spread(all).map_or_else(|| "-".to_owned(), |it| format!("{:.0} / {:.0} ms", it.p50, it.p99))
 }
 
-/// The time in milliseconds that a share of all does not exceed.
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "there are fewer than millions of them, and none is negative"
-)]
-fn quantile(all: &[Duration], share: f64) -> Option<f64> {
-    let mut all = all.to_vec();
-    all.sort_unstable();
-    let rank = (share * all.len() as f64).ceil() as usize;
-    all.get(rank.saturating_sub(1)).map(|it| (it.as_secs_f64() * 10_000.0).round() / 10.0)
+/// In milliseconds; with null for what never happened.
+fn json_of(all: impl Iterator<Item = Duration>) -> Value {
+    let spread = spread(all);
+    json!({ "p50": spread.map(|it| it.p50), "p99": spread.map(|it| it.p99), "max": spread.map(|it| it.max) })
+}
+
+fn spread(all: impl Iterator<Item = Duration>) -> Option<Spread> {
+    Spread::of(all.map(|it| it.as_secs_f64() * 1000.0))
 }
 
 #[cfg(test)]

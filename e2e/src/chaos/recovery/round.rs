@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use gamekeeper_checker::record::{Fault, Step};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::{Instant, sleep};
@@ -11,12 +12,11 @@ use tokio::time::{Instant, sleep};
 use super::Plan;
 use super::cast::Cast;
 use super::fleet::{FENCE_MS, INTERVAL_MS};
-use super::record::Entry;
 use super::report::{Fate, Outcome};
 use super::scenario::{Expectation, Scenario};
 use super::sight::{View, Views};
 use super::stage::Stage;
-use super::steps::{CONFIRMED, NOTICED, Step};
+use super::steps::{CONFIRMED, NOTICED};
 use crate::clock::{Clocks, Moment};
 use crate::faults;
 use crate::progress::say;
@@ -93,20 +93,20 @@ pub(super) async fn play(stage: &mut Stage, scenario: Scenario, round: u32, plan
     fates.extend(unhit.iter().map(|(name, before)| (name.clone(), undisturbed(before))));
 
     let mut steps = stage.steps(&Clocks::now());
-    steps.retain(|step| fault <= step.at);
+    steps.retain(|step| fault.0 <= step.mono_ns);
     let victims: Vec<_> = cast.victims.iter().map(|it| it.pod.as_str()).collect();
-    let entry = Entry {
-        scenario,
+    let [noticed, detect] = [NOTICED, CONFIRMED].map(|step| until(step, &steps, &victims, fault));
+    let record = Fault {
+        scenario: scenario.to_string(),
         round,
-        at: fault,
+        fault_mono_ns: fault.0,
         fault: cast.what,
         rooms: uids,
         fence_ms: FENCE_MS,
         interval_ms: INTERVAL_MS,
     };
-    stage.note(entry, &steps)?;
+    stage.note(record, steps)?;
     whole.context("not everything is well after the round")?;
-    let [noticed, detect] = [NOTICED, CONFIRMED].map(|step| until(step, &steps, &victims, fault));
     Ok(Outcome { scenario, round, noticed, detect, fates, took: start.elapsed() })
 }
 
@@ -176,8 +176,8 @@ fn undisturbed(views: &Views, before: &Before, gap_max: Duration) -> Fate {
 /// How long it took until a step was taken for all that were hit, as far as it ever was.
 fn until(step: &str, steps: &[Step], victims: &[&str], fault: Moment) -> Option<Duration> {
     let of = |victim: &&str| {
-        let its = steps.iter().filter(|it| it.name == step && it.server.as_deref() == Some(*victim));
-        its.map(|it| it.at).min()
+        let its = steps.iter().filter(|it| it.step == step && it.server.as_deref() == Some(*victim));
+        its.map(|it| Moment(it.mono_ns)).min()
     };
     victims.iter().filter_map(of).max().map(|it| it.since(fault))
 }

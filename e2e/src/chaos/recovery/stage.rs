@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use futures::future::{join_all, try_join_all};
+use gamekeeper_checker::Record;
+use gamekeeper_checker::record::{Fault, Step};
 use gamekeeper_crds::room::Phase;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
@@ -18,11 +20,9 @@ use tokio::time::timeout;
 
 use super::fleet::{self, Manner, Size};
 use super::folder::{self, Folder, Part};
-use super::record::{Entry, Record};
 use super::scenario::Scenario;
 use super::scene::{Scene, Server};
 use super::sight::Sight;
-use super::steps::Step;
 use super::{store, verdict};
 use crate::arena::{Arena, node_of};
 use crate::bots::{Bots, Played, Table};
@@ -156,9 +156,11 @@ impl Stage {
     }
 
     /// Writes down what was done, and what operators did then.
-    pub(super) fn note(&mut self, entry: Entry, steps: &[Step]) -> Result<()> {
-        let scenery = self.scenery()?;
-        scenery.record.add(scenery.part.path(), entry, steps)
+    pub(super) fn note(&mut self, fault: Fault, steps: Vec<Step>) -> Result<()> {
+        let Scenery { record, part, .. } = self.scenery()?;
+        record.faults.push(fault);
+        record.steps.extend(steps);
+        part.keep_record(record)
     }
 
     /// Who is where.
@@ -196,7 +198,7 @@ impl Stage {
             let part = self.folder.part(self.parts)?;
             let manifest = fleet::manifest(&self.arena, &part, size, self.manner).await?;
             let (record, sight) = (Record::default(), Sight::of(&part.players(), &part.servers()));
-            record.write(part.path())?;
+            part.keep_record(&record)?;
             self.scenery = Some(Scenery { size, part, record, sight });
             self.arena.namespace().apply(&manifest.to_string()).await.context("make the fleet")?;
         }

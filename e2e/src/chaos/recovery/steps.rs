@@ -1,10 +1,10 @@
 //! What the operators' logs tell of a recovery, step by step.
 
+use gamekeeper_checker::record::Step;
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::clock::{Clocks, Moment};
+use crate::clock::Clocks;
 
 /// The messages of the operator's log that are steps, and what the steps are called.
 const MESSAGES: [(&str, &str); 5] = [
@@ -12,7 +12,7 @@ const MESSAGES: [(&str, &str); 5] = [
     ("confirmed", CONFIRMED),
     ("placed anew", "placed"),
     ("recovered", "status"),
-    ("leading", "leading"),
+    ("leading", LEADING),
 ];
 
 /// A server is not what it should be.
@@ -21,23 +21,8 @@ pub(super) const NOTICED: &str = "noticed";
 /// It is lost.
 pub(super) const CONFIRMED: &str = "confirmed";
 
-/// Something that happened on the way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Step {
-    #[serde(rename = "step")]
-    pub(super) name: &'static str,
-    #[serde(rename = "mono_ns")]
-    pub(super) at: Moment,
-    /// The name of the room that it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) room: Option<String>,
-    /// The server's pod.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) server: Option<String>,
-    /// What kind of loss it is taken for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) kind: Option<String>,
-}
+/// Another operator leads from now on.
+pub(super) const LEADING: &str = "leading";
 
 /// Reads a line of a container's log as the kubelet keeps it: when, by which stream, whole or a part, and the text.
 /// `None`: it is no step, or not of this namespace.
@@ -53,7 +38,7 @@ pub(super) fn read(line: &str, namespace: &str, clocks: &Clocks) -> Option<Step>
     }
     let day: Timestamp = field("timestamp")?.parse().ok()?;
     let (room, server, kind) = (field("room"), field("server"), field("kind"));
-    Some(Step { name, at: clocks.moment_of(day), room, server, kind })
+    Some(Step { step: name.to_owned(), mono_ns: clocks.moment_of(day).0, room, server, kind })
 }
 
 #[cfg(test)]
@@ -69,9 +54,9 @@ mod tests {
         let clocks = Clocks::now();
         let entry = r#"{"timestamp":"2026-01-02T03:04:05.600000Z","level":"INFO","message":"confirmed","namespace":"games","server":"arena-1","kind":"Hang","since_ms":310}"#;
         let step = read(&line(entry), "games", &clocks).unwrap();
-        assert_eq!((step.name, step.server.as_deref()), (CONFIRMED, Some("arena-1")));
+        assert_eq!((step.step.as_str(), step.server.as_deref()), (CONFIRMED, Some("arena-1")));
         assert_eq!((step.room, step.kind.as_deref()), (None, Some("Hang")));
-        assert_eq!(step.at, clocks.moment_of("2026-01-02T03:04:05.6Z".parse().unwrap()));
+        assert_eq!(step.mono_ns, clocks.moment_of("2026-01-02T03:04:05.6Z".parse().unwrap()).0);
         assert_eq!(read(&line(entry), "other", &clocks), None);
     }
 
@@ -88,6 +73,6 @@ mod tests {
     #[test]
     fn who_leads_concerns_every_namespace() {
         let entry = r#"{"timestamp":"2026-01-02T03:04:05Z","message":"leading","identity":"a","term":2}"#;
-        assert_eq!(read(&line(entry), "games", &Clocks::now()).unwrap().name, "leading");
+        assert_eq!(read(&line(entry), "games", &Clocks::now()).unwrap().step, LEADING);
     }
 }

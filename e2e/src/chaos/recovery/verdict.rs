@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum as _;
-use serde::Deserialize;
+use gamekeeper_checker::Report;
 
 use super::folder::Part;
 use super::scenario::Scenario;
@@ -19,19 +19,6 @@ const CHECKER: &str = "gamekeeper-checker";
 
 /// What it found, in the folder of the part.
 const FILE: &str = "verdict.json";
-
-/// What is read of its answer.
-#[derive(Debug, Deserialize)]
-struct Verdict {
-    scenarios: Vec<Found>,
-    violations: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Found {
-    scenario: String,
-    violations: Vec<String>,
-}
 
 /// Builds the checker.
 pub(super) async fn checker() -> Result<PathBuf> {
@@ -51,11 +38,11 @@ pub(super) async fn violations(checker: &Path, part: &Part) -> Result<Vec<(Optio
 }
 
 fn read(answer: &[u8]) -> Result<Vec<(Option<Scenario>, String)>> {
-    let Verdict { scenarios, violations } =
+    let Report { scenarios, violations } =
         serde_json::from_slice(answer).context("understand the checker's answer")?;
-    let of_scenarios = scenarios.into_iter().flat_map(|Found { scenario, violations }| {
-        let scenario = Scenario::from_str(&scenario, false).ok();
-        violations.into_iter().map(move |it| (scenario, it))
+    let of_scenarios = scenarios.into_iter().flat_map(|it| {
+        let scenario = Scenario::from_str(&it.scenario, false).ok();
+        it.violations.into_iter().map(move |it| (scenario, it))
     });
     Ok(violations.into_iter().map(|it| (None, it)).chain(of_scenarios).collect())
 }

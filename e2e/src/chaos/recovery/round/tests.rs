@@ -60,12 +60,11 @@ fn a_room_that_was_not_hit_must_not_move_nor_stand_still() {
 
 #[test]
 fn p3_a_node_is_noticed_when_all_of_its_servers_are() {
-    let step = |name, server: &str, ms: u64| Step {
-        name,
-        at: Moment(ms * 1_000_000),
-        room: None,
+    let step = |name: &str, server: &str, ms: u64| Step {
+        step: name.to_owned(),
+        mono_ns: ms * 1_000_000,
         server: Some(server.to_owned()),
-        kind: None,
+        ..Step::default()
     };
     let steps = [
         step(NOTICED, "a", 150),
