@@ -5,6 +5,7 @@
 
 mod account;
 pub mod allocate;
+mod attached;
 pub mod checkpoint;
 mod counts;
 mod hollow;

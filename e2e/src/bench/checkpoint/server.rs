@@ -1,23 +1,19 @@
 //! A server in this process, and the bench as its operator.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use gamekeeper_control::proto::{self, control_client::ControlClient};
-use gamekeeper_control::{Hello, PROTOCOL, ToOperator, ToServer};
+use anyhow::Result;
+use gamekeeper_control::{ToOperator, ToServer, proto};
 use gamekeeper_server::{RunError, State, Stopped};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
 
+use super::super::attached::Attached;
 use super::game::Ballast;
 use super::{FENCE, INTERVAL, TICK_RATE};
-
-/// As the operator asks for.
-const HEARTBEAT: Duration = Duration::from_millis(100);
 
 /// A server that runs.
 pub(super) struct Server {
@@ -42,28 +38,12 @@ impl Server {
         let (address, stop) = (server.control_address(), CancellationToken::new());
         let running = tokio::spawn(server.run(stop.clone()));
         let channel = Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
-        let (requests, outgoing) = mpsc::channel(rooms + 16);
-        let hello = Hello {
-            term: 1,
-            identity: "bench".to_owned(),
-            protocol: PROTOCOL..=PROTOCOL,
-            heartbeat: HEARTBEAT,
-        };
-        requests.send(ToServer::Hello(hello).into()).await?;
-        let mut answers =
-            ControlClient::new(channel).attach(ReceiverStream::new(outgoing)).await?.into_inner();
+        let mut attached = Attached::to(channel, rooms).await?;
         for room in 0..rooms {
-            requests.send(open(room)?.into()).await?;
+            attached.open(tenancy(room), BTreeMap::new()).await?;
         }
-        let mut opened = 0;
-        while opened < rooms {
-            let message = answers.message().await?.context("the server has ended")?;
-            match ToOperator::parse(message)? {
-                Some(ToOperator::Opened(_)) => opened += 1,
-                Some(ToOperator::Refused(it)) => bail!("a room is not opened: {}", it.message),
-                _ => (),
-            }
-        }
+        attached.opened(rooms).await?;
+        let Attached { requests, mut answers } = attached;
         let listening = tokio::spawn(async move {
             while let Some(message) = answers.message().await? {
                 if let Some(ToOperator::Beat(beat)) = ToOperator::parse(message)? {
@@ -84,20 +64,8 @@ impl Server {
     }
 }
 
-fn open(room: usize) -> Result<ToServer> {
+fn tenancy(room: usize) -> proto::Tenancy {
     let name = format!("room-{room}");
-    let tenancy = proto::Tenancy {
-        namespace: "bench".to_owned(),
-        uid: format!("uid-of-{name}-{}", rand::random::<u64>()),
-        name,
-        epoch: 1,
-    };
-    let open = proto::Open {
-        tenancy: Some(tenancy),
-        seats: 16,
-        parameters: [].into(),
-        restore: None,
-        reason: "bench".to_owned(),
-    };
-    Ok(ToServer::Open(open.try_into()?))
+    let uid = format!("uid-of-{name}-{}", rand::random::<u64>());
+    proto::Tenancy { namespace: "bench".to_owned(), uid, name, epoch: 1 }
 }

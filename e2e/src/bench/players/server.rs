@@ -5,25 +5,19 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use gamekeeper_control::proto::control_client::ControlClient;
-use gamekeeper_control::{Beat, Hello, PROTOCOL, ToOperator, ToServer, limits, proto};
+use anyhow::{Context as _, Result};
+use gamekeeper_control::{Beat, ToOperator, proto};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Child;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 use tonic::transport::Endpoint;
 
+use super::super::attached::Attached;
 use super::load::on_core;
 use crate::bots::Table;
 use crate::wait::eventually;
-
-/// As the operator asks for.
-const HEARTBEAT: Duration = Duration::from_millis(100);
 
 /// A server is there within a moment, and so are its rooms.
 const SOON: Duration = Duration::from_secs(30);
@@ -38,8 +32,8 @@ const COUNTED: &str = "allocations_per_tick=";
 pub(super) struct Server {
     child: Child,
     game_port: u16,
-    requests: mpsc::Sender<proto::OperatorMessage>,
-    answers: Option<Streaming<proto::ServerMessage>>,
+    /// Until rooms are opened.
+    attached: Option<Attached>,
     heard: Arc<Mutex<Heard>>,
     tasks: JoinSet<()>,
 }
@@ -73,17 +67,8 @@ impl Server {
             Ok(Endpoint::from_shared(address.clone())?.connect().await?)
         })
         .await?;
-        let mut client = ControlClient::new(channel).max_decoding_message_size(limits::MESSAGE_BYTES_MAX);
-        let (requests, outgoing) = mpsc::channel(2 * rooms + 16);
-        let hello = Hello {
-            term: 1,
-            identity: "bench".to_owned(),
-            protocol: PROTOCOL..=PROTOCOL,
-            heartbeat: HEARTBEAT,
-        };
-        requests.send(ToServer::Hello(hello).into()).await?;
-        let answers = client.attach(ReceiverStream::new(outgoing)).await?.into_inner();
-        Ok(Self { child, game_port, requests, answers: Some(answers), heard, tasks })
+        let attached = Some(Attached::to(channel, rooms).await?);
+        Ok(Self { child, game_port, attached, heard, tasks })
     }
 
     pub(super) fn pid(&self) -> Result<u32> {
@@ -92,43 +77,23 @@ impl Server {
 
     /// Opens rooms 0 to `count`, and goes on to listen.
     pub(super) async fn open(&mut self, count: usize) -> Result<()> {
+        let mut attached = self.attached.take().context("rooms are opened once")?;
         for room in 0..count {
-            let open = proto::Open {
-                tenancy: Some(proto::Tenancy {
-                    namespace: "bench".to_owned(),
-                    name: name(room),
-                    uid: format!("uid-of-{}", name(room)),
-                    epoch: i64::try_from(room)? + 1,
-                }),
-                seats: 16,
-                parameters: [("map", "harbour"), ("seconds", MATCH_SECONDS)]
-                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                    .into(),
-                restore: None,
-                reason: "bench".to_owned(),
+            let tenancy = proto::Tenancy {
+                namespace: "bench".to_owned(),
+                name: name(room),
+                uid: format!("uid-of-{}", name(room)),
+                epoch: i64::try_from(room)? + 1,
             };
-            self.requests.send(ToServer::Open(open.try_into()?).into()).await?;
+            let parameters = [("map", "harbour"), ("seconds", MATCH_SECONDS)];
+            let parameters = parameters.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            attached.open(tenancy, parameters.into()).await?;
         }
-        let mut answers = self.answers.take().context("rooms are opened once")?;
-        let opened = async {
-            let mut opened = 0;
-            while opened < count {
-                let message = answers.message().await?.context("the arena has ended")?;
-                match ToOperator::parse(message)? {
-                    Some(ToOperator::Opened(it)) => {
-                        opened += 1;
-                        lock(&self.heard).hashes = it.certificate_hashes;
-                    }
-                    Some(ToOperator::Refused(it)) => bail!("a room is not opened: {}", it.message),
-                    _ => (),
-                }
-            }
-            Ok(())
-        };
-        timeout(SOON, opened)
-            .await
-            .with_context(|| format!("{count} rooms are not opened within {SOON:?}"))??;
-        self.tasks.spawn(listen(answers, self.heard.clone()));
+        let opened = timeout(SOON, attached.opened(count)).await;
+        let opened = opened.with_context(|| format!("{count} rooms are not opened within {SOON:?}"))??;
+        lock(&self.heard).hashes =
+            opened.into_iter().next_back().map(|it| it.certificate_hashes).unwrap_or_default();
+        self.tasks.spawn(listen(attached, self.heard.clone()));
         Ok(())
     }
 
@@ -176,8 +141,9 @@ async fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port())
 }
 
-async fn listen(mut answers: Streaming<proto::ServerMessage>, heard: Arc<Mutex<Heard>>) {
-    while let Ok(Some(message)) = answers.message().await {
+/// Keeps the stream, and hears what comes.
+async fn listen(mut attached: Attached, heard: Arc<Mutex<Heard>>) {
+    while let Ok(Some(message)) = attached.answers.message().await {
         if let Ok(Some(ToOperator::Beat(beat))) = ToOperator::parse(message) {
             lock(&heard).beats.push(beat);
         }
