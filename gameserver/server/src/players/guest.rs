@@ -20,9 +20,9 @@ use tracing::debug;
 use super::{
     CLOSED_BY_SERVER,
     gate::Hashes,
-    hold::{Crowded, Hold},
+    hold::Hold,
     line::{Line, Talk},
-    strangers::Pass,
+    strangers::{Crowded, Pass},
 };
 use crate::{
     audience::Viewer,
@@ -118,11 +118,22 @@ async fn first_stream(connection: &Connection) -> Option<(SendStream, RecvStream
 /// Waits for the Join and answers it.
 async fn let_in(host: &Host, line: &Arc<Line>, talk: &mut Talk, pass: &mut Pass) -> Option<Visit> {
     let join = talk.next_join().await?;
-    let held = tokio::select! {
-        held = host.hold.hold(&host.rooms, &join.room) => held,
-        // It went, and waits no more: it says nothing that anybody would want.
-        _ = talk.next(|_| None::<()>) => return None,
-    };
+    let mut held = Ok(());
+    if host.hold.is_needed(&host.rooms, &join.room) {
+        held = pass.held();
+        if held.is_ok() {
+            let elsewhere = tokio::select! {
+                elsewhere = host.hold.hold(&host.rooms, &join.room) => elsewhere,
+                // It went, and waits no more: it says nothing that anybody would want.
+                _ = talk.next(|_| None::<()>) => return None,
+            };
+            if let Some(redirect) = elsewhere {
+                debug!(room = join.room, epoch = redirect.epoch, "sends a player on");
+                line.session().send_on(redirect, host.clock.now());
+                return None;
+            }
+        }
+    }
     let busy = |Crowded| (RefusedWhy::Busy, "too many wait for rooms that are not here yet".to_owned());
     match held.map_err(busy).and_then(|()| admit(host, line, &join)) {
         Ok(visit) => {
