@@ -118,10 +118,10 @@ async fn first_stream(connection: &Connection) -> Option<(SendStream, RecvStream
 /// Waits for the Join and answers it.
 async fn let_in(host: &Host, line: &Arc<Line>, talk: &mut Talk, pass: &mut Pass) -> Option<Visit> {
     let join = talk.next_join().await?;
-    let mut held = Ok(());
+    let mut may_come = Ok(());
     if host.hold.is_needed(&host.rooms, &join.room) {
-        held = pass.held();
-        if held.is_ok() {
+        may_come = may_wait(host, &join, pass);
+        if may_come.is_ok() {
             let elsewhere = tokio::select! {
                 elsewhere = host.hold.hold(&host.rooms, &join.room) => elsewhere,
                 // It went, and waits no more: it says nothing that anybody would want.
@@ -134,8 +134,7 @@ async fn let_in(host: &Host, line: &Arc<Line>, talk: &mut Talk, pass: &mut Pass)
             }
         }
     }
-    let busy = |Crowded| (RefusedWhy::Busy, "too many wait for rooms that are not here yet".to_owned());
-    match held.map_err(busy).and_then(|()| admit(host, line, &join)) {
+    match may_come.and_then(|()| admit(host, line, &join)) {
         Ok(visit) => {
             pass.seated();
             Some(visit)
@@ -146,6 +145,13 @@ async fn let_in(host: &Host, line: &Arc<Line>, talk: &mut Talk, pass: &mut Pass)
             None
         }
     }
+}
+
+/// Whether somebody may wait for a room that is not here yet.
+fn may_wait(host: &Host, join: &Join, pass: &mut Pass) -> Result<(), (RefusedWhy, String)> {
+    host.admission.may_wait(join).map_err(|why| (why, "this ticket is none for this fleet".to_owned()))?;
+    pass.held()
+        .map_err(|Crowded| (RefusedWhy::Busy, "too many wait for rooms that are not here yet".to_owned()))
 }
 
 /// Finds the room, and the player's place in it.
