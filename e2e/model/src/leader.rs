@@ -232,6 +232,7 @@ impl Leaders {
             // Of plain servers, of standbys, for players, and for people.
             Order::Claim { .. }
             | Order::TellFallbacks { .. }
+            | Order::TellFound { .. }
             | Order::StandBy { .. }
             | Order::Mirror { .. }
             | Order::Release { .. }

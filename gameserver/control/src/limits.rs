@@ -49,6 +49,9 @@ pub const ENDPOINTS_MAX: usize = 2 * PORTS_MAX;
 /// asked is no loss while another holds the door open.
 pub const FALLBACKS_MAX: usize = 4;
 
+/// Rooms that one message says are sought: those of some lost servers. What is more is said by the next one.
+pub const SOUGHT_MAX: usize = 256;
+
 /// Certificates of a server: today's and tomorrow's, of two kinds.
 pub const CERTIFICATE_HASHES_MAX: usize = 4;
 

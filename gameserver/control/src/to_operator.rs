@@ -7,6 +7,7 @@ use crate::{
     Welcome, field,
     hosted::result_from,
     proto::{self, server_message::Message},
+    seeking,
 };
 
 /// A message from a server to the operator.
@@ -83,6 +84,8 @@ pub enum ToOperator {
     },
     /// From a standby: where it takes copies.
     StandingBy(StandingBy),
+    /// Players came for these rooms, by their uids, which are not there.
+    Sought(Vec<String>),
 }
 
 impl ToOperator {
@@ -126,6 +129,7 @@ impl ToOperator {
                 Self::Activated { tenancy: field::required("Activated.tenancy", tenancy)?.try_into()?, tick }
             }
             Message::StandingBy(standing_by) => Self::StandingBy(standing_by.try_into()?),
+            Message::Sought(sought) => Self::Sought(seeking::sought_from(sought)?),
         }))
     }
 }
@@ -165,6 +169,7 @@ impl From<ToOperator> for proto::ServerMessage {
                 Message::Activated(proto::Activated { tenancy: Some(tenancy.into()), tick })
             }
             ToOperator::StandingBy(standing_by) => Message::StandingBy(standing_by.into()),
+            ToOperator::Sought(rooms) => Message::Sought(proto::Sought { rooms }),
         };
         Self { message: Some(message) }
     }

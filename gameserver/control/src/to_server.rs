@@ -1,7 +1,7 @@
 //! What the operator says to a server.
 
 use crate::{
-    Close, Fallback, Hello, Malformed, Mirror, MoveTo, Open, Prepare, Probe, Tenancy, Token, field,
+    Close, Fallback, Found, Hello, Malformed, Mirror, MoveTo, Open, Prepare, Probe, Tenancy, Token, field,
     proto::{self, operator_message::Message},
     standby,
 };
@@ -43,6 +43,8 @@ pub enum ToServer {
     StandBy(Vec<Token>),
     /// Send copies of all rooms to this server; `None`: to none.
     Mirror(Option<Mirror>),
+    /// A room that was sought is on another server.
+    Found(Found),
 }
 
 impl ToServer {
@@ -70,6 +72,7 @@ impl ToServer {
             Message::Fallbacks(fallbacks) => Self::Fallbacks(fallbacks.try_into()?),
             Message::StandBy(stand_by) => Self::StandBy(standby::tokens_from(stand_by)?),
             Message::Mirror(mirror) => Self::Mirror(standby::mirror_from(mirror)?),
+            Message::Found(found) => Self::Found(found.try_into()?),
         }))
     }
 
@@ -91,7 +94,9 @@ impl ToServer {
             | Message::Probe(_)
             | Message::Fallbacks(_)
             | Message::StandBy(_)
-            | Message::Mirror(_) => return None,
+            | Message::Mirror(_)
+            // No command: nobody waits for an answer.
+            | Message::Found(_) => return None,
         };
         tenancy.clone()?.try_into().ok()
     }
@@ -115,6 +120,7 @@ impl From<ToServer> for proto::OperatorMessage {
             ToServer::Fallbacks(servers) => Message::Fallbacks(servers.into()),
             ToServer::StandBy(tokens) => Message::StandBy(standby::tokens_to(tokens)),
             ToServer::Mirror(mirror) => Message::Mirror(standby::mirror_to(mirror)),
+            ToServer::Found(found) => Message::Found(found.into()),
         };
         Self { message: Some(message) }
     }

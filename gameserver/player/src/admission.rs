@@ -47,6 +47,24 @@ pub struct Guest {
     pub message_ack: u64,
 }
 
+impl Admission {
+    /// Whether somebody may wait for a room that is not here yet: where tickets are asked for, who has one. Which room
+    /// it is for, and whether it has expired, is looked at when the room is here.
+    pub fn may_wait(&self, join: &Join) -> Result<(), RefusedWhy> {
+        match (self, &join.credentials) {
+            (Self::Open, Credentials::Open(_)) => Ok(()),
+            (Self::Ticket(verifier), Credentials::Ticket(token)) => match verifier.read(token, &join.room) {
+                // The room may have been asked for by its name, which is in no ticket.
+                Ok(_) | Err(BadTicket::OtherRoom) => Ok(()),
+                Err(bad) => Err(bad.into()),
+            },
+            (Self::Open, Credentials::Ticket(_)) | (Self::Ticket(_), Credentials::Open(_)) => {
+                Err(RefusedWhy::NotAdmitted)
+            }
+        }
+    }
+}
+
 impl Guests {
     /// Lets somebody into the room with this uid, for the first time or again, and says by which name. Who
     /// comes again takes the place of their own earlier connection.

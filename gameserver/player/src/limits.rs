@@ -213,6 +213,9 @@ pub const SETTLE_FOR: Duration = Duration::from_millis(100);
 /// Attempts at other places that are made side by side. More endpoints wait for their turn.
 pub const RIVALS_ELSEWHERE_MAX: usize = 3;
 
+/// Attempts of one who looks for its room, in all: beside those above, where servers said that it is.
+pub const RIVALS_MAX: usize = 8;
+
 /// How much later each of them begins: a server that has the room answers before the next one is asked.
 pub const RIVAL_EVERY: Duration = Duration::from_millis(25);
 

@@ -14,6 +14,7 @@ mod moves;
 mod play;
 mod returning;
 mod round_trips;
+mod sent_on;
 mod sessions;
 mod silences;
 mod snapshots;

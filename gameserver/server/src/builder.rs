@@ -18,7 +18,7 @@ use crate::{
     clock::Clock,
     convert::Identity,
     listener,
-    players::{self, Hashes, Hold, Host, PlayersError},
+    players::{self, Hashes, Hold, Host, PlayersError, Seekers},
     pulse::Pulse,
     rooms::Rooms,
     server::Server,
@@ -227,7 +227,7 @@ impl Builder {
         let standby = stands_by.then(|| Standby::new(clock));
         let vault =
             state.map(|it| Vault::new(it, clock, standby.clone())).transpose().map_err(BindError::State)?;
-        let (rooms, hashes) = (Rooms::default(), Hashes::default());
+        let (rooms, hashes, seekers) = (Rooms::default(), Hashes::default(), Seekers::default());
         let host = Host {
             rooms: rooms.clone(),
             admission,
@@ -235,7 +235,7 @@ impl Builder {
             tick_rate,
             hashes: hashes.clone(),
             per_address,
-            hold: Hold::for_at_most(hold),
+            hold: Hold::for_at_most(hold, seekers.clone()),
             standby: standby.as_ref().map(|it| it.receiver().clone()),
         };
         let gate = players.map(|at| bind_players(at, host)).transpose()?;
@@ -260,6 +260,7 @@ impl Builder {
             rooms,
             vault,
             standby,
+            seekers,
         })
     }
 }

@@ -154,6 +154,7 @@ impl Reader {
                 (Ok(Some(ToServer::Fallbacks(servers))), _) => {
                     return Some(Note::Fallbacks(self.stream, servers));
                 }
+                (Ok(Some(ToServer::Found(found))), _) => return Some(Note::Found(self.stream, found)),
                 (Ok(Some(ToServer::StandBy(tokens))), _) if self.stands_by => {
                     return Some(Note::StandBy(self.stream, tokens));
                 }

@@ -31,7 +31,7 @@ pub(crate) struct Identity {
 }
 
 /// What a message asks of the host; `None` if there is nothing to do. Hello, `BeatEcho`, `StandBy`,
-/// `Mirror` and Fallbacks are not for it.
+/// `Mirror`, Fallbacks and Found are not for it.
 pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
     let not_offered = |tenancy, what: &str| Command::Unsupported {
         tenancy: tenancy_from(tenancy),
@@ -82,7 +82,8 @@ pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
         | ToServer::BeatEcho { .. }
         | ToServer::Fallbacks(_)
         | ToServer::StandBy(_)
-        | ToServer::Mirror(_) => return None,
+        | ToServer::Mirror(_)
+        | ToServer::Found(_) => return None,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
-use gamekeeper_control::{Fallback, Hello, Mirror, StandingBy, ToOperator, Token, agree};
+use gamekeeper_control::{Fallback, Found, Hello, Mirror, StandingBy, ToOperator, Token, agree};
 use gamekeeper_player::admission::Guests;
 use gamekeeper_room::{
     Door, Host, Room, Schema, Setup, Tenancy,
@@ -23,7 +23,7 @@ use crate::{
     opener::{Openers, Wish},
     outbox::Outbox,
     place::{Company, Place},
-    players,
+    players::{self, Seekers},
     pulse::Pulse,
     rooms::Rooms,
     standby::Standby,
@@ -52,6 +52,10 @@ pub(crate) enum Note {
     StandBy(StreamId, Vec<Token>),
     /// And where its own standby is.
     Mirror(StreamId, Option<Mirror>),
+    /// Over a stream it was said where a room is that was sought here.
+    Found(StreamId, Found),
+    /// Players wait for these rooms.
+    Sought(Vec<String>),
     /// Nothing more comes over a stream.
     StreamEnded(StreamId),
     /// A game was made, or was not.
@@ -94,6 +98,7 @@ pub(crate) struct Desk {
     pub(crate) standby: Option<(Standby, u16)>,
     /// Which stream was told where copies are taken.
     pub(crate) standing_by: Option<StreamId>,
+    pub(crate) seekers: Seekers,
     /// Of what its games save.
     pub(crate) schema: Schema,
     /// For those that work for it.
@@ -145,6 +150,7 @@ impl Desk {
                 info!(term, operator = identity, "greeted");
                 self.callers.insert(stream, caller);
                 self.on(Event::Greeted { stream, term, protocol: agree(protocol, SPOKEN), heartbeat });
+                self.seekers.ask_anew();
             }
             Note::Garbled(stream, caller) => {
                 self.callers.extend(caller.map(|it| (stream, it)));
@@ -155,6 +161,17 @@ impl Desk {
             Note::Fallbacks(stream, servers) => {
                 if self.callers.contains_key(&stream) {
                     self.rooms.set_fallbacks(&players::merged(servers));
+                }
+            }
+            Note::Found(stream, found) => {
+                if self.callers.contains_key(&stream) {
+                    self.seekers.found(found);
+                }
+            }
+            Note::Sought(rooms) => {
+                for Caller { outbox, .. } in self.callers.values() {
+                    // Whoever does not read is ended, and asked anew on the next stream.
+                    outbox.send(ToOperator::Sought(rooms.clone()));
                 }
             }
             Note::StandBy(stream, tokens) => self.stand_by(stream, &tokens),

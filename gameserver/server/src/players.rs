@@ -9,6 +9,7 @@ mod gate;
 mod guest;
 mod hold;
 mod line;
+mod seekers;
 mod strangers;
 mod transport;
 
@@ -26,6 +27,7 @@ pub(crate) use fallbacks::merged;
 pub(crate) use gate::{Gate, Hashes};
 pub(crate) use guest::Host;
 pub(crate) use hold::Hold;
+pub(crate) use seekers::Seekers;
 pub(crate) use strangers::OF_ONE_ADDRESS_MAX;
 
 /// The server stops, or the room is not here any more: it may be elsewhere. Codes below are the protocol's own.

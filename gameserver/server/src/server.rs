@@ -23,7 +23,7 @@ use crate::{
     desk::{Desk, NOTES_MAX, Note},
     listener,
     opener::Openers,
-    players::Gate,
+    players::{Gate, Seekers},
     pulse::{Contact, Pulse},
     rooms::Rooms,
     standby::{Standby, Standing},
@@ -60,6 +60,7 @@ pub struct Server {
     pub(crate) gate: Option<Gate>,
     pub(crate) vault: Option<Vault>,
     pub(crate) standby: Option<Standby>,
+    pub(crate) seekers: Seekers,
 }
 
 /// How a server has ended, as it was asked to.
@@ -164,6 +165,7 @@ impl Server {
             let renewed = move || drop(desk_notes.try_send(Note::Room(Event::Restate)));
             tasks.spawn(gate.run(hang_up.clone(), renewed));
         }
+        tasks.spawn(hang_up.clone().run_until_cancelled_owned(self.seekers.clone().ask(own_notes.clone())));
         let vault = self.vault.clone();
         let desk = Desk {
             host: Host::new(capacity),
@@ -177,6 +179,7 @@ impl Server {
             vault: self.vault,
             standby,
             standing_by: None,
+            seekers: self.seekers,
             schema: self.maker.schema(),
             notes: own_notes,
             callers: HashMap::new(),

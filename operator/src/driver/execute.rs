@@ -69,6 +69,7 @@ pub(super) async fn execute(hands: Hands, command: Command) -> Vec<Event> {
         | Command::Open { .. }
         | Command::Close { .. }
         | Command::TellFallbacks { .. }
+        | Command::TellFound { .. }
         | Command::StandBy { .. }
         | Command::Mirror { .. }
         | Command::Drain { .. }

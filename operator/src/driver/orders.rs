@@ -54,6 +54,10 @@ impl Driver {
                 let sent = self.links.send(&server_uid, ToServer::Fallbacks(servers));
                 (server_uid, sent)
             }
+            Command::TellFound { server_uid, found } => {
+                let sent = self.links.send(&server_uid, ToServer::Found(found));
+                (server_uid, sent)
+            }
             Command::StandBy { server_uid, wards } => {
                 let tokens = wards.iter().map(|it| self.token(&server_uid, it)).collect();
                 let sent = self.links.send(&server_uid, ToServer::StandBy(tokens));

@@ -9,6 +9,7 @@ mod links;
 mod losses;
 mod recovery;
 mod release;
+mod seekers;
 mod servers;
 mod standbys;
 mod tables;
@@ -16,7 +17,7 @@ mod waiting;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use gamekeeper_control::{CloseWhy, Fallback, HostedRoom, Restore, Tenancy};
+use gamekeeper_control::{CloseWhy, Fallback, Found, HostedRoom, Restore, Tenancy};
 use gamekeeper_crds::{
     GameRoom, GameRoomStatus,
     conditions::{self, FINISHED, reason},
@@ -108,6 +109,8 @@ pub enum Command {
     Open { room: Arc<GameRoom>, server: ServerView, epoch: Epoch, restore: Option<Restore> },
     /// Tells a controlled server where its players go if it is lost, in place of what it was told before.
     TellFallbacks { server_uid: String, servers: Vec<Fallback> },
+    /// Tells a controlled server where a room is that is sought there.
+    TellFound { server_uid: String, found: Found },
     /// Tells a controlled server for whom it keeps copies of rooms: these servers, by their uids, in place of those before.
     StandBy { server_uid: String, wards: Vec<String> },
     /// Tells a controlled server where it sends copies of its rooms, in place of what it was told before.
@@ -176,6 +179,7 @@ impl Ledger {
         self.release_orphans(now, &mut commands);
         self.place_waiting(now, &mut commands);
         for uid in &due {
+            self.answer_seekers(uid, now, &mut commands);
             self.tell_waiting(uid, now, &mut commands);
         }
         self.tell_fallbacks(now, &mut commands);

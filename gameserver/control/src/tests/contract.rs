@@ -69,6 +69,7 @@ fn the_manual_and_the_code_have_the_same_limits() {
         ("`servers`", entries(limits::FALLBACKS_MAX)),
         ("`Mirror.address`", up_to(limits::ADDRESS_BYTES_MAX)),
         ("`tokens`", entries(limits::TOKENS_MAX)),
+        ("`Sought.rooms`", entries(limits::SOUGHT_MAX)),
         ("`token`, each of the `tokens`", format!("{} bytes", limits::TOKEN_BYTES)),
         ("`certificate_hashes`", entries(limits::CERTIFICATE_HASHES_MAX)),
         ("`capacity`", range(&limits::CAPACITY)),

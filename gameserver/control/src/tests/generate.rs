@@ -16,10 +16,10 @@ use proptest::{
 };
 
 use crate::{
-    Beat, Close, CloseWhy, Endpoint, Fallback, Fault, Feature, Finding, Hello, HelloRefused, HelloRefusedWhy,
-    HostedRoom, Mirror, MoveTo, Open, Opened, Prepare, Probe, ProbeResult, Refused, RefusedWhy, Restore,
-    RoomPhase, RoomPort, RoomState, StandingBy, Tenancy, ToOperator, ToServer, Token, Transport, Welcome,
-    limits,
+    Beat, Close, CloseWhy, Endpoint, Fallback, Fault, Feature, Finding, Found, Hello, HelloRefused,
+    HelloRefusedWhy, HostedRoom, Mirror, MoveTo, Open, Opened, Prepare, Probe, ProbeResult, Refused,
+    RefusedWhy, Restore, RoomPhase, RoomPort, RoomState, StandingBy, Tenancy, ToOperator, ToServer, Token,
+    Transport, Welcome, limits,
 };
 
 /// One strategy for each kind of message to a server.
@@ -42,6 +42,9 @@ pub(super) fn to_server() -> Vec<BoxedStrategy<ToServer>> {
         tenancy().prop_map(ToServer::Abort).boxed(),
         tenancy().prop_map(ToServer::Resume).boxed(),
         vec(fallback(), 0..=limits::FALLBACKS_MAX).prop_map(ToServer::Fallbacks).boxed(),
+        (tenancy(), fallback())
+            .prop_map(|(tenancy, server)| ToServer::Found(Found { tenancy, server }))
+            .boxed(),
         vec(token(), 0..=limits::TOKENS_MAX).prop_map(ToServer::StandBy).boxed(),
         option::of(mirror()).prop_map(ToServer::Mirror).boxed(),
     ]
@@ -100,6 +103,7 @@ pub(super) fn to_operator() -> Vec<BoxedStrategy<ToOperator>> {
                 ToOperator::StandingBy(StandingBy { certificate_hashes, port })
             })
             .boxed(),
+        vec("[a-z0-9-]{1,64}", 0..8).prop_map(ToOperator::Sought).boxed(),
     ]
 }
 

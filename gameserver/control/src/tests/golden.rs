@@ -6,10 +6,10 @@ use prost::Message as _;
 
 use super::{contract, tenancy};
 use crate::{
-    Beat, Close, CloseWhy, Endpoint, Fallback, Fault, Feature, Finding, Hello, HelloRefused, HelloRefusedWhy,
-    HostedRoom, Mirror, MoveTo, Open, Opened, Prepare, Probe, ProbeResult, Refused, RefusedWhy, Restore,
-    RoomPhase, RoomPort, RoomState, StandingBy, ToOperator, ToServer, Token, Transport, Welcome, limits,
-    proto,
+    Beat, Close, CloseWhy, Endpoint, Fallback, Fault, Feature, Finding, Found, Hello, HelloRefused,
+    HelloRefusedWhy, HostedRoom, Mirror, MoveTo, Open, Opened, Prepare, Probe, ProbeResult, Refused,
+    RefusedWhy, Restore, RoomPhase, RoomPort, RoomState, StandingBy, ToOperator, ToServer, Token, Transport,
+    Welcome, limits, proto,
 };
 
 /// A tenancy, as field 1.
@@ -110,6 +110,13 @@ fn about_other_servers() -> Vec<(ToServer, &'static str)> {
             })),
             "7a7a 0a0d31302e302e302e313a37373737 1247 HASH 1a20 TOKEN",
         ),
+        (
+            ToServer::Found(Found {
+                tenancy: tenancy(),
+                server: Fallback { endpoints: Vec::new(), certificate_hashes: vec![hash()] },
+            }),
+            "820165 TENANCY 1249 1247 HASH",
+        ),
     ]
 }
 
@@ -160,6 +167,7 @@ fn about_the_server() -> Vec<(ToOperator, &'static str)> {
             ToOperator::StandingBy(StandingBy { certificate_hashes: vec![hash()], port: 7 }),
             "92014b 0a47 HASH 1007",
         ),
+        (ToOperator::Sought(vec!["u".into()]), "9a0103 0a0175"),
     ]
 }
 

@@ -92,6 +92,7 @@ fn an_identifier_has_a_length() {
     };
     check("Tenancy.namespace", 63, &|it| with_tenancy(|tenancy| tenancy.namespace = it));
     check("Tenancy.name", 253, &|it| with_tenancy(|tenancy| tenancy.name = it));
+    check("Sought.rooms", 64, &|it| told(News::Sought(proto::Sought { rooms: vec![it] })));
     check("Tenancy.uid", 64, &|it| with_tenancy(|tenancy| tenancy.uid = it));
     check("Welcome.boot_id", 64, &|it| told(News::Welcome(proto::Welcome { boot_id: it, ..welcome() })));
     check("RoomPort.name", 15, &|it| with_port(it, 1));
@@ -182,6 +183,8 @@ fn a_list_has_a_length() {
     });
     let fallbacks = |servers| commanded(Command::Fallbacks(proto::Fallbacks { servers }));
     check("Fallbacks.servers", 4, &|it| fallbacks(vec![proto::Fallback::default(); it]));
+    let sought = |rooms| told(News::Sought(proto::Sought { rooms }));
+    check("Sought.rooms", 256, &|it| sought(vec!["uid".to_owned(); it]));
     check("Fallback.endpoints", 16, &|it| {
         fallbacks(vec![proto::Fallback { endpoints: vec![endpoint(); it], ..Default::default() }])
     });

@@ -77,6 +77,23 @@ fn bad_tickets_are_told_apart() {
 }
 
 #[test]
+fn p8_nobody_waits_for_a_room_without_a_ticket_where_one_is_asked_for() {
+    let ((admission, key), (_, other)) = (door(), door());
+    let token = |key: &SecretKey| ticket().issue(key).unwrap();
+    for (admission, join, expected) in [
+        (&admission, by_ticket(&token(&key), 1), Ok(())),
+        (&admission, Join { room: "by-name".into(), ..by_ticket(&token(&key), 1) }, Ok(())),
+        (&admission, by_ticket(&token(&other), 1), Err(RefusedWhy::NotAdmitted)),
+        (&admission, by_ticket("nonsense", 1), Err(RefusedWhy::NotAdmitted)),
+        (&admission, open("ann", 1), Err(RefusedWhy::NotAdmitted)),
+        (&Admission::Open, open("ann", 1), Ok(())),
+        (&Admission::Open, by_ticket("nonsense", 1), Err(RefusedWhy::NotAdmitted)),
+    ] {
+        assert_eq!(admission.may_wait(&join), expected, "{join:?}");
+    }
+}
+
+#[test]
 fn guests_go_with_their_room() {
     let ((admission, key), mut here, mut there) = (door(), Guests::default(), Guests::default());
     let token = ticket().issue(&key).unwrap();

@@ -13,7 +13,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use super::{sessions, snapshots::state};
 use crate::{
     admission::{Admission, Guests},
-    frame::{Endpoint, Join, Place, RefusedWhy},
+    frame::{Endpoint, Join, Place, Redirect, RefusedWhy},
     limits,
     session::{
         client::{self, LinkId},
@@ -87,6 +87,8 @@ pub(super) struct World {
     pub(super) refuses: HashMap<usize, RefusedWhy>,
     /// Whether servers let those wait who ask for a room that is not there.
     pub(super) holds: bool,
+    /// Where those are sent who wait, as soon as it is known.
+    pub(super) sent_on_to: Option<usize>,
     /// Whether the client plays.
     pub(super) has_hands: bool,
     weather: Weather,
@@ -145,6 +147,7 @@ impl World {
             lost_inputs: 0,
             refuses: HashMap::new(),
             holds: false,
+            sent_on_to: None,
             has_hands: true,
             weather,
             rng: StdRng::seed_from_u64(seed),
@@ -412,6 +415,14 @@ impl World {
             }
             if self.holds && !is_owner {
                 server.held.append(&mut asked);
+                if let Some(there) = self.sent_on_to.filter(|it| *it != index) {
+                    for (link, _) in server.held.drain(..) {
+                        let (room, deadline) = (ROOM.into(), Duration::from_secs(4));
+                        let redirect =
+                            Redirect { room, epoch: 5 + there as u64, place: endpoint(there), deadline };
+                        server.links.get_mut(&link).unwrap().send_on(redirect, self.now);
+                    }
+                }
             }
             let mut newest = None;
             for (link, join) in asked.into_iter().filter(|it| self.routes.contains_key(&it.0)) {

@@ -166,7 +166,7 @@ mod tests {
             tick_rate: 30.try_into().unwrap(),
             hashes: hashes.clone(),
             per_address: 1,
-            hold: players::Hold::for_at_most(Duration::ZERO),
+            hold: players::Hold::for_at_most(Duration::ZERO, players::Seekers::default()),
             standby: None,
         };
         let gate = players::bind((Ipv4Addr::LOCALHOST, 0).into(), host).unwrap();

@@ -20,9 +20,9 @@ use tracing::debug;
 use super::{
     CLOSED_BY_SERVER,
     gate::Hashes,
-    hold::{Crowded, Hold},
+    hold::Hold,
     line::{Line, Talk},
-    strangers::Pass,
+    strangers::{Crowded, Pass},
 };
 use crate::{
     audience::Viewer,
@@ -118,13 +118,23 @@ async fn first_stream(connection: &Connection) -> Option<(SendStream, RecvStream
 /// Waits for the Join and answers it.
 async fn let_in(host: &Host, line: &Arc<Line>, talk: &mut Talk, pass: &mut Pass) -> Option<Visit> {
     let join = talk.next_join().await?;
-    let held = tokio::select! {
-        held = host.hold.hold(&host.rooms, &join.room) => held,
-        // It went, and waits no more: it says nothing that anybody would want.
-        _ = talk.next(|_| None::<()>) => return None,
-    };
-    let busy = |Crowded| (RefusedWhy::Busy, "too many wait for rooms that are not here yet".to_owned());
-    match held.map_err(busy).and_then(|()| admit(host, line, &join)) {
+    let mut may_come = Ok(());
+    if host.hold.is_needed(&host.rooms, &join.room) {
+        may_come = may_wait(host, &join, pass);
+        if may_come.is_ok() {
+            let elsewhere = tokio::select! {
+                elsewhere = host.hold.hold(&host.rooms, &join.room) => elsewhere,
+                // It went, and waits no more: it says nothing that anybody would want.
+                _ = talk.next(|_| None::<()>) => return None,
+            };
+            if let Some(redirect) = elsewhere {
+                debug!(room = join.room, epoch = redirect.epoch, "sends a player on");
+                line.session().send_on(redirect, host.clock.now());
+                return None;
+            }
+        }
+    }
+    match may_come.and_then(|()| admit(host, line, &join)) {
         Ok(visit) => {
             pass.seated();
             Some(visit)
@@ -135,6 +145,13 @@ async fn let_in(host: &Host, line: &Arc<Line>, talk: &mut Talk, pass: &mut Pass)
             None
         }
     }
+}
+
+/// Whether somebody may wait for a room that is not here yet.
+fn may_wait(host: &Host, join: &Join, pass: &mut Pass) -> Result<(), (RefusedWhy, String)> {
+    host.admission.may_wait(join).map_err(|why| (why, "this ticket is none for this fleet".to_owned()))?;
+    pass.held()
+        .map_err(|Crowded| (RefusedWhy::Busy, "too many wait for rooms that are not here yet".to_owned()))
 }
 
 /// Finds the room, and the player's place in it.

@@ -22,6 +22,13 @@ pub(crate) const OF_ONE_ADDRESS_MAX: usize = 256;
 /// Connections of one address that have no seat yet: friends who come together, not more.
 pub(crate) const STRANGERS_OF_ONE_ADDRESS_MAX: usize = 64;
 
+/// Connections whose room is not here yet, of the whole process: the players of a lost server, a few times over. They cost
+/// memory, and nothing else.
+pub(crate) const HELD_MAX: usize = 1024;
+
+/// The same, of one address: a node may be lost with all the players of a dormitory.
+pub(crate) const HELD_OF_ONE_ADDRESS_MAX: usize = 256;
+
 /// The book of all connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Strangers(Arc<Mutex<Book>>);
@@ -37,6 +44,7 @@ struct Book {
 struct Count {
     connections: usize,
     strangers: usize,
+    held: usize,
 }
 
 /// What becomes of a connection that is asked for.
@@ -55,8 +63,23 @@ pub(crate) enum Answer {
 pub(crate) struct Pass {
     book: Strangers,
     address: IpAddr,
-    is_stranger: bool,
+    stay: Stay,
 }
+
+/// How far somebody has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stay {
+    /// It has said nothing that counts.
+    Stranger,
+    /// It waits for its room.
+    Held,
+    /// It has a seat.
+    Seated,
+}
+
+/// So many wait for their rooms that one more may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Crowded;
 
 impl Strangers {
     /// So many connections of one address may come.
@@ -86,7 +109,7 @@ impl Strangers {
             count.connections += 1;
             count.strangers += 1;
         }
-        Answer::Come(Pass { book: self.clone(), address, is_stranger: true })
+        Answer::Come(Pass { book: self.clone(), address, stay: Stay::Stranger })
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -101,13 +124,38 @@ impl Book {
 }
 
 impl Pass {
+    /// It waits for its room now, which takes nobody's place at the gate.
+    pub(super) fn held(&mut self) -> Result<(), Crowded> {
+        let mut book = self.book.book();
+        let here = book.by_address.get(&self.address).copied().unwrap_or_default();
+        if HELD_MAX <= book.all.held || HELD_OF_ONE_ADDRESS_MAX <= here.held {
+            return Err(Crowded);
+        }
+        self.stay.become_in(Stay::Held, book.counts(self.address));
+        Ok(())
+    }
+
     /// It has a seat now.
     pub(crate) fn seated(&mut self) {
-        if std::mem::take(&mut self.is_stranger) {
-            for count in self.book.book().counts(self.address) {
-                count.strangers -= 1;
+        self.stay.become_in(Stay::Seated, self.book.book().counts(self.address));
+    }
+}
+
+impl Stay {
+    fn become_in(&mut self, next: Self, counts: [&mut Count; 2]) {
+        for count in counts {
+            match self {
+                Self::Stranger => count.strangers -= 1,
+                Self::Held => count.held -= 1,
+                Self::Seated => (),
+            }
+            match next {
+                Self::Stranger => count.strangers += 1,
+                Self::Held => count.held += 1,
+                Self::Seated => (),
             }
         }
+        *self = next;
     }
 }
 
@@ -182,6 +230,27 @@ mod tests {
             seated.push(pass);
         }
         assert_eq!(seated.len(), OF_ONE_ADDRESS_MAX);
+    }
+
+    #[test]
+    fn p8_who_waits_for_its_room_takes_nobodys_place_and_not_all_of_those_for_waiting() {
+        let book = Strangers::new(CONNECTIONS_MAX);
+        let mut held = Vec::new();
+        let hold = |from: u8| {
+            let mut pass = come(&book, address(from)).unwrap();
+            pass.held().map(|()| pass)
+        };
+        (0..HELD_OF_ONE_ADDRESS_MAX).for_each(|_| held.push(hold(1).unwrap()));
+        assert_eq!(hold(1).err(), Some(Crowded), "of this address");
+        for from in (2..).take(HELD_MAX / HELD_OF_ONE_ADDRESS_MAX - 1) {
+            (0..HELD_OF_ONE_ADDRESS_MAX).for_each(|_| held.push(hold(from).unwrap()));
+        }
+        assert_eq!(hold(99).err(), Some(Crowded), "in all");
+        assert!(matches!(book.ask(address(1), false), Answer::Come(_)), "it is quiet at the gate");
+        held.iter_mut().for_each(Pass::seated);
+        assert!(hold(1).is_ok());
+        drop(held);
+        assert!(book.book().by_address.is_empty());
     }
 
     #[test]

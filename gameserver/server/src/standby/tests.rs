@@ -44,7 +44,7 @@ async fn pair(bytes_max: usize) -> Pair {
         tick_rate: 30.try_into().unwrap(),
         hashes: hashes.clone(),
         per_address: 4,
-        hold: players::Hold::for_at_most(Duration::ZERO),
+        hold: players::Hold::for_at_most(Duration::ZERO, players::Seekers::default()),
         standby: Some(receiver.clone()),
     };
     let gate = players::bind((Ipv4Addr::LOCALHOST, 0).into(), host).unwrap();

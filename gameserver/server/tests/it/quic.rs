@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use gamekeeper_client::{Credentials, Event, Place, Player, RefusedWhy, Stay, endpoint, place};
-use gamekeeper_control::{Endpoint, Fallback, ToOperator, ToServer, Transport};
+use gamekeeper_control::{Endpoint, Fallback, Found, ToOperator, ToServer, Transport};
 use gamekeeper_server::Builder;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Operator, TestServer, close, loopback, open, say, soon};
+use crate::support::{Operator, TestServer, close, loopback, open, say, soon, tenancy};
 
 /// With players, and room for some.
 async fn server() -> (TestServer, Operator) {
@@ -231,6 +231,33 @@ async fn p3_players_know_where_to_go_before_they_have_to() {
         other => panic!("{other:?}"),
     });
     assert_eq!(epoch.await, 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_who_looks_for_a_room_that_is_elsewhere_is_sent_there() {
+    let hold = |it: Builder| it.hold_early_arrivals(Duration::from_secs(4));
+    let (asked, mut operator) = server_with(hold).await;
+    let (owner, mut there) = server_with(hold).await;
+    let uid = "uid-of-final";
+    let mut ann = come(&asked, &Stay::new(uid, Credentials::Open("ann".to_owned())));
+    let joined = tokio::spawn(async move {
+        let epoch = |event: &Event, _: &[u8]| match event {
+            Event::Joined(joined) => Some(joined.epoch),
+            _ => None,
+        };
+        until(&mut ann, "a seat", epoch).await
+    });
+    let sought =
+        |it: &ToOperator| if let ToOperator::Sought(rooms) = it { Some(rooms.clone()) } else { None };
+    assert_eq!(operator.until("a question", sought).await, [uid]);
+    // A new leader is asked as well.
+    let (mut operator, _) = Operator::greet(asked.address, 7).await;
+    assert_eq!(operator.until("the question again", sought).await, [uid]);
+    let found = Found { tenancy: tenancy("final", 9), server: fallback(&owner) };
+    operator.say(ToServer::Found(found)).await;
+    assert_eq!(there.until("a question there", sought).await, [uid], "it waits there now");
+    there.open("final", 9).await;
+    assert_eq!(joined.await.unwrap(), 9);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -71,7 +71,7 @@ impl Ledger {
 }
 
 /// What is told of a server: as much as may be.
-fn fallback(server: &ServerEntry) -> Fallback {
+pub(super) fn fallback(server: &ServerEntry) -> Fallback {
     let endpoints = server.view.endpoints.iter().filter_map(|it| {
         let protocol = match it.protocol {
             Protocol::UDP => Transport::Udp,

@@ -32,6 +32,8 @@ pub enum LinkNews {
     Retired(bool),
     /// It keeps copies for others, here.
     StandingBy(StandingBy),
+    /// Players wait there for rooms with these uids, which it does not have.
+    Sought(Vec<String>),
     /// It has seen a leader of this term, which is later than ours.
     Succeeded(u32),
 }
@@ -58,7 +60,12 @@ impl LinkNews {
             Self::State(state) => of(state.tenancy.epoch),
             Self::Refused(refused) => of(refused.current_epoch),
             Self::Succeeded(term) => *term,
-            Self::Lost | Self::Closed(_) | Self::Draining(_) | Self::Retired(_) | Self::StandingBy(_) => 0,
+            Self::Lost
+            | Self::Closed(_)
+            | Self::Draining(_)
+            | Self::Retired(_)
+            | Self::StandingBy(_)
+            | Self::Sought(_) => 0,
         }
     }
 }
@@ -114,6 +121,7 @@ impl Ledger {
             LinkNews::Draining(is_draining) => self.tables.draining(uid, is_draining),
             LinkNews::Retired(is_retired) => self.tables.retired(uid, is_retired),
             LinkNews::StandingBy(standing_by) => self.stands_by(uid, standing_by, commands),
+            LinkNews::Sought(rooms) => self.seek(uid, rooms, now),
             // We have stepped down before we came here.
             LinkNews::Succeeded(_) => (),
         }

@@ -68,6 +68,10 @@ pub(super) struct RoomEntry {
     /// The first epoch above that of its status under which it was sent to a server that has not refused it: that one may
     /// have it.
     pub(super) sent: Option<Epoch>,
+    /// The epoch under which it was sent to a server last.
+    pub(super) issued: Option<Epoch>,
+    /// Servers on which players look for it, and since when.
+    pub(super) seekers: BTreeMap<String, Instant>,
     /// Where it was when it lost its server.
     pub(super) lost: Option<super::recovery::Lost>,
     /// How many servers it lost in a row, soon after it came there; none: as its status says.
@@ -222,6 +226,8 @@ impl Tables {
                     not_restored: None,
                     is_loss_proven: false,
                     sent: None,
+                    issued: None,
+                    seekers: BTreeMap::new(),
                     lost: None,
                     losses: None,
                     placed_again_at: None,

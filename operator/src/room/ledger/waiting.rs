@@ -90,6 +90,7 @@ impl Ledger {
             }
             for (room, server) in self.pairs(&fleet, now) {
                 commands.extend(self.promise(&room, &server));
+                self.answer_seekers(&room, now, commands);
             }
         }
     }
@@ -157,6 +158,7 @@ impl Ledger {
         let entry = self.tables.room_mut(room_uid)?;
         entry.is_busy = true;
         entry.promised = Some(server_uid.to_owned());
+        entry.issued = Some(epoch);
         let (room, is_loss_proven) = (entry.room.clone(), entry.is_loss_proven);
         if view.is_controlled {
             entry.sent.get_or_insert(epoch);

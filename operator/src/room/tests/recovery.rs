@@ -58,6 +58,25 @@ fn told(commands: &[Command]) -> Vec<(String, Vec<String>)> {
     commands.iter().filter_map(told).collect()
 }
 
+/// Players look for rooms on a server.
+fn sought(desk: &mut Desk, on: &str, rooms: &[&GameRoom]) -> Vec<Command> {
+    let rooms = rooms.iter().map(|it| it.metadata.uid.clone().unwrap()).collect();
+    desk.on(Event::Link { server_uid: format!("uid-{on}"), news: LinkNews::Sought(rooms) })
+}
+
+/// Which servers are told where a room is: on which other, by its certificate, under which epoch.
+fn found(commands: &[Command]) -> Vec<(String, String, i64)> {
+    let found = |it: &Command| match it {
+        Command::TellFound { server_uid, found } => {
+            let hash = found.server.certificate_hashes[0].trim_start_matches("sha256:").to_owned();
+            let to = server_uid.trim_start_matches("uid-").to_owned();
+            Some((to, hash.trim_start_matches('0').to_owned(), found.tenancy.epoch))
+        }
+        _ => None,
+    };
+    commands.iter().filter_map(found).collect()
+}
+
 /// The server has opened the room, and its status says so.
 fn settle(desk: &mut Desk, room: &mut GameRoom, server: &str, epoch: Epoch) {
     let tenancy = Tenancy {
@@ -247,4 +266,72 @@ fn a_room_that_has_lived_for_ten_seconds_is_no_suspect() {
         assert_eq!(duel.status.as_ref().unwrap().losses_in_a_row, 0, "round {round}");
     }
     assert_eq!(duel.status.as_ref().unwrap().recoveries, 4);
+}
+
+#[test]
+fn p4_a_server_where_a_lost_room_is_sought_is_told_where_it_went() {
+    let mut desk = stored();
+    greeted(&mut desk, "a", "node-1", 4);
+    let mut duel = played(&mut desk, "duel", json!({}));
+    greeted(&mut desk, "told", "node-2", 0);
+    greeted(&mut desk, "third", "node-2", 4);
+    assert_eq!(found(&sought(&mut desk, "told", &[&duel])), [], "nobody knows yet that it is lost");
+    let lost = crash(&mut desk, "a", "node-1");
+    let [(_, server, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
+    assert_eq!(server, "third");
+    let expected = |to: &str| (to.to_owned(), "third".to_owned(), epoch.0);
+    assert_eq!(found(&lost), [expected("told")], "before it is there");
+    assert_eq!(found(&sought(&mut desk, "told", &[&duel])), [expected("told")], "others came later");
+    assert_eq!(found(&sought(&mut desk, "third", &[&duel])), [], "it is about to come there");
+    settle(&mut desk, &mut duel, "third", *epoch);
+    assert_eq!(found(&sought(&mut desk, "told", &[&duel])), [expected("told")]);
+    assert_eq!(found(&desk.after(Duration::from_secs(20))), [], "each is told once");
+}
+
+#[test]
+fn p3_players_are_not_sent_back_to_a_server_that_may_be_dead() {
+    let mut desk = stored();
+    greeted(&mut desk, "a", "node-1", 4);
+    let duel = played(&mut desk, "duel", json!({}));
+    greeted(&mut desk, "told", "node-2", 4);
+    desk.after(Duration::from_mins(1));
+    assert_eq!(found(&sought(&mut desk, "told", &[&duel])), []);
+    // By now it would be known that it hangs: it does not, and only the player's path is broken.
+    let later = desk.after(Duration::from_millis(1100));
+    assert_eq!(found(&later).len(), 1);
+    assert_eq!(found(&later)[0].1, "a");
+    sought(&mut desk, "told", &[&duel]);
+    desk.on(Event::Link { server_uid: "uid-a".to_owned(), news: LinkNews::Lost });
+    assert_eq!(found(&desk.after(Duration::from_secs(5))), [], "nobody knows whether it lives");
+}
+
+#[test]
+fn p8_a_server_is_told_nothing_of_rooms_of_other_fleets_and_few_are_told_of_one() {
+    let mut desk = stored();
+    greeted(&mut desk, "a", "node-1", 4);
+    let duel = played(&mut desk, "duel", json!({}));
+    let other = ObjectName::new("games".to_owned(), "other");
+    desk.on(Event::Fleet(other.clone(), FleetView { has_store: true, ..fleet() }));
+    let view = ServerView { is_controlled: true, fleet: other, ..server("stranger", "node-2") };
+    desk.on(Event::Server(view));
+    let welcome = Welcome {
+        boot_id: "boot".to_owned(),
+        protocol: 1,
+        features: [Feature::Restore].into(),
+        capacity: 0,
+        is_retired: false,
+        is_draining: false,
+        rooms: Vec::new(),
+        certificate_hashes: vec![hash("stranger")],
+    };
+    desk.on(Event::Link { server_uid: "uid-stranger".to_owned(), news: LinkNews::Welcome(welcome) });
+    sought(&mut desk, "stranger", &[&duel]);
+    for index in 0..20 {
+        let name = format!("b{index}");
+        greeted(&mut desk, &name, "node-2", 0);
+        sought(&mut desk, &name, &[&duel]);
+    }
+    let all = found(&desk.after(Duration::from_secs(2)));
+    assert_eq!(all.len(), 8);
+    assert!(all.iter().all(|it| it.0 != "stranger"), "{all:?}");
 }

@@ -460,6 +460,7 @@ impl Leader {
             | Command::Drain { server_uid, .. }
             | Command::Retire { server_uid }
             | Command::TellFallbacks { server_uid, .. }
+            | Command::TellFound { server_uid, .. }
             | Command::StandBy { server_uid, .. }
             | Command::Mirror { server_uid, .. }
             | Command::Greet { server_uid } => server_uid.clone(),

@@ -151,6 +151,7 @@ impl Talk {
             ToOperator::Welcome(_) | ToOperator::HelloRefused(_) => return Err(Broken::Rude),
             ToOperator::CheckpointFailed { tenancy, message } => LinkNews::CheckpointFailed(tenancy, message),
             ToOperator::StandingBy(standing_by) => LinkNews::StandingBy(standing_by),
+            ToOperator::Sought(rooms) => LinkNews::Sought(rooms),
             ToOperator::ProbeResult(result) => return Ok(vec![What::Witnessed(result)]),
             // Of features that we do not use yet.
             ToOperator::PlayersReady { .. }

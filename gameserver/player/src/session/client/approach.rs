@@ -63,6 +63,20 @@ impl Approach {
         self.retry_at = paced.max(now.saturating_add(limits::RECONNECT_MIN));
     }
 
+    /// The room is said to be at `place`: that is tried next.
+    pub(super) fn go_to(&mut self, place: Place, now: Duration) {
+        let before = std::mem::replace(&mut self.home, place);
+        self.others.endpoints.retain(|it| !self.home.endpoints.contains(it));
+        add(&mut self.others, before);
+        self.attempts = 0;
+        self.hasten(now);
+    }
+
+    /// There is a reason to try again. Not at once: two servers may each think that the room is at the other.
+    pub(super) fn hasten(&mut self, now: Duration) {
+        self.retry_at = self.retry_at.min(now.saturating_add(limits::RECONNECT_MIN));
+    }
+
     /// The link leads to a server that is asked by another one, until `until`. By the next address, if there is one, it may
     /// be another server.
     pub(super) fn park(&mut self, until: Duration, now: Duration) {
@@ -117,5 +131,7 @@ fn add(to: &mut Place, more: Place) {
     let is_new = |it: &Endpoint| !to.endpoints.contains(it);
     let endpoints: Vec<_> = more.endpoints.into_iter().filter(is_new).collect();
     to.endpoints.extend(endpoints);
-    to.certificate_hashes.extend(more.certificate_hashes);
+    let is_new = |it: &[u8; limits::CERTIFICATE_HASH_BYTES]| !to.certificate_hashes.contains(it);
+    let hashes: Vec<_> = more.certificate_hashes.into_iter().filter(is_new).collect();
+    to.certificate_hashes.extend(hashes);
 }

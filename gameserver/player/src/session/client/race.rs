@@ -78,6 +78,23 @@ impl Session {
         }
     }
 
+    /// The room is said to be at `place`: it is tried there too, at once.
+    pub(super) fn race_to(&mut self, place: Place, now: Duration) {
+        // While the room is played, nobody looks for it.
+        if !self.is_racing() {
+            return;
+        }
+        let is_there = |it: &Approach| it.home.endpoints.iter().any(|it| place.endpoints.contains(it));
+        let mut is_tried = false;
+        for rival in self.rivals.iter_mut().filter(|it| is_there(it)) {
+            rival.hasten(now);
+            is_tried = true;
+        }
+        if !is_tried && self.rivals.len() < limits::RIVALS_MAX {
+            self.rivals.push(Approach::rival(place, now));
+        }
+    }
+
     /// By when the server of this connection answers another of our connections. Two that ask one server for one seat
     /// would take it from each other.
     pub(super) fn asked_until(&self, link: super::LinkId) -> Option<Duration> {

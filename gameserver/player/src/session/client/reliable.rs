@@ -122,6 +122,7 @@ impl Session {
             Frame::Joined(joined) if !is_playing => self.on_joined(link, joined, now),
             Frame::Refused(refused) => self.on_refused(link, refused, now),
             Frame::Redirect(redirect) if is_playing && is_main => self.on_redirect(redirect, now),
+            Frame::Redirect(redirect) if !is_playing => self.on_sent_on(link, redirect, now),
             Frame::Fallbacks(place) if is_playing => {
                 if let Some(approach) = self.approach(link) {
                     approach.others = place;
@@ -206,6 +207,21 @@ impl Session {
         {
             self.over(Happening::Refused(refused));
         }
+    }
+
+    /// A server that was asked for the room knows where it is.
+    fn on_sent_on(&mut self, link: LinkId, redirect: Redirect, now: Duration) {
+        self.drop_link(link, now);
+        // Of an owner that has lost the room since.
+        if redirect.epoch < self.epoch {
+            return;
+        }
+        if self.is_searching() {
+            self.main.go_to(redirect.place, now);
+        } else {
+            self.race_to(redirect.place, now);
+        }
+        self.on_timeout(now);
     }
 
     fn on_redirect(&mut self, redirect: Redirect, now: Duration) {

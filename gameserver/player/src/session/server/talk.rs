@@ -26,6 +26,15 @@ impl Session {
         self.tell(&ToPlayer::Redirect(redirect), now)
     }
 
+    /// The room is not here but there: whoever asked for it is to ask there. The session is over.
+    pub fn send_on(&mut self, redirect: Redirect, now: Duration) {
+        if let Phase::Asked { .. } = self.phase {
+            // Whoever does not read cannot be told.
+            let _ = self.say(&ToPlayer::Redirect(redirect), now);
+            self.refuse(RefusedWhy::NoSuchRoom, "the room is on another server", now);
+        }
+    }
+
     /// Where to look for the room if this server is lost, in place of what was said before.
     pub fn fallbacks(&mut self, place: Place, now: Duration) -> Result<(), Violation> {
         self.tell(&ToPlayer::Fallbacks(place), now)

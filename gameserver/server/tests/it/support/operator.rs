@@ -106,10 +106,10 @@ impl Operator {
         soon(what, found).await
     }
 
-    /// The next message that is not a beat.
+    /// The next message that is not said unasked.
     pub(crate) async fn answer(&mut self) -> ToOperator {
-        let not_a_beat = |it: &ToOperator| (!matches!(it, ToOperator::Beat(_))).then(|| it.clone());
-        self.until("an answer", not_a_beat).await
+        let is_unasked = |it: &ToOperator| matches!(it, ToOperator::Beat(_) | ToOperator::Sought(_));
+        self.until("an answer", |it| (!is_unasked(it)).then(|| it.clone())).await
     }
 
     /// Says something and waits for the answer.

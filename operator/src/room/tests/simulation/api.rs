@@ -56,6 +56,7 @@ impl Simulation {
             | Command::Drain { .. }
             | Command::Retire { .. }
             | Command::TellFallbacks { .. }
+            | Command::TellFound { .. }
             | Command::StandBy { .. }
             | Command::Mirror { .. }
             | Command::Greet { .. } => Outcome::Done,
@@ -206,6 +207,7 @@ impl Simulation {
             | Command::Drain { .. }
             | Command::Retire { .. }
             | Command::TellFallbacks { .. }
+            | Command::TellFound { .. }
             | Command::StandBy { .. }
             | Command::Mirror { .. }
             | Command::Greet { .. } => (),
