@@ -60,7 +60,11 @@ impl Cast {
             }
             Target::Node { with_leader } => {
                 // After a round that went wrong there is no fleet.
-                stage.ensure_rooms().await?;
+                match scenario {
+                    // Its rooms are made when it is known where: bots of others would leave before they saw anything.
+                    Scenario::MassLoss => stage.ensure_servers().await?,
+                    _ => stage.ensure_rooms().await?,
+                }
                 let node = choose_node(stage, with_leader, chance).await?;
                 match scenario {
                     Scenario::MassLoss => stage.mass_on(&node, plan.mass_rooms).await?,

@@ -205,6 +205,15 @@ impl Stage {
         self.arena.settled(size.name).await
     }
 
+    /// Any fleet.
+    pub(super) async fn ensure_servers(&mut self) -> Result<()> {
+        let nodes = self.faults.cluster().nodes().count();
+        match self.scenery.as_ref().map(|it| it.size) {
+            Some(size) => self.arena.settled(size.name).await,
+            None => self.ensure_fleet(fleet::usual(nodes)?).await,
+        }
+    }
+
     /// Rooms that are played, on a whole fleet. None of them has just lost a server.
     pub(super) async fn ensure_rooms(&mut self) -> Result<()> {
         let nodes = self.faults.cluster().nodes().count();

@@ -11,7 +11,7 @@ use e2e::progress::say;
 use crate::support::{Arena, alone};
 
 /// Scenarios whose matches do not go on yet.
-const NOT_YET: &[Scenario] = &[Scenario::PartitionBoth, Scenario::MassLoss];
+const NOT_YET: &[Scenario] = &[Scenario::PartitionBoth];
 
 /// As many as a busy machine can play.
 const MASS_ROOMS: u16 = 60;
