@@ -55,10 +55,12 @@ fn p4_a_room_that_goes_where_nobody_was_told_is_found() {
 #[test]
 fn who_is_sent_on_before_the_room_is_there_waits_there() {
     let mut world = playing(1, fair_weather());
+    let there = |it: &Happening| matches!(it, Happening::Connect { endpoint, .. } if endpoint.port == 7001);
+    let asked = |world: &World| world.happened.iter().filter(|it| there(it)).count();
     world.servers[0].is_up = false;
     world.sent_on_to = Some(2);
     world.run(2 * SECOND);
-    assert_eq!(joins(&world), 1);
+    assert_eq!((joins(&world), asked(&world)), (1, 1), "where it is not, it is not sought again at once");
     world.move_to(2);
     world.run(100 * MS);
     assert_eq!(joins(&world), 2);
@@ -109,6 +111,7 @@ fn servers_that_send_on_to_each_other_are_asked_with_pauses() {
         world.sent_on_to = Some(1 + turn % 2);
         world.run(100 * MS);
     }
+    // One in turn at each of the two; and where the room was, with the pauses of one who looks for it.
     let made = attempts(&world) - before;
-    assert!(made < 90, "{made} attempts in four seconds");
+    assert!(made < 70, "{made} attempts in four seconds");
 }

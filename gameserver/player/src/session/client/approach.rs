@@ -72,6 +72,11 @@ impl Approach {
         self.hasten(now);
     }
 
+    /// The room is not here, and it is known where: whoever asks again keeps servers busy that have other players to take.
+    pub(super) fn rest(&mut self, now: Duration) {
+        self.retry_at = self.retry_at.max(now.saturating_add(limits::RECONNECT_MAX));
+    }
+
     /// There is a reason to try again. Not at once: two servers may each think that the room is at the other.
     pub(super) fn hasten(&mut self, now: Duration) {
         self.retry_at = self.retry_at.min(now.saturating_add(limits::RECONNECT_MIN));

@@ -211,10 +211,14 @@ impl Session {
 
     /// A server that was asked for the room knows where it is.
     fn on_sent_on(&mut self, link: LinkId, redirect: Redirect, now: Duration) {
-        self.drop_link(link, now);
         // Of an owner that has lost the room since.
         if redirect.epoch < self.epoch {
-            return;
+            return self.drop_link(link, now);
+        }
+        let index = self.rivals.iter().position(|it| it.is(link));
+        self.drop_link(link, now);
+        if let Some(rival) = index.and_then(|it| self.rivals.get_mut(it)) {
+            rival.rest(now);
         }
         if self.is_searching() {
             self.main.go_to(redirect.place, now);
