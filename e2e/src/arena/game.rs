@@ -64,6 +64,11 @@ impl Game {
         self.first.room.map(|(epoch, _)| epoch)
     }
 
+    /// How far the match was when it was joined; plain servers do not know it.
+    pub fn tick(&self) -> Option<u64> {
+        self.first.room.map(|(_, tick)| tick)
+    }
+
     /// Whether the match went on until now, on the server that it began on.
     pub fn goes_on(&self) -> Result<()> {
         match self.lost.get() {

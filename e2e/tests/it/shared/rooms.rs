@@ -3,4 +3,5 @@
 mod changes;
 mod ends;
 mod losses;
+mod restoring;
 mod sharing;
