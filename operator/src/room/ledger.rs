@@ -9,6 +9,7 @@ mod links;
 mod losses;
 mod recovery;
 mod release;
+mod sent;
 mod servers;
 mod standbys;
 mod tables;
