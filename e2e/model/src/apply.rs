@@ -4,7 +4,6 @@ use gamekeeper_operator::server::suspicion::Verdict;
 
 use crate::{
     actions::{Action, Trouble},
-    bounds::Rule,
     intern::Id,
     leader::{Answer, Input, Request, View},
     model::Model,
@@ -237,19 +236,8 @@ impl Scene<'_> {
                         leads.lost &= !(1 << server);
                     }
                     self.take_for_empty(operator);
+                    self.close_later_owners(operator);
                 }
-            }
-        }
-    }
-
-    /// The rule that is broken by it: unheard is not absent (I5).
-    fn take_for_empty(&mut self, operator: u8) {
-        if self.model.rule != Rule::UnheardIsAbsent {
-            return;
-        }
-        for server in self.model.servers() {
-            if self.leads(operator).is_some_and(|it| it.views[usize::from(server)] == View::Starting) {
-                self.tell_leader(operator, Input::TakenForEmpty(server));
             }
         }
     }
@@ -323,7 +311,7 @@ impl Scene<'_> {
                 self.call(server, room, epoch, call);
             }
             Adrift::Request(request) => {
-                self.world.has_strayed |= self.ask(request);
+                self.ask(request);
             }
         }
     }

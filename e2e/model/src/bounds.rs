@@ -76,10 +76,14 @@ pub enum Rule {
     NoQuestion,
     /// A new owner does not wait for one that may still be alive.
     NoFence,
+    /// After a proven loss nobody waits for a server that was sent the room since and did not answer.
+    UnansweredIsRefused,
+    /// A new leader closes a later owner that nobody was told of, because the published server answers.
+    PublishedWins,
 }
 
 /// Every rule, by its name.
-pub const RULES: [(&str, Rule); 8] = [
+pub const RULES: [(&str, Rule); 10] = [
     ("Kept", Rule::Kept),
     ("NoCompareAndSet", Rule::NoCompareAndSet),
     ("EqualEpochs", Rule::EqualEpochs),
@@ -88,6 +92,8 @@ pub const RULES: [(&str, Rule); 8] = [
     ("NoFreeze", Rule::NoFreeze),
     ("NoQuestion", Rule::NoQuestion),
     ("NoFence", Rule::NoFence),
+    ("UnansweredIsRefused", Rule::UnansweredIsRefused),
+    ("PublishedWins", Rule::PublishedWins),
 ];
 
 impl std::str::FromStr for Rule {

@@ -6,6 +6,7 @@ use crate::{
     actions::Action,
     bounds::FENCE,
     model::Model,
+    process::Sight,
     scene::{Broken, Scene},
     world::{Left, NEVER, Pace, Pod, World},
 };
@@ -14,55 +15,51 @@ use crate::{
 const PEACE: u8 = 30;
 
 impl Model {
-    /// I1: two servers tick a room for its players for less than the fence's time, and not for a moment if the store
-    /// answered the oldest owner last, the newest one was opened for it, and no status came late. A match that is over is ticked no more: the same holds.
+    /// I1: two servers tick a room for its players for less than the fence's time, and not for a moment, unless the older
+    /// one was waited for and lives by the operator's word alone: the store did not answer it last, and counts from an
+    /// earlier one (I8). A match that is over is ticked no more: the same holds.
     pub(crate) fn judge(&mut self, mut world: World) -> Result<World, Broken> {
         for room in self.rooms() {
             let index = usize::from(room);
-            let (ticking, is_excused) = self.ticking(&world, room);
-            let is_excused = is_excused || world.has_strayed;
+            let Ticking { told, all, is_excused } = self.ticking(&world, room);
             let is_over = self.status(world.rooms[index]).phase.is_over();
-            let rivals = ticking.count_ones() + u32::from(is_over && ticking != 0);
-            if rivals < 2 {
-                world.overlap[index] = NEVER;
-                continue;
-            }
-            if world.overlap[index] == NEVER {
-                world.overlap[index] = world.now;
-            }
-            if !is_excused || FENCE <= world.now - world.overlap[index] {
-                let (promise, what) = match is_over {
-                    true => ("I3", format!("room {room} is over, and is ticked for its players")),
-                    false => (
-                        "I1",
-                        format!("servers {ticking:#b} (bits) tick room {room} for its players at once"),
-                    ),
-                };
-                return Err(Broken { promise, what });
+            let is_at_once = |servers: u8| 2 <= servers.count_ones() + u32::from(is_over && servers != 0);
+            world.overlap[index] = match world.overlap[index] {
+                _ if !is_at_once(told) => NEVER,
+                NEVER => world.now,
+                since => since,
+            };
+            let is_too_long = is_at_once(told) && FENCE <= world.now - world.overlap[index];
+            let (promise, servers, what) = match is_over {
+                true => ("I3", told, "is over, and is ticked for its players"),
+                false => ("I1", all, "is ticked for its players by two servers"),
+            };
+            if is_too_long || (is_at_once(servers) && !is_excused) {
+                return Err(Broken { promise, what: format!("room {room} {what} of {servers:#b} (bits)") });
             }
         }
         Ok(world)
     }
 
-    /// The servers that tick a room for players, as bits; and whether they may for a moment. Either the store did not answer
-    /// the oldest owner last: then the operator's word was enough for it (I8), and the store counts from an earlier one. Or
-    /// the newest owner had the room all the time and was given it back: it does not wait for one in between.
-    fn ticking(&mut self, world: &World, room: u8) -> (u8, bool) {
-        let (mut ticking, mut oldest, mut newest) = (0, (i64::MAX, false), (0, false));
+    /// The servers that tick a room for players.
+    fn ticking(&mut self, world: &World, room: u8) -> Ticking {
+        let (mut told, mut all, mut oldest) = (0, 0, (i64::MAX, false));
         for server in self.servers() {
             let index = usize::from(server);
-            let is_told = world.told[usize::from(room)] >> server & 1 == 1;
-            if !is_told || world.servers[index].pace != Pace::Goes {
+            if world.servers[index].pace != Pace::Goes {
                 continue;
             }
+            let is_told = world.told[usize::from(room)] >> server & 1 == 1;
             let sights = self.sights_of(&world.servers[index]);
-            for it in sights.rooms.iter().filter(|it| it.room == room && it.ticks) {
-                ticking |= 1 << server;
+            let may_be_played = |it: &&Sight| it.room == room && it.ticks && (is_told || it.is_restored);
+            for it in sights.rooms.iter().filter(may_be_played) {
+                all |= 1 << server;
+                told |= u8::from(is_told) << server;
                 oldest = oldest.min((it.epoch, it.is_unanswered));
-                newest = newest.max((it.epoch, it.is_adopted));
             }
         }
-        (ticking, oldest.1 || newest.1)
+        let (epoch, is_unanswered) = oldest;
+        Ticking { told, all, is_excused: is_unanswered && epoch < world.waited[usize::from(room)] }
     }
 
     /// The world with all that went wrong mended.
@@ -158,6 +155,16 @@ impl Model {
         }
         None
     }
+}
+
+/// Who ticks a room, as bits.
+struct Ticking {
+    /// Where players were told that it is.
+    told: u8,
+    /// And where it goes on for them, so that they may come by what they were told of where to go next.
+    all: u8,
+    /// They may, for a moment.
+    is_excused: bool,
 }
 
 const _: () = assert!(0 < FENCE, "an overlap has a length");

@@ -32,4 +32,5 @@ pub mod words;
 pub mod world;
 
 mod apply;
+mod rules;
 mod wrong;

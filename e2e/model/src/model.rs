@@ -112,9 +112,9 @@ impl Model {
             store: [self.rows.id(Row::default()); ROOMS],
             owners: [NEVER; ROOMS],
             adrift: self.adrift.id(Vec::new()),
+            waited: [0; ROOMS],
             told: [0; ROOMS],
             overlap: [NEVER; ROOMS],
-            has_strayed: false,
             left: Left::of(&self.bounds),
         }
     }

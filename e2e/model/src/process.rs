@@ -82,6 +82,8 @@ pub struct Process {
 struct Game {
     room: u8,
     epoch: i64,
+    /// It was opened to go on from where another left it.
+    is_restored: bool,
     stage: Stage,
 }
 
@@ -116,9 +118,7 @@ struct Running {
     write: Option<u64>,
     is_begun: bool,
     check_again: u8,
-    /// It was opened here again under a later epoch, and went on.
-    is_adopted: bool,
-    /// The store did not answer last: only the operator's word counts.
+    /// The store did not answer last, or not since it began: only the operator's word counts.
     is_unanswered: bool,
     ticks: bool,
 }
@@ -137,9 +137,9 @@ pub struct Sight {
     pub is_running: bool,
     /// It is ticked now.
     pub ticks: bool,
-    /// It was opened here again under a later epoch, and went on.
-    pub is_adopted: bool,
-    /// The store did not answer it last.
+    /// It was opened to go on from where another left it.
+    pub is_restored: bool,
+    /// The store did not answer it last, or not since it began.
     pub is_unanswered: bool,
     /// Until then it waits for the owner before.
     pub waits_until: Option<u8>,
@@ -225,9 +225,9 @@ impl Process {
             ..Sights::default()
         };
         for (RoomNumber(number), game) in &self.games {
-            let Game { room, epoch, stage } = game;
+            let Game { room, epoch, is_restored, stage } = game;
             let (mut is_running, mut ticks, mut waits_until) = (false, false, None);
-            let (mut is_unanswered, mut is_adopted) = (false, false);
+            let mut is_unanswered = false;
             let mut call = |call, from| sights.calls.push((*number, *room, *epoch, call, from));
             match stage {
                 Stage::Asking { fence, again, .. } => {
@@ -236,7 +236,7 @@ impl Process {
                 Stage::Waiting { until, .. } => waits_until = Some(*until),
                 Stage::Running(running) => {
                     (is_running, ticks) = (true, running.ticks && !self.is_hung);
-                    (is_unanswered, is_adopted) = (running.is_unanswered, running.is_adopted);
+                    is_unanswered = running.is_unanswered;
                     if let Some(tick) = running.write {
                         call(Call::Write(tick), 0);
                     }
@@ -246,14 +246,14 @@ impl Process {
                 }
                 Stage::Ending { again } => call(Call::Finish(1), *again),
             }
-            let (number, room, epoch) = (*number, *room, *epoch);
+            let (number, room, epoch, is_restored) = (*number, *room, *epoch, *is_restored);
             sights.rooms.push(Sight {
                 number,
                 room,
                 epoch,
                 is_running,
                 ticks,
-                is_adopted,
+                is_restored,
                 is_unanswered,
                 waits_until,
             });
@@ -280,6 +280,7 @@ impl Process {
                 out.push(Out::End(stream_of(stream)));
             }
             Action::Make(number, Order { tenancy, restore, .. }) => {
+                let is_restored = restore.is_some();
                 let restore = restore.filter(|_| rule != Rule::NoCompareAndSet);
                 let stage = match restore {
                     Some(restore) => {
@@ -291,7 +292,8 @@ impl Process {
                         Stage::Waiting { since: now, until: now }
                     }
                 };
-                let game = Game { room: words::number_of(&tenancy.uid), epoch: tenancy.epoch.0, stage };
+                let room = words::number_of(&tenancy.uid);
+                let game = Game { room, epoch: tenancy.epoch.0, is_restored, stage };
                 self.games.insert(number, game);
             }
             Action::Run(number, tenancy) => {
@@ -299,14 +301,11 @@ impl Process {
                 let since = if let Stage::Waiting { since, .. } = game.stage { since } else { now };
                 game.epoch = tenancy.epoch.0;
                 self.opened.insert((game.room, game.epoch));
-                game.stage = Stage::Running(Box::new(Running::new(since)));
+                game.stage = Stage::Running(Box::new(Running::new(since, now)));
             }
             Action::Adopt(number, epoch) => {
                 let Some(game) = self.games.get_mut(&number) else { return };
                 game.epoch = epoch.0;
-                if let Stage::Running(running) = &mut game.stage {
-                    running.is_adopted = true;
-                }
                 self.opened.insert((game.room, game.epoch));
             }
             Action::Shut(_) => (),
@@ -437,7 +436,7 @@ impl Process {
 }
 
 impl Running {
-    fn new(since: u8) -> Self {
+    fn new(since: u8, now: u8) -> Self {
         let fence_after = time(FENCE);
         Self {
             custody: Custody::new(fence_after, time(since)),
@@ -446,8 +445,7 @@ impl Running {
             write: None,
             is_begun: false,
             check_again: 0,
-            is_adopted: false,
-            is_unanswered: false,
+            is_unanswered: since < now,
             ticks: false,
         }
     }

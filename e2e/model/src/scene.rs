@@ -189,11 +189,7 @@ impl<'a> Scene<'a> {
 
     fn follow(&mut self, operator: u8, out: Out, inputs: &mut Vec<Input>) {
         match out {
-            Out::Tell(server, command) => match self.link(operator, server).filter(|it| it.is_up) {
-                Some(link) => link.to_server.push(command),
-                // As the driver does when a link takes no command.
-                None => inputs.push(Input::LinkLost(server)),
-            },
+            Out::Tell(server, command) => self.order(operator, server, command, inputs),
             Out::Greet(server) => self.break_link(operator, server, false),
             Out::Ask(request) => {
                 if let Some(leads) = self.leads(operator) {
@@ -202,6 +198,15 @@ impl<'a> Scene<'a> {
                 }
             }
             Out::StepDown => self.give_up_lease(operator),
+        }
+    }
+
+    fn order(&mut self, operator: u8, server: u8, command: Command, inputs: &mut Vec<Input>) {
+        let command = self.without_rule(command);
+        match self.link(operator, server).filter(|it| it.is_up) {
+            Some(link) => link.to_server.push(command),
+            // As the driver does when a link takes no command.
+            None => inputs.push(Input::LinkLost(server)),
         }
     }
 
@@ -302,6 +307,9 @@ impl<'a> Scene<'a> {
         let owner = row.epoch;
         let reply = row.call(epoch, call, millis(self.world.now));
         if !matches!(reply, Reply::Fenced(_) | Reply::Finished(..)) {
+            if matches!(call, Call::Take(fence) if 0 < fence) {
+                self.world.waited[index] = self.world.waited[index].max(epoch);
+            }
             let before = std::mem::replace(&mut self.world.owners[index], server);
             if owner == Some(epoch) && before != server && before != NEVER {
                 let what =
@@ -328,8 +336,7 @@ impl<'a> Scene<'a> {
             let is_published = status.phase == gamekeeper_crds::room::Phase::Running
                 && status.epoch == epoch
                 && status.server == Some(server);
-            // Unless a status came late, by a request that nobody waited for any more: whoever closes could not know.
-            if is_published && !self.world.has_strayed {
+            if is_published {
                 let what =
                     format!("room {room} is closed on server {server}, where its players are told it is");
                 self.break_promise("P6", what);

@@ -32,12 +32,12 @@ pub struct World {
     pub owners: [u8; ROOMS],
     /// Calls and requests that are on their way although nobody waits for them any more, in their pool.
     pub adrift: Id,
+    /// The latest epoch whose owner waited for those before it.
+    pub waited: [i64; ROOMS],
     /// Servers where players were told that a room is, as bits.
     pub told: [u8; ROOMS],
     /// Since when two servers tick a room for players.
     pub overlap: [u8; ROOMS],
-    /// A status was written by a request that nobody waited for any more.
-    pub has_strayed: bool,
     /// What may still go wrong.
     pub left: Left,
 }

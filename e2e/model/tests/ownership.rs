@@ -91,3 +91,13 @@ fn i7_an_owner_that_stood_still_and_does_not_ask_is_found() {
 fn i7_a_new_owner_that_does_not_wait_is_found() {
     is_needed(Rule::NoFence, "I1", Bounds { cuts: 1, steps: 5, ..CALM });
 }
+
+#[test]
+fn i1_an_open_that_was_not_answered_and_is_forgotten_is_found() {
+    is_needed(Rule::UnansweredIsRefused, "I1", Bounds { cuts: 1, crashes: 1, steps: 4, ..CALM });
+}
+
+#[test]
+fn p6_a_later_owner_that_is_closed_while_a_status_may_tell_of_it_is_found() {
+    is_needed(Rule::PublishedWins, "P6", Bounds { cuts: 1, crashes: 1, steps: 4, ..CALM });
+}

@@ -10,6 +10,7 @@ mod losses;
 mod recovery;
 mod release;
 mod seekers;
+mod sent;
 mod servers;
 mod standbys;
 mod tables;

@@ -83,9 +83,10 @@ pub fn next<'a>(known: &Known<'a>, term: u32, now: Now) -> (Step, Vec<&'a Server
         status.phase == Phase::Recovering && known.tenancies.iter().any(may_own_higher)
     };
     if let Some(here) = published.filter(|it| !matches!(it.fate(), Fate::Lost(_)) && !is_late(it)) {
-        // Players are there: whatever else was claimed for this room is not needed.
-        let others = &mut known.tenancies.iter().filter(|it| it.server.uid != here.server.uid);
-        return (played(known, here, now), servers(others));
+        // Players are there: whatever else was claimed for this room is not needed, unless the store may have given it the room.
+        let is_needed = |it: &Tenancy<'_>| here.epoch < it.epoch && is_by_store(&here) && is_by_store(it);
+        let others = known.tenancies.iter().filter(|it| it.server.uid != here.server.uid && !is_needed(it));
+        return (played(known, here, now), others.map(|it| it.server).collect());
     }
     // Nobody was told of a tenancy above the status. One that died has lost nothing; of the living the
     // highest will be published, and the others are let go only when it was.
@@ -133,6 +134,12 @@ fn may_own(here: &Tenancy<'_>) -> bool {
         Fate::Idle => here.hosted.is_some_and(|(room, _)| room.phase == RoomPhase::Restoring),
         Fate::Lost(_) => false,
     }
+}
+
+/// Whether the store decides between this owner and those before it. A leader before us gave them up, and its word that the
+/// room is here may be on its way still: then the store refuses them, which ends them. If it does not, it refuses this one.
+fn is_by_store(here: &Tenancy<'_>) -> bool {
+    here.keeping.is_by_store() && matches!(here.fate(), Fate::Lives | Fate::Played)
 }
 
 /// The room on the server that the status names, if that agrees.

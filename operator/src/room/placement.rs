@@ -32,6 +32,9 @@ pub struct Wish<'a> {
     pub origin: Option<Origin<'a>>,
     /// It may take its server down, and others with it.
     pub is_suspect: bool,
+    /// Servers that must let go of it first, by their uids: what they have is of an owner that was given up, and would go on
+    /// from there, whatever the store has by now.
+    pub still_on: Vec<&'a str>,
 }
 
 /// Where a room was, before its server was lost.
@@ -93,7 +96,9 @@ pub fn choose(
         };
         (0 < wish.misfits(opening), wish.distance(server), is_old, node, own)
     };
-    let fitting = open.iter().enumerate().filter(|(_, it)| wish.selector.matches(&it.server.labels));
+    let fits =
+        |it: &ServerView| wish.selector.matches(&it.labels) && !wish.still_on.contains(&it.uid.as_str());
+    let fitting = open.iter().enumerate().filter(|(_, it)| fits(it.server));
     let by_rank = |one: &(usize, &Opening<'_>), other: &(usize, &Opening<'_>)| {
         rank(one).cmp(&rank(other)).then_with(|| one.1.server.pod_name.cmp(&other.1.server.pod_name))
     };

@@ -37,6 +37,16 @@ pub enum Keeping<'a> {
     Failing(&'a str),
 }
 
+impl Keeping<'_> {
+    /// Whether its server keeps to the store's word of who owns a room.
+    pub fn is_by_store(self) -> bool {
+        match self {
+            Self::Nothing | Self::NotOffered => false,
+            Self::Unheard | Self::Saved | Self::Failing(_) => true,
+        }
+    }
+}
+
 /// What became of a room on a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {

@@ -151,8 +151,7 @@ impl Ledger {
         let is_on_its_way =
             self.tables.room(&tenancy.uid).is_some_and(|it| it.promised.as_deref() == Some(uid));
         if let Some(room) = self.tables.room_mut(&tenancy.uid) {
-            // It does not have it, and never will under this epoch.
-            room.sent = room.sent.filter(|it| it.0 != tenancy.epoch);
+            room.sent.is_refused(Epoch(tenancy.epoch));
         }
         match why {
             RefusedWhy::Parameters => {

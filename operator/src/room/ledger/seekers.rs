@@ -64,8 +64,8 @@ impl Ledger {
 
     /// On which server a room is or is about to be, under which epoch, and how long somebody must have sought it to be told.
     fn whereabouts(&self, entry: &RoomEntry, now: Now) -> Option<(String, Epoch, Duration)> {
-        if let Some((server, epoch)) = entry.promised.as_ref().zip(entry.issued) {
-            return Some((server.clone(), epoch, Duration::ZERO));
+        if let Some(server) = &entry.promised {
+            return Some((server.clone(), entry.sent.latest_to(server)?, Duration::ZERO));
         }
         let status = entry.room.status.as_ref().filter(|it| it.phase == Phase::Running)?;
         let server = self.tables.server_entry(&status.server.as_ref()?.pod_uid)?;

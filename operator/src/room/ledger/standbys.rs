@@ -11,7 +11,7 @@ use super::{
     Command, Ledger,
     servers::{Link, ServerEntry},
 };
-use crate::{name::ObjectName, terms::Epoch};
+use crate::name::ObjectName;
 
 /// Where copies go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,20 +118,5 @@ impl Ledger {
     fn telling(&mut self, uid: &str, is_news: impl FnOnce(&Copies) -> bool) -> Option<&mut Link> {
         let entry = self.tables.server_entry_mut(uid)?;
         entry.copies().is_some_and(is_news).then_some(entry.link.as_mut()).flatten()
-    }
-
-    /// Whether nobody can have owned a room after the owner that players were told of: it was sent nowhere since, by us or
-    /// by a leader before us. (That this owner has ended is another question.)
-    pub(super) fn has_ended_for_certain(&self, room_uid: &str) -> bool {
-        let Some(entry) = self.tables.room(room_uid).filter(|it| it.sent.is_none()) else { return false };
-        let status = entry.room.status.as_ref();
-        let epoch = Epoch(status.map_or(0, |it| it.epoch));
-        let owner = status.and_then(|it| it.server.as_ref()).map(|it| it.pod_uid.as_str());
-        // Whoever talks to us would have told us of the room.
-        let is_heard = |it: &ServerEntry| {
-            let has_spoken = it.link.as_ref().is_some_and(|it| it.is_up);
-            has_spoken || !it.view.is_alive() || !it.view.is_controlled || owner == Some(it.view.uid.as_str())
-        };
-        epoch.term() == self.term || self.tables.servers_of(&entry.fleet).all(is_heard)
     }
 }

@@ -65,11 +65,8 @@ pub(super) struct RoomEntry {
     /// The server that it lost last has told itself, or its kubelet has, that it does not have the room any more:
     /// nobody can write the room's checkpoints. Not known of losses that an earlier leader saw.
     pub(super) is_loss_proven: bool,
-    /// The first epoch above that of its status under which it was sent to a server that has not refused it: that one may
-    /// have it.
-    pub(super) sent: Option<Epoch>,
-    /// The epoch under which it was sent to a server last.
-    pub(super) issued: Option<Epoch>,
+    /// To whom it was sent since its players were told where it is.
+    pub(super) sent: super::sent::Sent,
     /// Servers on which players look for it, and since when.
     pub(super) seekers: BTreeMap<String, Instant>,
     /// Where it was when it lost its server.
@@ -197,7 +194,7 @@ impl Tables {
                     (entry.placed_again_at, entry.losses) = (Some(now.instant), None);
                 }
                 let epoch = room.status.as_ref().map_or(0, |it| it.epoch);
-                entry.sent = entry.sent.filter(|it| epoch < it.0);
+                entry.sent.is_published(Epoch(epoch));
                 entry.room = room;
                 entry.selector = selector;
                 if entry.turn() != turn && entry.waits.is_some() {
@@ -225,8 +222,7 @@ impl Tables {
                     refusal: None,
                     not_restored: None,
                     is_loss_proven: false,
-                    sent: None,
-                    issued: None,
+                    sent: super::sent::Sent::default(),
                     seekers: BTreeMap::new(),
                     lost: None,
                     losses: None,

@@ -129,8 +129,12 @@ impl Ledger {
             }
             let Some(entry) = self.tables.room(uid).filter(|it| !it.is_busy) else { continue };
             let Some(selector) = &entry.selector else { continue };
-            let wish =
-                Wish { selector, origin: self.tables.origin(entry), is_suspect: 0 < entry.losses_in_a_row() };
+            let wish = Wish {
+                selector,
+                origin: self.tables.origin(entry),
+                is_suspect: 0 < entry.losses_in_a_row(),
+                still_on: self.tables.tenancies_of(uid).map(|it| it.server.uid.as_str()).collect(),
+            };
             let Some(chosen) = placement::choose(fleet, &wish, &open, &rooms_on) else { continue };
             let opening = &mut open[chosen];
             (opening.rooms, opening.free) = (opening.rooms + 1, opening.free - 1);
@@ -155,17 +159,18 @@ impl Ledger {
         let (restores, stands_by) =
             server.link.as_ref().map_or((false, false), |it| (it.restores(), it.stands_by()));
         let has_ended = stands_by && self.has_ended_for_certain(room_uid);
+        let is_nowhere = self.is_nowhere_else(room_uid);
         let entry = self.tables.room_mut(room_uid)?;
         entry.is_busy = true;
         entry.promised = Some(server_uid.to_owned());
-        entry.issued = Some(epoch);
-        let (room, is_loss_proven) = (entry.room.clone(), entry.is_loss_proven);
+        // Nor may anybody play it who was sent it since that owner was lost.
+        let (room, is_proven) = (entry.room.clone(), entry.is_loss_proven && is_nowhere);
         if view.is_controlled {
-            entry.sent.get_or_insert(epoch);
+            entry.sent.goes_to(server_uid, epoch);
         }
         Some(match view.is_controlled {
             true => {
-                let restore = life::restore(&room, is_loss_proven, has_ended).filter(|_| restores);
+                let restore = life::restore(&room, is_proven, has_ended).filter(|_| restores);
                 Command::Open { room, server: view, epoch, restore }
             }
             false => Command::Claim { room, server: view, epoch },

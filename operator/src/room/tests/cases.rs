@@ -1,5 +1,6 @@
 //! The ledger, step by step.
 
+mod elsewhere;
 mod losses;
 
 use std::num::NonZeroU64;
