@@ -1,21 +1,13 @@
 //! A server's process: the real book of its rooms, and for each room the real custody and the real pace of checkpoints.
 //! What stands between them in the real one, a task for each room, is told here again, without its waiting.
 
+mod running;
+mod sights;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
-};
-
-use bytes::Bytes;
-use gamekeeper_room::{
-    Ending, Epoch, Host, Phase, RoomNow, Tick,
-    host::{Action, Event, NotMade, Order, Report, RoomNumber, Saving, StreamId, fenced_by},
-};
-use gamekeeper_server::custody::{Custody, Leave};
-use gamekeeper_store::{
-    Checkpointer, StoreError, Verdict, Written,
-    checkpointer::{Action as Wish, Pace},
 };
 
 use crate::{
@@ -23,6 +15,14 @@ use crate::{
     store::{Call, Reply},
     words::{self, CAPACITY, Command, STEP, millis, time},
 };
+use gamekeeper_room::{
+    Ending, Epoch, Host, Phase, RoomNow, Tick,
+    host::{Action, Event, NotMade, Order, Report, RoomNumber, Saving, StreamId, fenced_by},
+};
+use gamekeeper_server::custody::Leave;
+use gamekeeper_store::StoreError;
+use running::{Running, written};
+pub use sights::{Sight, Sights};
 
 /// How long a room is asked for at the store, in steps of the clock: 2.5 s.
 const PATIENCE: u8 = 2;
@@ -105,59 +105,6 @@ enum Stage {
     Ending {
         again: u8,
     },
-}
-
-#[allow(clippy::struct_excessive_bools, reason = "each is seen by itself")]
-#[derive(Clone, Debug)]
-struct Running {
-    custody: Custody,
-    checkpointer: Checkpointer<u64>,
-    /// The loop that ticks is to save it.
-    is_save_wanted: bool,
-    /// A checkpoint is on its way.
-    write: Option<u64>,
-    is_begun: bool,
-    check_again: u8,
-    /// The store did not answer last, or not since it began: only the operator's word counts.
-    is_unanswered: bool,
-    ticks: bool,
-}
-
-/// What can be seen of a room in a process.
-#[allow(clippy::struct_excessive_bools, reason = "each is seen by itself")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sight {
-    /// Its number there.
-    pub number: u64,
-    /// Which.
-    pub room: u8,
-    /// Under which it is there.
-    pub epoch: i64,
-    /// It may be played.
-    pub is_running: bool,
-    /// It is ticked now.
-    pub ticks: bool,
-    /// It was opened to go on from where another left it.
-    pub is_restored: bool,
-    /// The store did not answer it last, or not since it began.
-    pub is_unanswered: bool,
-    /// Until then it waits for the owner before.
-    pub waits_until: Option<u8>,
-}
-
-/// What can be seen of a process.
-#[derive(Clone, Debug, Default)]
-pub struct Sights {
-    /// The stream that its beats go to.
-    pub listener: Option<u8>,
-    /// When it was heard last, as far as it knows.
-    pub heard: Option<Duration>,
-    /// All that are there.
-    pub rooms: Vec<Sight>,
-    /// What the store is to be told, from which step on.
-    pub calls: Vec<(u64, u8, i64, Call, u8)>,
-    /// Rooms and epochs that were ever open here.
-    pub opened: BTreeSet<(u8, i64)>,
 }
 
 impl Default for Process {
@@ -432,63 +379,6 @@ impl Process {
             }
             self.tell(event, now, rule, out);
         }
-    }
-}
-
-impl Running {
-    fn new(since: u8, now: u8) -> Self {
-        let fence_after = time(FENCE);
-        Self {
-            custody: Custody::new(fence_after, time(since)),
-            checkpointer: Checkpointer::new(Pace { interval: STEP, fence_after }, time(since)),
-            is_save_wanted: false,
-            write: None,
-            is_begun: false,
-            check_again: 0,
-            is_unanswered: since < now,
-            ticks: false,
-        }
-    }
-
-    fn poll(&mut self, number: RoomNumber, now: u8, is_hung: bool, events: &mut Vec<Event>) {
-        loop {
-            if self.is_save_wanted && !is_hung {
-                self.is_save_wanted = false;
-                self.checkpointer.saved(Some(now.into()));
-            }
-            match self.checkpointer.poll(time(now)) {
-                None => return,
-                Some(Wish::Save) => self.is_save_wanted = true,
-                Some(Wish::Write(tick)) => self.write = Some(tick),
-                Some(Wish::Failing) => {
-                    events.push(Event::Saving(number, Saving::Failing("no answer".to_owned())));
-                }
-                Some(Wish::Recovered) => events.push(Event::Saving(number, Saving::Recovered)),
-                Some(Wish::Fenced { owner }) => self.custody.lose_to(owner),
-                Some(Wish::Finished) => self.custody.lose_to(Epoch(1)),
-            }
-        }
-    }
-
-    /// Returns whether it is the first checkpoint that the store took.
-    fn written(&mut self, answer: &Result<Verdict<Written>, StoreError>, now: u8) -> bool {
-        self.write = None;
-        self.is_unanswered = answer.is_err();
-        let is_mine = answer.as_ref().is_ok_and(|it| matches!(it, Verdict::Mine(_)));
-        if is_mine {
-            self.custody.accepted(time(now));
-        }
-        self.checkpointer.answered(answer, time(now));
-        is_mine && !std::mem::replace(&mut self.is_begun, true)
-    }
-}
-
-fn written(reply: Reply) -> Verdict<Written> {
-    match reply {
-        Reply::Fenced(owner) => Verdict::Fenced { owner: Epoch(owner) },
-        Reply::Finished(owner, _) => Verdict::Finished { owner: Epoch(owner), result: Bytes::new() },
-        Reply::Older(newest) => Verdict::Mine(Written::Older { newest: Tick(newest) }),
-        _ => Verdict::Mine(Written::Stored),
     }
 }
 

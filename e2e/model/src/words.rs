@@ -1,15 +1,14 @@
 //! What the parts say to each other, and how the machines' own types say it.
 
-use std::{num::NonZeroU64, time::Duration};
+use std::time::Duration;
 
-use gamekeeper_control::{
-    Feature, HostedRoom, Opened, Refused, RefusedWhy, RoomPhase, RoomState, Tenancy as Told, Welcome,
-};
+use gamekeeper_control::{PROTOCOL, ToOperator};
 use gamekeeper_operator::room::ledger::LinkNews;
 use gamekeeper_room::{
-    Epoch, Phase, Tenancy,
-    host::{self, Hosted, Order, Report},
+    Epoch, Tenancy,
+    host::{self, Order, Report, Welcome},
 };
+use gamekeeper_server::convert::{Identity, message};
 
 use crate::{bounds::ROOMS, intern::Id};
 
@@ -94,88 +93,26 @@ pub fn tenancy(room: u8, epoch: i64) -> Tenancy {
     Tenancy { namespace: "games".into(), name: room_name(room), uid: room_uid(room), epoch: Epoch(epoch) }
 }
 
-fn told(tenancy: Tenancy) -> Told {
-    let Tenancy { namespace, name, uid, epoch } = tenancy;
-    Told { namespace, name, uid, epoch: epoch.0 }
-}
-
-fn told_phase(phase: Phase) -> RoomPhase {
-    match phase {
-        Phase::Opening => RoomPhase::Restoring,
-        Phase::Waiting => RoomPhase::Waiting,
-        Phase::Playing => RoomPhase::Playing,
-        Phase::Finished => RoomPhase::Finished,
-    }
-}
-
-fn told_room(hosted: Hosted) -> HostedRoom {
-    HostedRoom {
-        tenancy: told(hosted.tenancy),
-        phase: told_phase(hosted.now.phase),
-        players: hosted.now.players,
-        result: hosted.now.ending.map(|it| it.values().clone()),
-        ports: Vec::new(),
-        certificate_hashes: Vec::new(),
-    }
-}
-
-fn told_why(why: host::RefusedWhy) -> RefusedWhy {
-    match why {
-        host::RefusedWhy::Epoch => RefusedWhy::Epoch,
-        host::RefusedWhy::Full => RefusedWhy::Full,
-        host::RefusedWhy::Draining => RefusedWhy::Draining,
-        host::RefusedWhy::Retired => RefusedWhy::Retired,
-        host::RefusedWhy::Parameters => RefusedWhy::Parameters,
-        host::RefusedWhy::Checkpoint => RefusedWhy::Checkpoint,
-        host::RefusedWhy::Fenced => RefusedWhy::Fenced,
-        host::RefusedWhy::Unsupported => RefusedWhy::Unsupported,
-        host::RefusedWhy::UnknownRoom => RefusedWhy::UnknownRoom,
-    }
-}
-
 /// What an empty server would say, if it were asked.
 pub fn empty(server: u8) -> LinkNews {
-    welcome(server, host::Welcome { protocol: 1, is_retired: false, is_draining: false, rooms: Vec::new() })
+    let welcome = Welcome { protocol: PROTOCOL, is_retired: false, is_draining: false, rooms: Vec::new() };
+    heard(server, Report::Welcome(welcome))
 }
 
-fn welcome(server: u8, welcome: host::Welcome) -> LinkNews {
-    LinkNews::Welcome(Welcome {
-        boot_id: format!("boot-{server}"),
-        protocol: welcome.protocol,
-        features: [Feature::Restore].into(),
-        capacity: CAPACITY,
-        is_retired: welcome.is_retired,
-        is_draining: welcome.is_draining,
-        rooms: welcome.rooms.into_iter().map(told_room).collect(),
-        certificate_hashes: Vec::new(),
-    })
-}
-
-/// What a server says, as the ledger hears it.
+/// What a server says, as the ledger hears it. The way there, a link, is told here again.
 pub fn heard(server: u8, report: Report) -> LinkNews {
-    match report {
-        Report::Welcome(it) => welcome(server, it),
-        Report::Opened(tenancy) => {
-            LinkNews::Opened(Opened { tenancy: told(tenancy), ports: vec![], certificate_hashes: vec![] })
-        }
-        Report::Refused { tenancy, why, current, message } => LinkNews::Refused(Refused {
-            tenancy: told(tenancy),
-            why: told_why(why),
-            current_epoch: current.map_or(0, |it| it.0),
-            message,
-        }),
-        Report::RoomState { tenancy, phase, players, checkpoint } => LinkNews::State(RoomState {
-            tenancy: told(tenancy),
-            phase: told_phase(phase),
-            players,
-            checkpoint_tick: checkpoint.and_then(|it| NonZeroU64::new(it.0)),
-            certificate_hashes: vec![],
-        }),
-        Report::CheckpointFailed(tenancy, message) => LinkNews::CheckpointFailed(told(tenancy), message),
-        Report::Finished(tenancy, ending) => LinkNews::Finished(told(tenancy), ending.values().clone()),
-        Report::Closed(tenancy) | Report::Fault(tenancy, _) => LinkNews::Closed(told(tenancy)),
-        Report::Draining(is_draining) => LinkNews::Draining(is_draining),
-        Report::Retired { is_retired, .. } => LinkNews::Retired(is_retired),
-        Report::HelloRefused { highest_term, .. } => LinkNews::Succeeded(highest_term),
+    match message(report, &Identity::unseen(format!("boot-{server}"), CAPACITY)) {
+        ToOperator::Welcome(it) => LinkNews::Welcome(it),
+        ToOperator::HelloRefused(it) => LinkNews::Succeeded(it.highest_term),
+        ToOperator::Opened(it) => LinkNews::Opened(it),
+        ToOperator::Refused(it) => LinkNews::Refused(it),
+        ToOperator::RoomState(it) => LinkNews::State(it),
+        ToOperator::CheckpointFailed { tenancy, message } => LinkNews::CheckpointFailed(tenancy, message),
+        ToOperator::Finished { tenancy, result } => LinkNews::Finished(tenancy, result),
+        ToOperator::Closed(tenancy) => LinkNews::Closed(tenancy),
+        ToOperator::Fault(it) => LinkNews::Closed(it.tenancy),
+        ToOperator::Draining(is_draining) => LinkNews::Draining(is_draining),
+        ToOperator::Retired { retired, .. } => LinkNews::Retired(retired),
+        other => unreachable!("the book of rooms does not say {other:?}"),
     }
 }

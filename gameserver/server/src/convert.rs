@@ -19,7 +19,7 @@ pub(crate) const SPOKEN: std::ops::RangeInclusive<u32> = PROTOCOL..=PROTOCOL;
 
 /// What a server says of itself in every Welcome.
 #[derive(Clone, Debug)]
-pub(crate) struct Identity {
+pub struct Identity {
     pub(crate) boot_id: String,
     pub(crate) capacity: u32,
     /// It has a store to restore rooms from.
@@ -30,9 +30,21 @@ pub(crate) struct Identity {
     pub(crate) hashes: Hashes,
 }
 
+impl Identity {
+    /// Of a server that restores rooms, and to which no players come.
+    pub fn unseen(boot_id: String, capacity: u32) -> Self {
+        Self { boot_id, capacity, restores: true, stands_by: false, hashes: Hashes::default() }
+    }
+}
+
 /// What a message asks of the host; `None` if there is nothing to do. Hello, `BeatEcho`, `StandBy`,
+<<<<<<< HEAD
 /// `Mirror`, Fallbacks and Found are not for it.
 pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
+=======
+/// `Mirror` and Fallbacks are not for it.
+pub fn command(message: ToServer, restores: bool) -> Option<Command> {
+>>>>>>> model
     let not_offered = |tenancy, what: &str| Command::Unsupported {
         tenancy: tenancy_from(tenancy),
         message: format!("this server does not offer {what}"),
@@ -88,7 +100,7 @@ pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
 }
 
 /// What is sent for a report.
-pub(crate) fn message(report: Report, identity: &Identity) -> ToOperator {
+pub fn message(report: Report, identity: &Identity) -> ToOperator {
     match report {
         Report::Welcome(welcome) => ToOperator::Welcome(welcome_from(welcome, identity)),
         Report::HelloRefused { why, highest_term } => {

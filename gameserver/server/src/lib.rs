@@ -35,8 +35,9 @@ mod audience;
 mod builder;
 mod clock;
 mod control;
-mod convert;
 #[doc(hidden)] // Pure, and run by the search through all histories.
+pub mod convert;
+#[doc(hidden)] // The same.
 pub mod custody;
 mod desk;
 mod listener;

@@ -84,7 +84,8 @@ pub fn next<'a>(known: &Known<'a>, term: u32, now: Now) -> (Step, Vec<&'a Server
     };
     if let Some(here) = published.filter(|it| !matches!(it.fate(), Fate::Lost(_)) && !is_late(it)) {
         // Players are there: whatever else was claimed for this room is not needed, unless the store may have given it the room.
-        let is_needed = |it: &Tenancy<'_>| here.epoch < it.epoch && is_by_store(&here) && is_by_store(it);
+        let is_needed =
+            |it: &Tenancy<'_>| here.epoch < it.epoch && here.keeping.is_by_store() && is_by_store(it);
         let others = known.tenancies.iter().filter(|it| it.server.uid != here.server.uid && !is_needed(it));
         return (played(known, here, now), others.map(|it| it.server).collect());
     }
@@ -136,8 +137,9 @@ fn may_own(here: &Tenancy<'_>) -> bool {
     }
 }
 
-/// Whether the store decides between this owner and those before it. A leader before us gave them up, and its word that the
-/// room is here may be on its way still: then the store refuses them, which ends them. If it does not, it refuses this one.
+/// Whether the store decides between this owner and those before it that keep to its word, too. A leader before us gave them
+/// up, and its word that the room is here may be on its way still: then the store refuses them, which ends them. If it does
+/// not, it refuses this one.
 fn is_by_store(here: &Tenancy<'_>) -> bool {
     here.keeping.is_by_store() && matches!(here.fate(), Fate::Lives | Fate::Played)
 }

@@ -126,20 +126,20 @@ fn i1_i5_a_leader_that_has_not_heard_all_waits_for_whom_an_earlier_one_may_have_
 }
 
 /// A new leader finds the room published on "a", and an owner that nobody was told of on "b".
-fn found_twice(features: &[Feature]) -> (Desk, GameRoom, Vec<Command>) {
+fn found_twice(published: &[Feature], later: &[Feature]) -> (Desk, GameRoom, Vec<Command>) {
     let mut desk = Desk::open();
     let room = stored(&mut desk, json!({}), RESTORES);
     let before = room.status.as_ref().unwrap().epoch;
     let mut desk = led_anew(&room);
-    let mut commands = greeted_with(&mut desk, "a", &[(&room, before)], features);
-    commands.extend(greeted_with(&mut desk, "b", &[(&room, Epoch::new(3, 9).0)], features));
+    let mut commands = greeted_with(&mut desk, "a", &[(&room, before)], published);
+    commands.extend(greeted_with(&mut desk, "b", &[(&room, Epoch::new(3, 9).0)], later));
     commands.extend(desk.done(&room));
     (desk, room, commands)
 }
 
 #[test]
 fn i3_p6_a_later_owner_by_the_store_is_not_closed_although_the_published_one_answers() {
-    let (mut desk, room, commands) = found_twice(RESTORES);
+    let (mut desk, room, commands) = found_twice(RESTORES, RESTORES);
     assert_eq!(closed(&commands), [] as [String; 0], "a status that tells of it may be on its way");
     // The store has refused the earlier one, if it was asked for the later one.
     let before = room.status.as_ref().unwrap().epoch;
@@ -149,9 +149,11 @@ fn i3_p6_a_later_owner_by_the_store_is_not_closed_although_the_published_one_ans
 }
 
 #[test]
-fn i3_p6_without_a_store_whoever_is_published_and_lives_keeps_the_room() {
-    let (_, _, commands) = found_twice(&[]);
-    assert_eq!(closed(&commands), ["uid-b"]);
+fn i3_p6_whoever_is_published_and_lives_keeps_the_room_if_one_of_them_does_not_heed_the_store() {
+    for (published, later) in [(&[][..], &[][..]), (RESTORES, &[]), (&[], RESTORES)] {
+        let (_, _, commands) = found_twice(published, later);
+        assert_eq!(closed(&commands), ["uid-b"]);
+    }
 }
 
 #[test]
