@@ -1,10 +1,13 @@
 //! The operators of the chart: who leads, and how that ends.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
+use tokio::time::sleep;
 
 use crate::arena::PATIENCE;
 use crate::chart;
@@ -14,6 +17,9 @@ use crate::wait::eventually;
 
 /// The Lease by which the chart's operators elect a leader.
 const LEASE: &str = "gamekeeper-operator";
+
+/// How often is looked who is made to wait.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The operators of the chart.
 pub struct Operators {
@@ -75,6 +81,20 @@ impl Operators {
         kubectl.run(&["rollout", "status", "deployment/gamekeeper-operator", &timeout]).await.map(drop)
     }
 
+    /// Lets those that the kubelet makes wait come again without a history: it does not know that their ends were ours. Goes on
+    /// until it is dropped.
+    pub(crate) async fn relieve<T>(&self) -> T {
+        let pods = self.pods();
+        loop {
+            let all = pods.list(&ListParams::default()).await.into_iter().flatten();
+            for pod in all.filter(is_made_to_wait) {
+                // It may be gone, or go on, just now; else the next look finds it again.
+                let _ = pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await;
+            }
+            sleep(LOOK).await;
+        }
+    }
+
     fn leases(&self) -> Api<Lease> {
         Api::namespaced(self.env.client().clone(), chart::NAMESPACE)
     }
@@ -83,4 +103,11 @@ impl Operators {
     pub(crate) fn pods(&self) -> Api<Pod> {
         Api::namespaced(self.env.client().clone(), chart::NAMESPACE)
     }
+}
+
+/// Whether the kubelet puts off starting a pod's container again.
+fn is_made_to_wait(pod: &Pod) -> bool {
+    let containers = pod.status.iter().flat_map(|it| it.container_statuses.iter().flatten());
+    let mut waiting = containers.filter_map(|it| it.state.as_ref()?.waiting.as_ref()?.reason.as_deref());
+    waiting.any(|why| why == "CrashLoopBackOff")
 }

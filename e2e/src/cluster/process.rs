@@ -207,12 +207,20 @@ fn command_line(pid: u32) -> Option<Vec<u8>> {
 
 /// Ends processes at once. Those that ended by themselves meanwhile are no failure.
 pub(crate) async fn signal_kill(pids: &[u32]) -> Result<()> {
-    if pids.is_empty() {
-        return Ok(());
+    let is_there = |pid: &u32| command_line(*pid).is_some_and(|line| !line.is_empty());
+    let deadline = Instant::now() + APPEAR;
+    let mut left = pids.to_vec();
+    while !left.is_empty() {
+        let killed = output(program("kill").args(["-s", "KILL"]).args(left.iter().map(u32::to_string))).await;
+        match killed {
+            Ok(_) => break,
+            Err(error) if deadline < Instant::now() => return Err(error),
+            // One of them was gone. Of the others we know no more than that they were told.
+            Err(_) => left.retain(is_there),
+        }
+        sleep(LOOK).await;
     }
-    let killed = output(program("kill").args(["-s", "KILL"]).args(pids.iter().map(u32::to_string))).await;
-    let is_gone = |pid: &u32| command_line(*pid).is_none_or(|line| line.is_empty());
-    if pids.iter().all(is_gone) { Ok(()) } else { killed.map(drop) }
+    Ok(())
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

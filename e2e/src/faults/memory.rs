@@ -37,7 +37,8 @@ wait"#;
 const FILES: [(&str, &str); 2] =
     [("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")];
 
-/// Lets a container run out of memory, and returns when it ended. Its limit ends with it.
+/// Lets a container run out of memory, and returns when it was seen alive for the last time: others may hear of its end before
+/// us. Its limit ends with it.
 pub(super) async fn exhaust(cluster: &Cluster, container: &Container) -> Result<Moment> {
     for (limit, used) in FILES {
         if let Some(group) = container.group_with(cluster, limit)? {
@@ -65,10 +66,18 @@ async fn exhaust_group(container: &Container, group: &Path, limit: &str, used: &
         .spawn()
         .context("start what takes the memory")?;
     let deadline = Instant::now() + DEADLINE;
-    while !container.has_ended() && Instant::now() < deadline {
+    let mut alive_at = Moment::now();
+    let has_ended = loop {
+        let now = Moment::now();
+        if container.has_ended() {
+            break true;
+        }
+        if deadline < Instant::now() {
+            break false;
+        }
+        alive_at = now;
         sleep(LOOK).await;
-    }
-    let (moment, has_ended) = (Moment::now(), container.has_ended());
+    };
     // In any case: who is left there holds up the container's end.
     eater.kill().await.context("end what takes the memory")?;
     let mut left = processes_of(&[group.to_owned()]);
@@ -78,7 +87,7 @@ async fn exhaust_group(container: &Container, group: &Path, limit: &str, used: &
         write(&limit, &before).context("give the container its memory back")?;
         bail!("the container {} did not run out of memory within {DEADLINE:?}", container.id);
     }
-    Ok(moment)
+    Ok(alive_at)
 }
 
 fn read(path: &Path) -> Result<String> {

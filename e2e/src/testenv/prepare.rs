@@ -1,4 +1,4 @@
-//! Preparing the shared cluster, by one process at a time.
+//! Preparing a cluster, by one process at a time. Others may be prepared meanwhile.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ const REDIS_PROGRAMS: [&str; 2] = ["redis-server", "redis-cli"];
 
 /// Brings a cluster up if it is ours, gives it the images and installs the chart.
 pub async fn prepare(target: Target, wish: Wish) -> Result<Prepared> {
-    let _lock = FileLock::acquire("testenv").await?;
+    let _lock = FileLock::acquire(&lock_of(&target)).await?;
     let cluster = target.up_as(wish).await?;
     let images = match &cluster {
         Reached::Ours(cluster) => Box::pin(loaded(cluster)).await?,
@@ -48,6 +48,14 @@ pub async fn prepare(target: Target, wish: Wish) -> Result<Prepared> {
     chart::install(&cluster, &kubectl, &wish).await?;
     let chart::Wish { operator, .. } = wish;
     Ok(Prepared { cluster, kubectl, operator, udp_server, rooms_server, countdown, arena })
+}
+
+/// What is shared by all clusters has locks of its own: what is built, and the images.
+fn lock_of(target: &Target) -> String {
+    match target {
+        Target::Ours(slot) => format!("testenv-{slot}"),
+        Target::Foreign(_) => "testenv".to_owned(),
+    }
 }
 
 /// What nodes run.

@@ -38,13 +38,8 @@ impl Identity {
 }
 
 /// What a message asks of the host; `None` if there is nothing to do. Hello, `BeatEcho`, `StandBy`,
-<<<<<<< HEAD
 /// `Mirror`, Fallbacks and Found are not for it.
-pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
-=======
-/// `Mirror` and Fallbacks are not for it.
 pub fn command(message: ToServer, restores: bool) -> Option<Command> {
->>>>>>> model
     let not_offered = |tenancy, what: &str| Command::Unsupported {
         tenancy: tenancy_from(tenancy),
         message: format!("this server does not offer {what}"),

@@ -1,5 +1,7 @@
 //! The fleets of a run, and their rooms.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use gamekeeper_crds::labels;
 use serde_json::{Value, json};
@@ -13,8 +15,9 @@ use crate::testenv::GameServer;
 pub(super) const FENCE_MS: u64 = 1000;
 pub(super) const INTERVAL_MS: u64 = 100;
 
-/// How long the ticks of a server stand still when they are told to: longer than anybody needs to notice.
-const HANG_S: &str = "15";
+/// How long the ticks of a server stand still when they are told to: longer than anybody needs to notice and to go on
+/// elsewhere.
+pub(super) const HANG: Duration = Duration::from_secs(5);
 
 /// How long matches last: longer than a run, as far as the arena allows.
 const MATCH_S: &str = "3600";
@@ -57,7 +60,8 @@ pub(super) async fn manifest(arena: &Arena, folder: &Part, size: Size, manner: M
     let (secret, key) = store::lend(arena.namespace()).await?;
     let image = arena.namespace().env().image(GameServer::Arena)?;
     let capacity = size.rooms.to_string();
-    let arguments = ["server", "--capacity", &capacity, "--journal", "/journals", "--hang-on-usr1", HANG_S];
+    let hang = HANG.as_secs().to_string();
+    let arguments = ["server", "--capacity", &capacity, "--journal", "/journals", "--hang-on-usr1", &hang];
     Ok(json!({
         "apiVersion": "gamekeeper.dev/v1alpha1",
         "kind": "GameFleet",

@@ -85,9 +85,10 @@ async fn watch(stage: &mut Stage, length: Duration) -> Result<Calm> {
             steps.insert((step.mono_ns, step.step.clone(), step.server.clone()), step);
         }
         let count = |name| steps.values().filter(|it| it.step == name).count();
+        // From before the look, which takes its time: who is shown nothing any more is in a gap that has not ended.
+        let until = Moment::now();
         let views = stage.sight()?.look()?;
-        // Who is shown nothing any more is in a gap that has not ended.
-        let gap = before.values().map(|(uid, _)| views.longest_gap(uid, Moment::now())).max();
+        let gap = before.values().map(|(uid, _)| views.longest_gap(uid, until)).max();
         let now = epochs(stage)?;
         let moved = before.iter().filter(|(name, before)| now.get(*name) != Some(*before));
         let calm = Calm {

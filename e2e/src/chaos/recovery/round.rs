@@ -28,8 +28,13 @@ const MOMENT: std::ops::Range<Duration> = Duration::from_secs(1)..Duration::from
 /// How long something stays broken that nobody should notice: longer than a lease, a fence and a hang.
 const HOLD: std::ops::Range<Duration> = Duration::from_millis(3500)..Duration::from_secs(6);
 
-/// How long it is watched what comes back alive.
-const RETURN: Duration = Duration::from_secs(2);
+/// How long it is watched what comes back alive: longer than a fence.
+const RETURN: Duration = Duration::from_millis(1200);
+
+const _: () = assert!(
+    Duration::from_millis(FENCE_MS).as_millis() < RETURN.as_millis(),
+    "an owner that does not give up is seen"
+);
 
 /// How often is looked. The times are the journals'.
 const LOOK: Duration = Duration::from_millis(25);
@@ -61,37 +66,16 @@ pub(super) async fn play(stage: &mut Stage, scenario: Scenario, round: u32, plan
         Expectation::PlaysOn => Vec::new(),
     };
     stage.sight()?.look()?.measure_gaps();
-    let fault = cast.inflict(stage).await?;
     say(&format!("  {scenario} {round}: {}, with {} rooms", cast.what, hit.len()));
-
-    let mut fates = match scenario.expectation() {
-        Expectation::Recovers => back(stage, &hit, fault, scenario.deadline()).await?,
-        Expectation::PlaysOn => {
-            sleep(chance.random_range(HOLD)).await;
-            BTreeMap::new()
-        }
+    let before = Moment::now();
+    let inflicted = cast.inflict(stage).await;
+    let fault = *inflicted.as_ref().unwrap_or(&before);
+    let followed = match inflicted {
+        Ok(_) => follow(stage, scenario, &cast, (&hit, fault), chance).await,
+        Err(error) => Err(error),
     };
-    // Before it is mended: it never goes on.
-    if let Some(container) = cast.ended_after.filter(|it| !it.has_ended()) {
-        stage.faults.inflict(&faults::Fault::Signal(container, faults::Signal::Kill)).await?;
-    }
-    stage.faults.mend().await?;
-    if scenario.comes_back() {
-        sleep(RETURN).await;
-    }
-    let lost = fates.values().any(|it| matches!(it, Fate::Failed(_)));
-    // Who waits for bots that were lost waits in vain: the next round begins afresh.
-    let whole = if lost { Ok(()) } else { stage.whole().await };
 
-    let unhit = match scenario.expectation() {
-        Expectation::Recovers => others,
-        // Nobody's rooms are to notice anything.
-        Expectation::PlaysOn => others.into_iter().chain(hit).collect(),
-    };
-    let views = stage.sight()?.look()?;
-    let undisturbed = |before: &Before| undisturbed(views, before, plan.gap_max);
-    fates.extend(unhit.iter().map(|(name, before)| (name.clone(), undisturbed(before))));
-
+    // In any case: what came of a fault that went wrong is not the one's before.
     let mut steps = stage.steps(&Clocks::now());
     steps.retain(|step| fault.0 <= step.mono_ns);
     let victims: Vec<_> = cast.victims.iter().map(|it| it.pod.as_str()).collect();
@@ -106,8 +90,50 @@ pub(super) async fn play(stage: &mut Stage, scenario: Scenario, round: u32, plan
         interval_ms: INTERVAL_MS,
     };
     stage.note(record, steps)?;
-    whole.context("not everything is well after the round")?;
+    let mut fates = followed?;
+
+    let unhit = match scenario.expectation() {
+        Expectation::Recovers => others,
+        // Nobody's rooms are to notice anything.
+        Expectation::PlaysOn => others.into_iter().chain(hit).collect(),
+    };
+    let views = stage.sight()?.look()?;
+    let undisturbed = |before: &Before| undisturbed(views, before, plan.gap_max);
+    fates.extend(unhit.iter().map(|(name, before)| (name.clone(), undisturbed(before))));
     Ok(Outcome { scenario, round, noticed, detect, fates, took: start.elapsed() })
+}
+
+/// Watches what becomes of those that were hit, mends what is broken, and waits until all is well.
+async fn follow(
+    stage: &mut Stage,
+    scenario: Scenario,
+    cast: &Cast,
+    (hit, fault): (&Rooms, Moment),
+    chance: &mut StdRng,
+) -> Result<BTreeMap<String, Fate>> {
+    let fates = match scenario.expectation() {
+        Expectation::Recovers => back(stage, hit, fault, scenario.deadline()).await?,
+        Expectation::PlaysOn => {
+            sleep(chance.random_range(HOLD)).await;
+            BTreeMap::new()
+        }
+    };
+    // Before it is mended: it never goes on.
+    if let Some(container) = cast.ended_after.as_ref().filter(|it| !it.has_ended()) {
+        stage.faults.inflict(&faults::Fault::Signal(container.clone(), faults::Signal::Kill)).await?;
+    }
+    stage.faults.mend().await?;
+    if let Some(left) = scenario.lasts().and_then(|it| it.checked_sub(Moment::now().since(fault))) {
+        sleep(left).await;
+    }
+    if scenario.comes_back() {
+        sleep(RETURN).await;
+    }
+    // Who waits for bots that were lost waits in vain: the next round begins afresh.
+    if !fates.values().any(|it| matches!(it, Fate::Failed(_))) {
+        stage.whole().await.context("not everything is well after the round")?;
+    }
+    Ok(fates)
 }
 
 /// The rooms whose servers are hit, and all others.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use serde::{Serialize, Serializer};
+
+use super::fleet::HANG;
 
 /// Something that breaks while matches are played. The names are fixed: results are compared by them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -148,6 +149,12 @@ impl Scenario {
         matches!(self, Self::ProcessCrash | Self::ContainerOom)
     }
 
+    /// How long what is hit stays broken, if nobody mends it. Until then it is not as before: a server that hangs and has no
+    /// matches looks well, and is given some.
+    pub(super) fn lasts(self) -> Option<Duration> {
+        (self == Self::TickLoopHang).then_some(HANG)
+    }
+
     /// How long is waited until all are played again: far beyond what is promised, so that what takes longer is measured
     /// and not given up.
     pub(super) fn deadline(self) -> Duration {
@@ -156,12 +163,6 @@ impl Scenario {
             Self::MassLoss => Duration::from_mins(1),
             _ => Duration::from_secs(30),
         }
-    }
-}
-
-impl Serialize for Scenario {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

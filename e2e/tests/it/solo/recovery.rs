@@ -10,9 +10,6 @@ use e2e::progress::say;
 
 use crate::support::{Arena, alone};
 
-/// Scenarios whose matches do not go on yet.
-const NOT_YET: &[Scenario] = &[Scenario::PartitionBoth];
-
 /// As many as a busy machine can play.
 const MASS_ROOMS: u16 = 60;
 
@@ -22,9 +19,7 @@ const GAP_MAX: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn p4_matches_outlive_whatever_breaks_and_nobody_leaves() -> Result<()> {
-    let mut scenarios = Scenario::all();
-    scenarios.retain(|it| !NOT_YET.contains(it));
-    alone("recovery", async |arena| recover(arena, plan(scenarios)).await).await
+    alone("recovery", async |arena| recover(arena, plan(Scenario::all())).await).await
 }
 
 #[tokio::test]

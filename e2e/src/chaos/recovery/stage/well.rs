@@ -15,7 +15,10 @@ const MIRRORED: &str = "rooms are copied to the standby";
 impl Stage {
     /// Waits until everything is as before a fault.
     pub(in super::super) async fn whole(&mut self) -> Result<()> {
-        self.operators.available().await?;
+        tokio::select! {
+            available = self.operators.available() => available?,
+            never = self.operators.relieve() => never,
+        }
         if let Some(Scenery { size, .. }) = &self.scenery {
             self.arena.settled(size.name).await?;
         }
