@@ -248,6 +248,7 @@ impl<'a> Scene<'a> {
             links: Default::default(),
             views: [View::None; SERVERS],
             lost: 0,
+            cut_off: 0,
         });
         self.tell_leader(operator, Input::Fleet);
         for server in self.model.servers() {
@@ -301,6 +302,9 @@ impl<'a> Scene<'a> {
         let mut row: Row = **self.model.rows.get(self.world.store[index]);
         let owner = row.epoch;
         let reply = row.call(epoch, call, millis(self.world.now));
+        if let (Call::Take(_, 1..), Reply::Taken(..), Some(owner)) = (call, reply, owner.filter(|it| *it != epoch)) {
+            self.check_silence(room, owner);
+        }
         if !matches!(reply, Reply::Fenced(_) | Reply::Finished(..)) {
             let before = std::mem::replace(&mut self.world.owners[index], server);
             if owner == Some(epoch) && before != server && before != NEVER {
@@ -311,6 +315,19 @@ impl<'a> Scene<'a> {
         }
         self.world.store[index] = self.model.rows.id(row);
         reply
+    }
+
+    /// I7, I8: an owner that loses a room for its silence does not tick it.
+    fn check_silence(&mut self, room: u8, owner: i64) {
+        for server in self.model.servers() {
+            let here = self.world.servers[usize::from(server)];
+            let sights = self.model.sights_of(&here);
+            let ticks = sights.rooms.iter().any(|it| it.room == room && it.epoch == owner && it.ticks);
+            if ticks && here.pace == Pace::Goes {
+                let what = format!("room {room} is taken from server {server} for its silence, and is ticked there");
+                self.break_promise("I7", what);
+            }
+        }
     }
 
     /// Something is on its way, and nobody waits for it.

@@ -97,10 +97,15 @@ impl Custody {
             self.stood_until.store(NEVER, Ordering::Release);
         }
         let last = heard.map_or(accepted, |it| it.max(accepted));
-        if now.saturating_sub(last) < self.fence_after { Leave::Tick } else { Leave::Freeze }
+        if now.saturating_sub(last) < self.fence_after {
+            return Leave::Tick;
+        }
+        // From here on the room may be another's, and an operator that is back learns of that later than the store.
+        self.stood_still(now);
+        Leave::Freeze
     }
 
-    /// The loop that ticks stood still until now, for how long it does not know.
+    /// The loop that ticks stood still until now, for how long it does not know, or stands still from now on.
     pub fn stood_still(&self, now: Duration) {
         self.stood_until.store(micros(now), Ordering::Release);
         self.question.notify_one();
@@ -181,14 +186,26 @@ mod tests {
     fn i7_a_room_freezes_when_nobody_was_heard_for_the_fence_and_goes_on_when_one_is() {
         let room = Custody::new(FENCE, ms(0));
         assert_eq!(room.leave(ms(999), None), Leave::Tick);
-        assert_eq!(room.leave(ms(1000), None), Leave::Freeze);
         assert_eq!(room.leave(ms(1000), Some(ms(1))), Leave::Tick, "the operator is enough");
-        assert_eq!(room.leave(ms(2000), Some(ms(1))), Leave::Freeze);
+        assert_eq!(room.leave(ms(1001), Some(ms(1))), Leave::Freeze);
         room.accepted(ms(1500));
         assert_eq!(room.leave(ms(2000), Some(ms(1))), Leave::Tick, "the store is enough");
         room.accepted(ms(1200));
         assert_eq!(room.leave(ms(2400), None), Leave::Tick, "answers may come in another order");
         assert_eq!(room.leave(ms(2500), None), Leave::Freeze);
+    }
+
+    #[test]
+    fn i7_a_room_that_was_frozen_is_asked_for_before_it_is_ticked_again() {
+        let room = Custody::new(FENCE, ms(0));
+        assert_eq!(room.leave(ms(1000), None), Leave::Freeze);
+        assert!(room.has_question());
+        assert_eq!(room.leave(ms(1200), Some(ms(1100))), Leave::Freeze, "the operator may not know yet");
+        room.accepted(ms(999));
+        assert_eq!(room.leave(ms(1300), Some(ms(1100))), Leave::Freeze, "that was before");
+        room.accepted(ms(1200));
+        assert_eq!(room.leave(ms(1300), None), Leave::Tick);
+        assert!(!room.has_question());
     }
 
     #[test]

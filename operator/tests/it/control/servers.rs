@@ -505,6 +505,7 @@ fn said(report: Report, quirks: &Quirks) -> ToOperator {
                 host::RefusedWhy::Parameters => RefusedWhy::Parameters,
                 host::RefusedWhy::Checkpoint => RefusedWhy::Checkpoint,
                 host::RefusedWhy::Fenced => RefusedWhy::Fenced,
+                host::RefusedWhy::OwnerAlive => RefusedWhy::OwnerAlive,
                 host::RefusedWhy::Unsupported => RefusedWhy::Unsupported,
                 host::RefusedWhy::UnknownRoom => RefusedWhy::UnknownRoom,
             },
