@@ -310,7 +310,6 @@ fn i6_who_stood_still_begins_anew() {
 
 #[test]
 fn i6_whoever_is_within_reach_again_is_greeted_anew_before_it_is_judged() {
-    let mut desk = Desk::open();
     // Also without a stream: its link may pause for seconds before it dials again.
     for (cause, certain) in [
         (Cause::Quiet, HANG_TIMEOUT + CONFIRM),

@@ -14,10 +14,22 @@ fn cut_off(desk: &mut Desk, name: &str) -> Vec<Command> {
     desk.on(Event::ServerCutOff { server_uid: format!("uid-{name}"), since: now, noticed: now })
 }
 
+/// A room that runs on "a"; nobody plays here, and nothing is to be closed for that.
+fn played(desk: &mut Desk, change: Value, features: &[Feature]) -> GameRoom {
+    let room = stored(desk, change, features);
+    set_store(desk, true);
+    room
+}
+
+fn set_store(desk: &mut Desk, has_store: bool) {
+    let claim_timeout = Duration::from_hours(1);
+    desk.on(Event::Fleet(fleet_name(), FleetView { has_store, claim_timeout, ..fleet() }));
+}
+
 /// "a" has the room, "b" is there, and there is no stream to "a" any more.
 fn parted(change: Value) -> (Desk, GameRoom) {
     let mut desk = Desk::open();
-    let room = stored(&mut desk, change, ALL);
+    let room = played(&mut desk, change, ALL);
     greeted_with(&mut desk, "b", &[], ALL);
     assert_eq!(asked(&cut_off(&mut desk, "a")), []);
     assert_eq!(asked(&link(&mut desk, "a", LinkNews::Lost)), []);
@@ -58,7 +70,7 @@ fn open(desk: &mut Desk, server: &str, room: &GameRoom, epoch: Epoch) -> Vec<Com
     link(desk, server, LinkNews::Opened(Opened { tenancy, ports: vec![], certificate_hashes: vec![] }))
 }
 
-fn taken(commands: &[Command]) -> Option<&crate::room::ledger::Taken> {
+fn taken(commands: &[Command]) -> Option<&ledger::Taken> {
     commands.iter().find_map(|it| if let Command::TellTaken(taken) = it { Some(taken) } else { None })
 }
 
@@ -154,16 +166,19 @@ fn i7_i8_where_nobody_would_ask_the_store_or_heed_it_nothing_is_asked() {
     ];
     for (change, has_store, of_old, of_new) in cases {
         let mut desk = Desk::open();
-        stored(&mut desk, change.clone(), of_old);
-        desk.on(Event::Fleet(fleet_name(), FleetView { has_store, ..fleet() }));
+        played(&mut desk, change.clone(), of_old);
+        set_store(&mut desk, has_store);
         greeted_with(&mut desk, "b", &[], of_new);
         cut_off(&mut desk, "a");
         link(&mut desk, "a", LinkNews::Lost);
-        assert_eq!(asked(&desk.after(Duration::from_mins(1))), [], "{change} {has_store} {of_old:?} {of_new:?}");
+        let mut commands = desk.after(Duration::from_mins(1));
+        // That there is no store is told.
+        commands.retain(|it| matches!(it, Command::Open { .. }));
+        assert_eq!(commands, [], "{change} {has_store} {of_old:?} {of_new:?}");
     }
     // While there is a stream, an echo may go over it.
     let mut desk = Desk::open();
-    stored(&mut desk, json!({}), ALL);
+    played(&mut desk, json!({}), ALL);
     greeted_with(&mut desk, "b", &[], ALL);
     cut_off(&mut desk, "a");
     assert_eq!(asked(&desk.after(Duration::from_mins(1))), []);
@@ -178,7 +193,7 @@ fn i7_i8_where_nobody_would_ask_the_store_or_heed_it_nothing_is_asked() {
 #[test]
 fn one_room_tells_for_all_of_its_server_and_when_it_was_taken_the_others_follow() {
     let mut desk = Desk::open();
-    let first = stored(&mut desk, json!({}), ALL);
+    let first = played(&mut desk, json!({}), ALL);
     let mut rooms = vec![first];
     for name in ["duel-2", "duel-3"] {
         let mut room = room(name, json!({}));
@@ -223,9 +238,11 @@ fn i3_p7_a_new_leader_publishes_what_an_earlier_one_had_taken_and_asks_no_other(
     let (_, room) = parted(json!({}));
     let later = Epoch::new(3, 99);
     let mut desk = led_anew(&room);
+    set_store(&mut desk, true);
     desk.on(Event::Server(ServerView { is_controlled: true, ..server("a", "node-1") }));
     greeted_with(&mut desk, "b", &[(&room, later.0)], ALL);
     greeted_with(&mut desk, "c", &[], ALL);
+    desk.done(&room);
     assert_eq!(asked(&desk.after(Duration::from_secs(2))), [], "its players may be there");
     assert_eq!(asked(&cut_off(&mut desk, "a")), []);
     let epoch = asked_after(&mut desk, FENCE);
