@@ -82,7 +82,7 @@ pub enum Rule {
     NoQuestion,
     /// A new owner does not wait for one that may still be alive.
     NoFence,
-    /// A room is taken from an owner that others reach, whether the store hears it or not.
+    /// A room is taken from an owner that others reach after hardly any silence.
     NoSilence,
 }
 

@@ -90,7 +90,8 @@ enum Stage {
     /// It is asked for at the store.
     Asking {
         fence: bool,
-        if_silent: bool,
+        /// The owner before must have been silent for so long.
+        silence: u64,
         give_up: u8,
         again: u8,
     },
@@ -231,9 +232,8 @@ impl Process {
             let (mut is_unanswered, mut is_adopted) = (false, false);
             let mut call = |call, from| sights.calls.push((*number, *room, *epoch, call, from));
             match stage {
-                Stage::Asking { fence, if_silent, again, .. } => {
-                    let fence_or_none = |is_asked: bool| if is_asked { millis(FENCE) } else { 0 };
-                    call(Call::Take(fence_or_none(*fence), fence_or_none(*if_silent)), *again);
+                Stage::Asking { fence, silence, again, .. } => {
+                    call(Call::Take(if *fence { millis(FENCE) } else { 0 }, *silence), *again);
                 }
                 Stage::Waiting { until, .. } => waits_until = Some(*until),
                 Stage::Running(running) => {
@@ -286,8 +286,13 @@ impl Process {
                 let stage = match restore {
                     Some(restore) => {
                         let fence = restore.fence && rule != Rule::NoFence;
-                        let if_silent = restore.owner_silent.is_some() && rule != Rule::NoSilence;
-                        Stage::Asking { fence, if_silent, give_up: now + PATIENCE, again: now }
+                        let silence = match (restore.owner_silent, rule) {
+                            (None, _) => 0,
+                            // The shortest that there is.
+                            (Some(_), Rule::NoSilence) => 1,
+                            (Some(_), _) => millis(FENCE),
+                        };
+                        Stage::Asking { fence, silence, give_up: now + PATIENCE, again: now }
                     }
                     None => {
                         events.push_back(Event::Made { room: number, outcome: Ok(()) });

@@ -54,7 +54,7 @@ fn i1_i7_i8_p6_p7_hold_when_others_reach_who_is_cut_off() {
 
 #[test]
 fn i7_i8_a_take_that_does_not_ask_whether_the_owner_is_silent_is_found() {
-    is_needed(Rule::NoSilence, "I1", Bounds { partings: 1, steps: 5, ..CALM });
+    is_needed(Rule::NoSilence, "I7", Bounds { partings: 1, steps: 5, ..CALM });
 }
 
 #[test]

@@ -237,8 +237,10 @@ fn one_room_tells_for_all_of_its_server_and_when_it_was_taken_the_others_follow(
 fn i3_p7_a_new_leader_publishes_what_an_earlier_one_had_taken_and_asks_no_other() {
     let (_, room) = parted(json!({}));
     let later = Epoch::new(3, 99);
-    let mut desk = led_anew(&room);
+    let mut desk = Desk { ledger: Ledger::new(4), ..Desk::open() };
     set_store(&mut desk, true);
+    desk.on(Event::Synced);
+    desk.room(&room);
     desk.on(Event::Server(ServerView { is_controlled: true, ..server("a", "node-1") }));
     greeted_with(&mut desk, "b", &[(&room, later.0)], ALL);
     greeted_with(&mut desk, "c", &[], ALL);

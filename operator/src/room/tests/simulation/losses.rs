@@ -33,6 +33,11 @@ impl Losses {
         self.hanging.contains(uid) || self.cut.contains(uid)
     }
 
+    /// Whether it plays on, and no leader hears it.
+    pub(super) fn is_cut(&self, uid: &str) -> bool {
+        self.cut.contains(uid) && !self.hanging.contains(uid)
+    }
+
     /// Whether it can be greeted.
     pub(super) fn is_reachable(&self, uid: &str) -> bool {
         !self.is_frozen(uid)
@@ -115,13 +120,17 @@ impl Simulation {
         if !leader.knows(uid) || has_words {
             return;
         }
-        let is_reached = self.losses.cut.contains(uid) && !self.losses.hanging.contains(uid);
-        if is_reached && !is_up && self.processes.contains_key(uid) && self.rng.random_bool(0.6) {
+        if self.losses.is_cut(uid) && !is_up && self.processes.contains_key(uid) && self.rng.random_bool(0.6) {
             // A witness reaches it.
             self.seen.insert("a server was out of our reach");
             let (now, server_uid) = (self.now(), uid.to_owned());
             let event = Event::ServerCutOff { server_uid, since: now.instant, noticed: now.instant };
-            return self.leaders[index].take(0, event, now);
+            self.leaders[index].take(0, event, now);
+            // Such a time may be over before anything else happens.
+            if self.rng.random_bool(0.5) {
+                self.pass(Duration::from_millis(1100));
+            }
+            return;
         }
         let verdict = match self.processes.get(uid) {
             None if is_up => return,

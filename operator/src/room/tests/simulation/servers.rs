@@ -120,6 +120,8 @@ impl Simulation {
         let uids: Vec<String> = uids.into_iter().cloned().collect();
         let Some(uid) = uids.choose(&mut self.rng).cloned() else { return };
         match self.rng.random_range(0..24) {
+            // That its stream is no more is heard also of one that is cut off.
+            8..14 if self.losses.is_cut(&uid) => self.answer(&uid),
             // What does not answer is not heard either.
             1..19 if self.losses.is_frozen(&uid) => (),
             0 => self.break_link(&uid),

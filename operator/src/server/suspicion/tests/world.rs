@@ -81,6 +81,8 @@ struct Server {
     /// Which of the attempts to greet it counts, and how many have failed in a row.
     dials: u64,
     failures: u32,
+    /// When it was last cut off.
+    cut_at: Option<Instant>,
     /// When a beat with progress was heard.
     heard: Option<Instant>,
     /// Something between us refuses once.
@@ -181,6 +183,7 @@ impl World {
             beats: 0,
             dials: 0,
             failures: 0,
+            cut_at: None,
             heard: None,
             lies: false,
             cause: None,
@@ -308,7 +311,10 @@ impl World {
                 self.servers[index].life = Life::Lives;
             }
             Fault::Hang | Fault::Continue => (),
-            Fault::CutServer => self.servers[index].is_cut = true,
+            Fault::CutServer => {
+                self.servers[index].is_cut = true;
+                self.servers[index].cut_at = Some(self.now);
+            }
             Fault::CutPath => self.nodes[node].is_cut_from_us = true,
             Fault::CutNode => self.nodes[node].is_down = true,
             Fault::PowerOff => {
@@ -644,8 +650,11 @@ impl World {
         );
         let is_seen = !self.nodes.iter().any(|it| it.is_filtered);
         let aside = [Fault::CutServer, Fault::Heal, Fault::Continue, Fault::Break];
+        // One that is cut off in the very moment in which it was reached, and has no stream, says nothing for a while.
+        let breaks = self.faults.contains(&Fault::Break) && verdict == Verdict::Hang;
+        let is_cut_again = breaks && server.cut_at.is_some_and(|it| now - it < HICCUP);
         assert!(
-            is_hiccup || is_inherited || !is_seen || !only(&aside),
+            is_hiccup || is_cut_again || is_inherited || !is_seen || !only(&aside),
             "I6: {verdict:?} of a server that others reach"
         );
     }
