@@ -140,7 +140,9 @@ impl fmt::Display for Action {
             Self::GoOn(server) => write!(f, "server {server} goes on"),
             Self::Thaw(operator) => write!(f, "operator {operator} goes on"),
             Self::Cut(server) => write!(f, "server {server} is cut off from operators and store"),
-            Self::Part(server) => write!(f, "server {server} is cut off from operators, and not from the store"),
+            Self::Part(server) => {
+                write!(f, "server {server} is cut off from operators, and not from the store")
+            }
             Self::FindCutOff(operator, server) => {
                 write!(f, "operator {operator} finds that others reach server {server}")
             }

@@ -190,11 +190,9 @@ impl Leaders {
             Input::LinkLost(server) => link(server, LinkNews::Lost),
             Input::Lost(server, verdict) => Event::ServerLost { server_uid: server_uid(server), verdict },
             // What people are told of it does not matter.
-            Input::CutOff(server) => Event::ServerCutOff {
-                server_uid: server_uid(server),
-                since: self.start,
-                noticed: self.start,
-            },
+            Input::CutOff(server) => {
+                Event::ServerCutOff { server_uid: server_uid(server), since: self.start, noticed: self.start }
+            }
             Input::Back(server) => Event::ServerBack { server_uid: server_uid(server) },
             Input::TakenForEmpty(server) => link(server, words::empty(server)),
             Input::Passed => Event::Tick,
@@ -210,7 +208,8 @@ impl Leaders {
                     Rule::EqualEpochs => epoch.0 >> 32 << 32 | 1,
                     _ => epoch.0,
                 };
-                let restore = restore.map(|it| Restore { fence: it.fence, if_silent: !it.owner_silent.is_zero() });
+                let restore =
+                    restore.map(|it| Restore { fence: it.fence, if_silent: !it.owner_silent.is_zero() });
                 Out::Tell(number_of(&server.uid), Command::Open { room: room_number, epoch, restore })
             }
             Order::Close { server_uid, tenancy, .. } => {

@@ -302,7 +302,9 @@ impl<'a> Scene<'a> {
         let mut row: Row = **self.model.rows.get(self.world.store[index]);
         let owner = row.epoch;
         let reply = row.call(epoch, call, millis(self.world.now));
-        if let (Call::Take(_, 1..), Reply::Taken(..), Some(owner)) = (call, reply, owner.filter(|it| *it != epoch)) {
+        if let (Call::Take(_, 1..), Reply::Taken(..), Some(owner)) =
+            (call, reply, owner.filter(|it| *it != epoch))
+        {
             self.check_silence(room, owner);
         }
         if !matches!(reply, Reply::Fenced(_) | Reply::Finished(..)) {
@@ -328,7 +330,8 @@ impl<'a> Scene<'a> {
                 it.room == room && it.epoch == owner && it.ticks && !(may_lose && it.is_unanswered)
             });
             if ticks && here.pace == Pace::Goes {
-                let what = format!("room {room} is taken from server {server} for its silence, and is ticked there");
+                let what =
+                    format!("room {room} is taken from server {server} for its silence, and is ticked there");
                 self.break_promise("I7", what);
             }
         }

@@ -97,16 +97,8 @@ impl Left {
     }
 
     /// Nothing.
-    pub const NONE: Self = Self {
-        crashes: 0,
-        messages: 0,
-        pauses: 0,
-        cuts: 0,
-        partings: 0,
-        deletions: 0,
-        alarms: 0,
-        ends: 0,
-    };
+    pub const NONE: Self =
+        Self { crashes: 0, messages: 0, pauses: 0, cuts: 0, partings: 0, deletions: 0, alarms: 0, ends: 0 };
 }
 
 /// One of the operators.

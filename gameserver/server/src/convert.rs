@@ -51,12 +51,13 @@ pub(crate) fn command(message: ToServer, restores: bool) -> Option<Command> {
                 "asked to open a room"
             );
             let known = |epoch: i64| (0 < epoch).then_some(Epoch(epoch));
-            let restore = restore.map(|Restore { lost_epoch, fence, ended_epoch, owner_silent }| host::Restore {
-                lost_epoch: known(lost_epoch),
-                fence,
-                ended_epoch: known(ended_epoch),
-                owner_silent: (!owner_silent.is_zero()).then_some(owner_silent),
-            });
+            let restore =
+                restore.map(|Restore { lost_epoch, fence, ended_epoch, owner_silent }| host::Restore {
+                    lost_epoch: known(lost_epoch),
+                    fence,
+                    ended_epoch: known(ended_epoch),
+                    owner_silent: (!owner_silent.is_zero()).then_some(owner_silent),
+                });
             let (tenancy, seats) = (tenancy_from(tenancy), NonZeroU32::new(seats));
             Command::Open(Order { tenancy, seats, parameters, restore })
         }

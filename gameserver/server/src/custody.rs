@@ -238,7 +238,11 @@ mod tests {
         let room = Custody::new(FENCE, ms(0));
         assert_eq!(room.leave(ms(1000), None), Leave::Freeze);
         room.unanswered(ms(1100));
-        assert_eq!(room.leave(ms(1500), Some(ms(1450))), Leave::Freeze, "it may answer now, as the operator does");
+        assert_eq!(
+            room.leave(ms(1500), Some(ms(1450))),
+            Leave::Freeze,
+            "it may answer now, as the operator does"
+        );
         room.unanswered(ms(1499));
         assert_eq!(room.leave(ms(1600), Some(ms(1550))), Leave::Freeze, "that was before, too");
         room.unanswered(ms(1650));

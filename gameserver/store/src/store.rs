@@ -99,9 +99,7 @@ impl Store {
     ) -> Result<Verdict<Taken>, StoreError> {
         match self.bid(tenancy, fence_after, Duration::ZERO).await? {
             Bid::Decided(verdict) => Ok(verdict),
-            Bid::OwnerAlive { .. } => {
-                Err(StoreError::Garbled("a silence that was not asked for".to_owned()))
-            }
+            Bid::OwnerAlive { .. } => Err(StoreError::Garbled("a silence that was not asked for".to_owned())),
         }
     }
 

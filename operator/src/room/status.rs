@@ -253,7 +253,11 @@ impl std::fmt::Display for Loss {
             How::Refused => write!(f, "server {} is down: its control port refuses connections", self.server),
             How::Hung => write!(f, "server {} hangs: its kernel answers, its rooms stand still", self.server),
             How::CutOff => {
-                write!(f, "server {} is heard neither by the operator nor by the store, and others reach it", self.server)
+                write!(
+                    f,
+                    "server {} is heard neither by the operator nor by the store, and others reach it",
+                    self.server
+                )
             }
             How::Silent => write!(f, "neither server {} nor its node answers", self.server),
         }

@@ -107,7 +107,12 @@ impl Vault {
             }
             Err(why @ NotMade::OwnerAlive) => {
                 // Asked every few seconds while the operator alone does not reach the owner.
-                debug!(room = tenancy.name, namespace = tenancy.namespace, epoch = epoch.0, "its owner lives");
+                debug!(
+                    room = tenancy.name,
+                    namespace = tenancy.namespace,
+                    epoch = epoch.0,
+                    "its owner lives"
+                );
                 let _ = notes.send(Note::Made(room, Err(why))).await;
             }
             Err(why) => {

@@ -149,7 +149,8 @@ async fn i7_a_room_is_taken_from_a_silent_owner_and_from_no_other() {
     let (fence, silence) = (Some(Duration::from_secs(60)), Duration::from_millis(300));
     assert_eq!(write(&store, &old, 1).await, STORED);
     sleep(Duration::from_millis(50)).await;
-    let Ok(Bid::OwnerAlive { owner: Some(Epoch(1)), idle }) = store.take_if_silent(&new, fence, silence).await
+    let Ok(Bid::OwnerAlive { owner: Some(Epoch(1)), idle }) =
+        store.take_if_silent(&new, fence, silence).await
     else {
         panic!("taken from an owner that lives")
     };

@@ -200,7 +200,8 @@ impl Ledger {
         for (room, server) in chosen {
             commands.extend(self.ask_for(&room, &server, silence));
         }
-        let Some(cut_off) = self.tables.server_entry_mut(server_uid).and_then(|it| it.cut_off.as_mut()) else {
+        let Some(cut_off) = self.tables.server_entry_mut(server_uid).and_then(|it| it.cut_off.as_mut())
+        else {
             return;
         };
         cut_off.attempts = cut_off.attempts.saturating_add(1);

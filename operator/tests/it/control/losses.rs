@@ -257,7 +257,12 @@ async fn i7_i8_where_servers_do_not_ask_the_store_first_nothing_is_asked_of_them
     sleep(Duration::from_secs(20)).await;
     let server = play(&stage, "duel").await;
     let out_of_reach = BTreeSet::from([server.clone()]);
-    stage.servers.misbehave(Quirks { out_of_reach, is_store_out_of_reach: true, features, ..Quirks::default() });
+    stage.servers.misbehave(Quirks {
+        out_of_reach,
+        is_store_out_of_reach: true,
+        features,
+        ..Quirks::default()
+    });
     assert_stays(&stage, "duel", &server).await;
     assert_eq!(stage.servers.bids(), 0);
 }

@@ -117,7 +117,9 @@ fn p4_i7_a_room_that_was_taken_is_published_there_and_closed_where_it_was() {
     let told = taken(&commands).unwrap();
     assert_eq!((told.server.as_str(), told.epoch), ("b", epoch));
     assert_eq!(told.confirms.as_ref().map(|it| it.server_uid.as_str()), Some("uid-a"));
-    let loss = commands.iter().find_map(|it| if let Command::TellLoss { loss, .. } = it { Some(loss) } else { None });
+    let loss = commands
+        .iter()
+        .find_map(|it| if let Command::TellLoss { loss, .. } = it { Some(loss) } else { None });
     assert_eq!(loss.map(|it| (it.server.as_str(), it.how)), Some(("a", How::CutOff)));
     let status = written(&commands);
     assert_eq!((status.phase, status.epoch, status.recoveries), (Phase::Running, epoch.0, 1));

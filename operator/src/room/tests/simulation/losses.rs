@@ -120,7 +120,8 @@ impl Simulation {
         if !leader.knows(uid) || has_words {
             return;
         }
-        if self.losses.is_cut(uid) && !is_up && self.processes.contains_key(uid) && self.rng.random_bool(0.6) {
+        if self.losses.is_cut(uid) && !is_up && self.processes.contains_key(uid) && self.rng.random_bool(0.6)
+        {
             // A witness reaches it.
             self.seen.insert("a server was out of our reach");
             let (now, server_uid) = (self.now(), uid.to_owned());
