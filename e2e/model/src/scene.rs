@@ -307,7 +307,7 @@ impl<'a> Scene<'a> {
         {
             self.check_silence(room, owner);
         }
-        if !matches!(reply, Reply::Fenced(_) | Reply::Finished(..)) {
+        if !matches!(reply, Reply::Fenced(_) | Reply::Finished(..) | Reply::Alive(..)) {
             let before = std::mem::replace(&mut self.world.owners[index], server);
             if owner == Some(epoch) && before != server && before != NEVER {
                 let what =
