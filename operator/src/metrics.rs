@@ -71,6 +71,7 @@ pub enum Loss {
     Proven,
     Hang,
     Presumed,
+    CutOff,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -200,6 +200,7 @@ impl World {
             max_rooms: serving.map_or(0, |it| it.max_rooms),
             claim_timeout: serving.map(|it| it.claim_timeout).unwrap_or_default(),
             has_store: serving.is_some_and(|it| it.has_store),
+            fence_after: serving.map(|it| it.fence_after).unwrap_or_default(),
             has_standbys: serving.is_some_and(|it| it.has_standbys),
         }
     }

@@ -142,7 +142,7 @@ func (s *store) take(uid string, epoch int64, fence time.Duration) (answer, erro
 		return answer{}, err
 	}
 	defer connection.Close()
-	got, err := call(ctx, connection, takeScript, uid, epoch, fence.Milliseconds())
+	got, err := call(ctx, connection, takeScript, uid, epoch, fence.Milliseconds(), 0)
 	if err != nil {
 		if s.cluster != nil {
 			// The room may have moved to another node.

@@ -57,6 +57,8 @@ pub enum Action {
     Mourn(u8),
     /// Somebody deletes the pod of a server that is not heard.
     Delete(u8),
+    /// An operator finds that others reach a server.
+    FindCutOff(u8, u8),
     /// An operator finds that a server is lost, or believes so.
     Lose(u8, u8, Verdict),
     /// The same, of a server that is well.
@@ -79,6 +81,8 @@ pub enum Action {
     Thaw(u8),
     /// A server is cut off from operators and store.
     Cut(u8),
+    /// A server is cut off from operators, and the store hears it.
+    Part(u8),
     /// A server is cut off no more.
     Heal(u8),
     /// The stream between an operator and a server breaks, with all that was on its way.
@@ -136,6 +140,12 @@ impl fmt::Display for Action {
             Self::GoOn(server) => write!(f, "server {server} goes on"),
             Self::Thaw(operator) => write!(f, "operator {operator} goes on"),
             Self::Cut(server) => write!(f, "server {server} is cut off from operators and store"),
+            Self::Part(server) => {
+                write!(f, "server {server} is cut off from operators, and not from the store")
+            }
+            Self::FindCutOff(operator, server) => {
+                write!(f, "operator {operator} finds that others reach server {server}")
+            }
             Self::Heal(server) => write!(f, "server {server} is cut off no more"),
             Self::Break(operator, server) => {
                 write!(f, "the stream of operator {operator} to server {server} breaks")
@@ -246,7 +256,7 @@ impl Model {
     fn faults(&mut self, world: &World, actions: &mut Vec<Action>) {
         for (index, thing) in (0..).zip(self.adrift.get(world.adrift).iter()) {
             let arrives = match thing {
-                Adrift::Call(server, ..) => world.servers[usize::from(*server)].cut_since.is_none(),
+                Adrift::Call(server, ..) => world.servers[usize::from(*server)].reaches_store(),
                 Adrift::Request(_) => true,
             };
             actions.extend(arrives.then_some(Action::ComeIn(index)));
@@ -291,8 +301,11 @@ impl Model {
         if 0 < left.cuts && server.cut_since.is_none() {
             actions.push(Action::Cut(number));
         }
+        if 0 < left.partings && server.cut_since.is_none() {
+            actions.push(Action::Part(number));
+        }
         let sights = self.sights_of(&server);
-        if 0 < left.messages && !matches!(server.pace, Pace::Stands(_)) && server.cut_since.is_none() {
+        if 0 < left.messages && !matches!(server.pace, Pace::Stands(_)) && server.reaches_store() {
             for (call, (.., from)) in (0..).zip(sights.calls.iter()) {
                 if *from <= now {
                     let troubles = [Trouble::Lost, Trouble::AnswerLost, Trouble::Late];
@@ -356,7 +369,16 @@ impl Model {
                 continue;
             }
             let lasts = |since: u8| since < world.now;
+            let is_reached = self.bounds.is_reached || here.keeps_store;
             let verdict = match (here.process, here.cut_since, here.pace) {
+                (Some(_), Some(since), _) if is_reached => {
+                    let is_known = leads.cut_off >> server & 1 == 1;
+                    if !is_known && !link.is_up && lasts(since) {
+                        actions.push(Action::FindCutOff(operator, server));
+                    }
+                    continue;
+                }
+                (None, Some(_), _) if is_reached => Verdict::Proven,
                 (_, Some(since), _) if !link.is_up && lasts(since) => Verdict::Presumed,
                 (None, None, _) => Verdict::Proven,
                 (Some(_), None, Pace::Stands(since) | Pace::Hangs(since)) if lasts(since) => Verdict::Hang,

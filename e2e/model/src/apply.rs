@@ -32,6 +32,7 @@ impl Model {
             Action::ComeIn(number) => scene.come_in(number),
             Action::Mourn(server) => scene.change_pod(server, Pod::Ended),
             Action::Lose(operator, server, verdict) => scene.lose(operator, server, verdict),
+            Action::FindCutOff(operator, server) => scene.find_cut_off(operator, server),
             Action::Recognise(operator, server) => scene.recognise(operator, server),
             fault => scene.go_wrong(fault),
         }
@@ -234,6 +235,7 @@ impl Scene<'_> {
                     self.see(operator, server, View::Ready);
                     if let Some(leads) = self.leads(operator) {
                         leads.lost &= !(1 << server);
+                        leads.cut_off &= !(1 << server);
                     }
                     self.take_for_empty(operator);
                     self.close_later_owners(operator);
@@ -248,6 +250,15 @@ impl Scene<'_> {
         }
         self.see(operator, server, View::Unhealthy);
         self.tell_leader(operator, Input::Lost(server, verdict));
+    }
+
+    /// Others reach it.
+    fn find_cut_off(&mut self, operator: u8, server: u8) {
+        if let Some(leads) = self.leads(operator) {
+            leads.cut_off |= 1 << server;
+        }
+        self.see(operator, server, View::Unhealthy);
+        self.tell_leader(operator, Input::CutOff(server));
     }
 
     /// It beats again.
@@ -285,7 +296,7 @@ impl Scene<'_> {
         let mut trouble = trouble;
         if trouble != Trouble::None {
             self.world.left.messages -= 1;
-        } else if here.cut_since.is_some() {
+        } else if !here.reaches_store() {
             trouble = Trouble::Lost;
         }
         match trouble {

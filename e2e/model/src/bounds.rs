@@ -27,6 +27,10 @@ pub struct Bounds {
     pub pauses: u8,
     /// Servers that are cut off from operators and store for a while; their players may reach them.
     pub cuts: u8,
+    /// Servers that are cut off from operators alone for a while: the store hears them.
+    pub partings: u8,
+    /// Others reach whoever is cut off, and operators know.
+    pub is_reached: bool,
     /// Pods of servers out of reach that somebody deletes, although their processes run.
     pub deletions: u8,
     /// Servers that are found to hang and do not.
@@ -49,6 +53,8 @@ impl Bounds {
         messages: 0,
         pauses: 0,
         cuts: 0,
+        partings: 0,
+        is_reached: false,
         deletions: 0,
         alarms: 0,
         ends: 0,
@@ -80,10 +86,12 @@ pub enum Rule {
     UnansweredIsRefused,
     /// A new leader closes a later owner that nobody was told of, because the published server answers.
     PublishedWins,
+    /// A room is taken from an owner that others reach after hardly any silence.
+    NoSilence,
 }
 
 /// Every rule, by its name.
-pub const RULES: [(&str, Rule); 10] = [
+pub const RULES: [(&str, Rule); 11] = [
     ("Kept", Rule::Kept),
     ("NoCompareAndSet", Rule::NoCompareAndSet),
     ("EqualEpochs", Rule::EqualEpochs),
@@ -94,6 +102,7 @@ pub const RULES: [(&str, Rule); 10] = [
     ("NoFence", Rule::NoFence),
     ("UnansweredIsRefused", Rule::UnansweredIsRefused),
     ("PublishedWins", Rule::PublishedWins),
+    ("NoSilence", Rule::NoSilence),
 ];
 
 impl std::str::FromStr for Rule {

@@ -17,9 +17,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::{
-    bounds::Rule,
+    bounds::{FENCE, Rule},
     intern::{Id, Machine, Prints},
-    words::{self, Command, number_of, room_uid, server_uid, time},
+    words::{self, Command, Restore, number_of, room_uid, server_uid, time},
 };
 
 /// What a leader thinks of a server.
@@ -73,6 +73,8 @@ pub enum Input {
     LinkLost(u8),
     /// A server is lost, although its pod stands.
     Lost(u8, Verdict),
+    /// Others reach a server, and its leader does not.
+    CutOff(u8),
     /// A server that was lost is heard again.
     Back(u8),
     /// A server is taken for an empty one, unheard.
@@ -187,6 +189,10 @@ impl Leaders {
             Input::Link(server, news) => link(server, (*self.news.get(news)).clone()),
             Input::LinkLost(server) => link(server, LinkNews::Lost),
             Input::Lost(server, verdict) => Event::ServerLost { server_uid: server_uid(server), verdict },
+            // What people are told of it does not matter.
+            Input::CutOff(server) => {
+                Event::ServerCutOff { server_uid: server_uid(server), since: self.start, noticed: self.start }
+            }
             Input::Back(server) => Event::ServerBack { server_uid: server_uid(server) },
             Input::TakenForEmpty(server) => link(server, words::empty(server)),
             Input::Passed => Event::Tick,
@@ -202,7 +208,8 @@ impl Leaders {
                     Rule::EqualEpochs => epoch.0 >> 32 << 32 | 1,
                     _ => epoch.0,
                 };
-                let restore = restore.map(|it| it.fence);
+                let restore =
+                    restore.map(|it| Restore { fence: it.fence, if_silent: !it.owner_silent.is_zero() });
                 Out::Tell(number_of(&server.uid), Command::Open { room: room_number, epoch, restore })
             }
             Order::Close { server_uid, tenancy, .. } => {
@@ -236,7 +243,8 @@ impl Leaders {
             | Order::StandBy { .. }
             | Order::Mirror { .. }
             | Order::Release { .. }
-            | Order::TellLoss { .. } => return None,
+            | Order::TellLoss { .. }
+            | Order::TellTaken(_) => return None,
         })
     }
 }
@@ -260,6 +268,7 @@ fn fleet() -> FleetView {
         // Players come, or do not: that is another matter.
         claim_timeout: Duration::from_hours(1),
         has_store: true,
+        fence_after: time(FENCE),
         has_standbys: false,
     }
 }

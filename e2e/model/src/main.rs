@@ -27,6 +27,11 @@ struct Args {
     #[arg(long, default_value_t = 0)]
     cuts: u8,
     #[arg(long, default_value_t = 0)]
+    partings: u8,
+    /// Others reach whoever is cut off.
+    #[arg(long)]
+    reached: bool,
+    #[arg(long, default_value_t = 0)]
     deletions: u8,
     #[arg(long, default_value_t = 0)]
     alarms: u8,
@@ -54,6 +59,8 @@ fn main() -> ExitCode {
         messages: args.messages,
         pauses: args.pauses,
         cuts: args.cuts,
+        partings: args.partings,
+        is_reached: args.reached,
         deletions: args.deletions,
         alarms: args.alarms,
         ends: args.ends,

@@ -93,6 +93,7 @@ impl Model {
             process: (number < usize::from(self.bounds.servers)).then_some(process),
             pace: Pace::Goes,
             cut_since: None,
+            keeps_store: false,
         };
         let servers = [server(0), server(1), server(2)];
         let mut rooms = [Id::MAX; ROOMS];

@@ -92,6 +92,8 @@ enum Stage {
     /// It is asked for at the store.
     Asking {
         fence: bool,
+        /// The owner before must have been silent for so long.
+        silence: u64,
         give_up: u8,
         again: u8,
     },
@@ -152,7 +154,7 @@ impl Process {
             Input::LoopHangs => self.is_hung = true,
             Input::GoesOn => {
                 self.is_hung = false;
-                for game in self.games.values_mut().filter(|_| rule != Rule::NoQuestion) {
+                for game in self.games.values_mut() {
                     if let Stage::Running(running) = &mut game.stage {
                         running.custody.stood_still(time(now));
                     }
@@ -177,8 +179,8 @@ impl Process {
             let mut is_unanswered = false;
             let mut call = |call, from| sights.calls.push((*number, *room, *epoch, call, from));
             match stage {
-                Stage::Asking { fence, again, .. } => {
-                    call(Call::Take(if *fence { millis(FENCE) } else { 0 }), *again);
+                Stage::Asking { fence, silence, again, .. } => {
+                    call(Call::Take(if *fence { millis(FENCE) } else { 0 }, *silence), *again);
                 }
                 Stage::Waiting { until, .. } => waits_until = Some(*until),
                 Stage::Running(running) => {
@@ -232,7 +234,13 @@ impl Process {
                 let stage = match restore {
                     Some(restore) => {
                         let fence = restore.fence && rule != Rule::NoFence;
-                        Stage::Asking { fence, give_up: now + PATIENCE, again: now }
+                        let silence = match (restore.owner_silent, rule) {
+                            (None, _) => 0,
+                            // The shortest that there is.
+                            (Some(_), Rule::NoSilence) => 1,
+                            (Some(_), _) => millis(FENCE),
+                        };
+                        Stage::Asking { fence, silence, give_up: now + PATIENCE, again: now }
                     }
                     None => {
                         events.push_back(Event::Made { room: number, outcome: Ok(()) });
@@ -295,7 +303,7 @@ impl Process {
     ) {
         let Some(game) = self.games.get_mut(&number) else { return };
         match (&mut game.stage, call) {
-            (Stage::Asking { .. }, Call::Take(_)) => {
+            (Stage::Asking { .. }, Call::Take(..)) => {
                 let outcome = match reply {
                     Reply::Taken(wait, ..) if 0 < wait => {
                         let until = now + u8::try_from(wait.div_ceil(millis(1))).unwrap_or(u8::MAX);
@@ -307,6 +315,7 @@ impl Process {
                         Ok(())
                     }
                     Reply::Fenced(owner) => Err(NotMade::Fenced { owner: Epoch(owner) }),
+                    Reply::Alive(..) => Err(NotMade::OwnerAlive),
                     _ => Err(NotMade::Over(ending())),
                 };
                 self.made(number, outcome, now, rule, out);
@@ -335,7 +344,7 @@ impl Process {
     fn unanswered(&mut self, number: RoomNumber, call: Call, now: u8, rule: Rule, out: &mut Vec<Out>) {
         let Some(game) = self.games.get_mut(&number) else { return };
         match (&mut game.stage, call) {
-            (Stage::Asking { give_up, again, .. }, Call::Take(_)) => {
+            (Stage::Asking { give_up, again, .. }, Call::Take(..)) => {
                 *again = now + 1;
                 if *give_up <= now {
                     let why = NotMade::Checkpoint("its checkpoint cannot be had".to_owned());
@@ -364,6 +373,9 @@ impl Process {
             running.poll(*number, now, is_hung, &mut events);
             if is_hung {
                 continue;
+            }
+            if rule == Rule::NoQuestion && running.custody.has_question() {
+                running.custody.accepted(time(now));
             }
             match running.custody.leave(time(now), heard) {
                 Leave::Tick => running.ticks = true,

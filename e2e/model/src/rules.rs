@@ -6,7 +6,7 @@ use crate::{
     bounds::Rule,
     leader::{Input, View},
     scene::Scene,
-    words::Command,
+    words::{Command, Restore},
 };
 
 impl Scene<'_> {
@@ -25,10 +25,10 @@ impl Scene<'_> {
     /// Whoever was sent a room and did not refuse it may have it (I1).
     pub(crate) fn without_rule(&mut self, command: Command) -> Command {
         match command {
-            Command::Open { room, epoch, restore: Some(true) }
+            Command::Open { room, epoch, restore: Some(Restore { fence: true, if_silent: false }) }
                 if self.model.rule == Rule::UnansweredIsRefused && self.is_owner_dead(room) =>
             {
-                Command::Open { room, epoch, restore: Some(false) }
+                Command::Open { room, epoch, restore: Some(Restore { fence: false, if_silent: false }) }
             }
             command => command,
         }

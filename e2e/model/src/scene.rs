@@ -253,6 +253,7 @@ impl<'a> Scene<'a> {
             links: Default::default(),
             views: [View::None; SERVERS],
             lost: 0,
+            cut_off: 0,
         });
         self.tell_leader(operator, Input::Fleet);
         for server in self.model.servers() {
@@ -306,8 +307,13 @@ impl<'a> Scene<'a> {
         let mut row: Row = **self.model.rows.get(self.world.store[index]);
         let owner = row.epoch;
         let reply = row.call(epoch, call, millis(self.world.now));
-        if !matches!(reply, Reply::Fenced(_) | Reply::Finished(..)) {
-            if matches!(call, Call::Take(fence) if 0 < fence) {
+        if let (Call::Take(_, 1..), Reply::Taken(..), Some(owner)) =
+            (call, reply, owner.filter(|it| *it != epoch))
+        {
+            self.check_silence(room, owner);
+        }
+        if !matches!(reply, Reply::Fenced(_) | Reply::Finished(..) | Reply::Alive(..)) {
+            if matches!(call, Call::Take(fence, _) if 0 < fence) {
                 self.world.waited[index] = self.world.waited[index].max(epoch);
             }
             let before = std::mem::replace(&mut self.world.owners[index], server);
@@ -319,6 +325,24 @@ impl<'a> Scene<'a> {
         }
         self.world.store[index] = self.model.rows.id(row);
         reply
+    }
+
+    /// I7, I8: an owner that loses a room for its silence does not tick it.
+    fn check_silence(&mut self, room: u8, owner: i64) {
+        // A message got lost between it and the store: then the operator's word was enough for it (I8).
+        let may_lose = 0 < self.model.bounds.messages;
+        for server in self.model.servers() {
+            let here = self.world.servers[usize::from(server)];
+            let sights = self.model.sights_of(&here);
+            let ticks = sights.rooms.iter().any(|it| {
+                it.room == room && it.epoch == owner && it.ticks && !(may_lose && it.is_unanswered)
+            });
+            if ticks && here.pace == Pace::Goes {
+                let what =
+                    format!("room {room} is taken from server {server} for its silence, and is ticked there");
+                self.break_promise("I7", what);
+            }
+        }
     }
 
     /// Something is on its way, and nobody waits for it.

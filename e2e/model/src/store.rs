@@ -20,8 +20,8 @@ pub struct Row {
 pub enum Call {
     /// Keeps a checkpoint of this tick.
     Write(u64),
-    /// Makes the caller the owner, and waits for this fence.
-    Take(u64),
+    /// Makes the caller the owner, and waits for this fence, if another was silent for so long.
+    Take(u64, u64),
     /// Asks who is.
     Check,
     /// Ends the match.
@@ -41,6 +41,8 @@ pub enum Reply {
     Older(u64),
     /// To a take: how long to wait, since when the owner before is silent, and who wrote the checkpoint.
     Taken(u64, u64, Option<i64>),
+    /// To a take: another owner was heard, so long ago.
+    Alive(Option<i64>, u64),
     /// To a question.
     Mine,
     /// To an end.
@@ -57,6 +59,12 @@ impl Row {
         if let (Some(owner), Some(result)) = (owner, self.result) {
             return Reply::Finished(owner, result);
         }
+        if let Call::Take(_, silence) = call {
+            let silent = if owner.is_some() { now.saturating_sub(at) } else { 0 };
+            if owner != Some(mine) && silent < silence {
+                return Reply::Alive(owner, silent);
+            }
+        }
         if owner != Some(mine) {
             self.before = if owner.is_some() { at } else { now };
             self.epoch = Some(mine);
@@ -70,7 +78,7 @@ impl Row {
                 self.kept = Some((mine, tick));
                 Reply::Stored
             }
-            Call::Take(fence) => {
+            Call::Take(fence, _) => {
                 let idle = now.saturating_sub(self.before);
                 Reply::Taken(fence.saturating_sub(idle), idle, self.kept.map(|(by, _)| by))
             }

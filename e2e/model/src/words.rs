@@ -10,7 +10,10 @@ use gamekeeper_room::{
 };
 use gamekeeper_server::convert::{Identity, message};
 
-use crate::{bounds::ROOMS, intern::Id};
+use crate::{
+    bounds::{FENCE, ROOMS},
+    intern::Id,
+};
 
 /// One step of the clock.
 pub const STEP: Duration = Duration::from_secs(1);
@@ -49,11 +52,20 @@ pub fn number_of(uid: &str) -> u8 {
     uid.bytes().last().map_or(0, |it| it.saturating_sub(b'0'))
 }
 
+/// How a room is had from the store: with a fence or without, and whether only if its owner is silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Restore {
+    /// The owner before may still be alive.
+    pub fence: bool,
+    /// It is not to be had while the store hears that one.
+    pub if_silent: bool,
+}
+
 /// A command of an operator to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// To open a room: afresh, or from the store, with a fence or without.
-    Open { room: u8, epoch: i64, restore: Option<bool> },
+    /// To open a room: afresh, or from the store.
+    Open { room: u8, epoch: i64, restore: Option<Restore> },
     /// To let go of a room.
     Close { room: u8, epoch: i64 },
     /// To take no rooms, or to take them again.
@@ -70,7 +82,12 @@ impl Command {
                 tenancy: tenancy(room, epoch),
                 seats: None,
                 parameters: std::collections::BTreeMap::new(),
-                restore: restore.map(|fence| host::Restore { lost_epoch: None, fence, ended_epoch: None }),
+                restore: restore.map(|Restore { fence, if_silent }| host::Restore {
+                    lost_epoch: None,
+                    fence,
+                    ended_epoch: None,
+                    owner_silent: if_silent.then_some(time(FENCE)),
+                }),
             }),
             Self::Close { room, epoch } => host::Command::Close(tenancy(room, epoch)),
             Self::Drain(is_on) => host::Command::Drain(is_on),

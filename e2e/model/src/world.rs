@@ -60,8 +60,9 @@ pub struct Server {
     pub process: Option<Id>,
     /// Whether it stands still.
     pub pace: Pace,
-    /// It reaches neither operators nor the store.
+    /// It reaches no operators, and not the store either unless it `keeps_store`.
     pub cut_since: Option<u8>,
+    pub keeps_store: bool,
 }
 
 /// Whether a process goes on.
@@ -82,6 +83,7 @@ pub struct Left {
     pub messages: u8,
     pub pauses: u8,
     pub cuts: u8,
+    pub partings: u8,
     pub deletions: u8,
     pub alarms: u8,
     pub ends: u8,
@@ -90,13 +92,13 @@ pub struct Left {
 impl Left {
     /// All that the bounds allow.
     pub fn of(bounds: &Bounds) -> Self {
-        let Bounds { crashes, messages, pauses, cuts, deletions, alarms, ends, .. } = *bounds;
-        Self { crashes, messages, pauses, cuts, deletions, alarms, ends }
+        let Bounds { crashes, messages, pauses, cuts, partings, deletions, alarms, ends, .. } = *bounds;
+        Self { crashes, messages, pauses, cuts, partings, deletions, alarms, ends }
     }
 
     /// Nothing.
     pub const NONE: Self =
-        Self { crashes: 0, messages: 0, pauses: 0, cuts: 0, deletions: 0, alarms: 0, ends: 0 };
+        Self { crashes: 0, messages: 0, pauses: 0, cuts: 0, partings: 0, deletions: 0, alarms: 0, ends: 0 };
 }
 
 /// One of the operators.
@@ -141,6 +143,8 @@ pub struct Leads {
     pub views: [View; SERVERS],
     /// Servers that it believes to be lost, as bits.
     pub lost: u8,
+    /// Servers that it knows to be reached by others, as bits.
+    pub cut_off: u8,
 }
 
 /// A leader's link to a server.
@@ -161,6 +165,11 @@ pub enum Adrift {
 }
 
 impl Server {
+    /// Whether its calls reach the store.
+    pub fn reaches_store(&self) -> bool {
+        self.cut_since.is_none() || self.keeps_store
+    }
+
     /// Whether messages reach it now, and it hears them.
     pub fn hears(&self) -> bool {
         self.process.is_some() && self.cut_since.is_none() && !matches!(self.pace, Pace::Stands(_))

@@ -55,6 +55,11 @@ impl Scene<'_> {
                 self.world.left.cuts -= 1;
                 self.cut(server);
             }
+            Action::Part(server) => {
+                self.world.left.partings -= 1;
+                self.world.servers[usize::from(server)].keeps_store = true;
+                self.cut(server);
+            }
             Action::Heal(server) => self.heal(server),
             Action::Break(operator, server) => {
                 self.world.left.messages -= 1;
@@ -82,8 +87,7 @@ impl Scene<'_> {
 
     fn crash(&mut self, server: u8) {
         let here = &mut self.world.servers[usize::from(server)];
-        let was_cut = here.cut_since;
-        *here = Server { process: None, pace: Pace::Goes, cut_since: was_cut };
+        *here = Server { process: None, pace: Pace::Goes, ..*here };
         for told in &mut self.world.told {
             *told &= !(1 << server);
         }
@@ -113,7 +117,8 @@ impl Scene<'_> {
     }
 
     pub(crate) fn heal(&mut self, server: u8) {
-        self.world.servers[usize::from(server)].cut_since = None;
+        let here = &mut self.world.servers[usize::from(server)];
+        (here.cut_since, here.keeps_store) = (None, false);
         if self.world.servers[usize::from(server)].hears() {
             self.notice_stream(server);
         }

@@ -46,6 +46,24 @@ fn i1_i7_p6_p7_hold_when_a_server_is_cut_off() {
 }
 
 #[test]
+fn i1_i7_i8_p6_p7_hold_when_others_reach_who_is_cut_off() {
+    holds(
+        "a cut that others see through, and a crash",
+        Bounds { cuts: 1, is_reached: true, crashes: 1, steps: 4, ..CALM },
+    );
+    holds("operators out of reach, and a crash", Bounds { partings: 1, crashes: 1, steps: 4, ..CALM });
+    holds(
+        "both, and a message",
+        Bounds { cuts: 1, partings: 1, is_reached: true, messages: 1, steps: 4, ..CALM },
+    );
+}
+
+#[test]
+fn i7_i8_a_take_that_does_not_ask_whether_the_owner_is_silent_is_found() {
+    is_needed(Rule::NoSilence, "I7", Bounds { partings: 1, steps: 5, ..CALM });
+}
+
+#[test]
 fn i1_i4_p6_p7_hold_when_messages_are_lost_late_or_doubled() {
     holds("two messages and a crash", Bounds { messages: 2, crashes: 1, steps: 2, ..CALM });
     holds("two messages, from nothing", Bounds { messages: 2, steps: 2, is_fresh: true, ..CALM });

@@ -52,7 +52,7 @@ fn at(script: &str, now: u64) -> String {
 fn call(redis: &mut Connection, key: &str, epoch: i64, call: Call, now: u64) -> Reply {
     let (script, arguments): (&str, Vec<String>) = match call {
         Call::Write(tick) => (WRITE, vec![tick.to_string(), "envelope".to_owned()]),
-        Call::Take(fence) => (TAKE, vec![fence.to_string()]),
+        Call::Take(fence, silence) => (TAKE, vec![fence.to_string(), silence.to_string()]),
         Call::Check => (CHECK, vec![]),
         Call::Finish(result) => (FINISH, vec![result.to_string()]),
     };
@@ -67,6 +67,7 @@ fn call(redis: &mut Connection, key: &str, epoch: i64, call: Call, now: u64) -> 
         "stored" => Reply::Stored,
         "older" => Reply::Older(count(1)),
         "taken" => Reply::Taken(count(1), count(2), number(3)),
+        "alive" => Reply::Alive(number(1), count(2)),
         "mine" => Reply::Mine,
         "recorded" => Reply::Recorded,
         other => panic!("{other}"),
@@ -86,7 +87,10 @@ fn i1_the_store_of_the_search_answers_as_redis_does() {
             let epoch = i64::from(random.random_range(1..3)) << 32 | i64::from(random.random_range(8..12));
             let asked = match random.random_range(0..20) {
                 0 => Call::Finish(random.random_range(1..4)),
-                1..6 => Call::Take([0, 1000, 2000][random.random_range(0..3)]),
+                1..6 => {
+                    let mut time = || [0, 1000, 2000][random.random_range(0..3)];
+                    Call::Take(time(), time())
+                }
                 6..9 => Call::Check,
                 _ => Call::Write(random.random_range(8..12)),
             };

@@ -19,6 +19,8 @@ pub enum Feature {
     Witness,
     /// Sends copies of its rooms to a standby, and is one for others.
     Standby,
+    /// Takes rooms from owners that the store has not heard: [`Restore::owner_silent`](crate::Restore).
+    TakeIfSilent,
 }
 
 /// The operator's greeting, first on every stream.
@@ -177,6 +179,7 @@ fn known_feature(feature: proto::Feature) -> Option<Feature> {
         proto::Feature::Move => Some(Feature::Move),
         proto::Feature::Witness => Some(Feature::Witness),
         proto::Feature::Standby => Some(Feature::Standby),
+        proto::Feature::TakeIfSilent => Some(Feature::TakeIfSilent),
     }
 }
 
@@ -187,6 +190,7 @@ impl From<Feature> for proto::Feature {
             Feature::Move => Self::Move,
             Feature::Witness => Self::Witness,
             Feature::Standby => Self::Standby,
+            Feature::TakeIfSilent => Self::TakeIfSilent,
         }
     }
 }

@@ -72,6 +72,9 @@ pub const HEARTBEAT_MS: RangeInclusive<u32> = 10..=60_000;
 /// How long a witness may try, in milliseconds: whoever waits longer has decided without it.
 pub const PROBE_TIMEOUT_MS: RangeInclusive<u32> = 1..=10_000;
 
+/// How long an owner may have to be silent, in milliseconds: the longest `fenceAfter` that a fleet may have.
+pub const OWNER_SILENT_MS: RangeInclusive<u32> = 0..=60_000;
+
 /// How long a move may take, in milliseconds: its place is held on two servers for as long.
 pub const MOVE_DEADLINE_MS: RangeInclusive<u32> = 1..=60_000;
 

@@ -1,8 +1,8 @@
 //! How a room begins on a server.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use crate::{Malformed, RoomPort, Tenancy, field, hosted::ports_from, proto};
+use crate::{Malformed, RoomPort, Tenancy, field, hosted::ports_from, limits, proto};
 
 /// Opens a room. Answered by [`Opened`], by [`Refused`](crate::Refused), or, if the match is over already, by
 /// its result.
@@ -30,6 +30,9 @@ pub struct Restore {
     /// The owner under this epoch is known to have ended, and there was none after it: a standby with a fresh copy of it
     /// need not ask the store. 0: not known.
     pub ended_epoch: i64,
+    /// Take the room only if the store has not heard its owner for so long, in whole milliseconds; zero: in any case. Only
+    /// for servers that offer [`Feature::TakeIfSilent`](crate::Feature).
+    pub owner_silent: Duration,
 }
 
 /// The room is open: whoever is told its address may connect now.
@@ -75,17 +78,19 @@ impl TryFrom<proto::Restore> for Restore {
     type Error = Malformed;
 
     fn try_from(restore: proto::Restore) -> Result<Self, Malformed> {
-        let proto::Restore { lost_epoch, fence, ended_epoch } = restore;
+        let proto::Restore { lost_epoch, fence, ended_epoch, owner_silent_ms } = restore;
         let lost_epoch = field::in_range("Restore.lost_epoch", lost_epoch, 0..=i64::MAX)?;
         let ended_epoch = field::in_range("Restore.ended_epoch", ended_epoch, 0..=i64::MAX)?;
-        Ok(Self { lost_epoch, fence, ended_epoch })
+        let owner_silent =
+            field::milliseconds("Restore.owner_silent_ms", owner_silent_ms, limits::OWNER_SILENT_MS)?;
+        Ok(Self { lost_epoch, fence, ended_epoch, owner_silent })
     }
 }
 
 impl From<Restore> for proto::Restore {
     fn from(restore: Restore) -> Self {
-        let Restore { lost_epoch, fence, ended_epoch } = restore;
-        Self { lost_epoch, fence, ended_epoch }
+        let Restore { lost_epoch, fence, ended_epoch, owner_silent } = restore;
+        Self { lost_epoch, fence, ended_epoch, owner_silent_ms: field::whole_milliseconds(owner_silent) }
     }
 }
 

@@ -41,6 +41,8 @@ pub enum RefusedWhy {
     Checkpoint,
     /// The store says that a later epoch owns the room.
     Fenced,
+    /// The store has heard the owner not long enough ago, and nothing was changed.
+    OwnerAlive,
 }
 
 impl TryFrom<proto::Refused> for Refused {
@@ -84,6 +86,7 @@ impl From<refused::Why> for RefusedWhy {
             refused::Why::UnknownRoom => Self::UnknownRoom,
             refused::Why::Checkpoint => Self::Checkpoint,
             refused::Why::Fenced => Self::Fenced,
+            refused::Why::OwnerAlive => Self::OwnerAlive,
         }
     }
 }
@@ -101,6 +104,7 @@ impl From<RefusedWhy> for refused::Why {
             RefusedWhy::UnknownRoom => Self::UnknownRoom,
             RefusedWhy::Checkpoint => Self::Checkpoint,
             RefusedWhy::Fenced => Self::Fenced,
+            RefusedWhy::OwnerAlive => Self::OwnerAlive,
         }
     }
 }

@@ -58,11 +58,13 @@ pub fn command(message: ToServer, restores: bool) -> Option<Command> {
                 "asked to open a room"
             );
             let known = |epoch: i64| (0 < epoch).then_some(Epoch(epoch));
-            let restore = restore.map(|Restore { lost_epoch, fence, ended_epoch }| host::Restore {
-                lost_epoch: known(lost_epoch),
-                fence,
-                ended_epoch: known(ended_epoch),
-            });
+            let restore =
+                restore.map(|Restore { lost_epoch, fence, ended_epoch, owner_silent }| host::Restore {
+                    lost_epoch: known(lost_epoch),
+                    fence,
+                    ended_epoch: known(ended_epoch),
+                    owner_silent: (!owner_silent.is_zero()).then_some(owner_silent),
+                });
             let (tenancy, seats) = (tenancy_from(tenancy), NonZeroU32::new(seats));
             Command::Open(Order { tenancy, seats, parameters, restore })
         }
@@ -150,6 +152,7 @@ fn welcome_from(welcome: host::Welcome, identity: &Identity) -> Welcome {
         features: [
             (true, Feature::Witness),
             (identity.restores, Feature::Restore),
+            (identity.restores, Feature::TakeIfSilent),
             (identity.stands_by, Feature::Standby),
         ]
         .into_iter()
@@ -194,6 +197,7 @@ fn refused_why(why: host::RefusedWhy) -> RefusedWhy {
         host::RefusedWhy::Parameters => RefusedWhy::Parameters,
         host::RefusedWhy::Checkpoint => RefusedWhy::Checkpoint,
         host::RefusedWhy::Fenced => RefusedWhy::Fenced,
+        host::RefusedWhy::OwnerAlive => RefusedWhy::OwnerAlive,
         host::RefusedWhy::Unsupported => RefusedWhy::Unsupported,
         host::RefusedWhy::UnknownRoom => RefusedWhy::UnknownRoom,
     }

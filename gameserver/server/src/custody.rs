@@ -23,8 +23,10 @@ pub struct Custody {
     accepted: AtomicU64,
     /// Since then the loop that ticks waits for somebody to say that the room is still here.
     stood_until: AtomicU64,
-    /// When the store last failed to say so.
+    /// When the store was last asked, and failed to say so.
     unanswered: AtomicU64,
+    /// When the operator was first heard since the room froze; 0: it did not, its loop only stood still.
+    heard_since: AtomicU64,
     /// The epoch of a later owner; 0: there is none.
     later_owner: AtomicI64,
     is_save_wanted: AtomicBool,
@@ -47,7 +49,7 @@ pub enum Leave {
 /// What the search through all histories goes on from.
 impl Clone for Custody {
     fn clone(&self) -> Self {
-        let Self { fence_after, accepted, stood_until, unanswered, later_owner, .. } = self;
+        let Self { fence_after, accepted, stood_until, unanswered, heard_since, later_owner, .. } = self;
         let Self { is_save_wanted, is_copy_wanted, question: _, .. } = self;
         let time = |it: &AtomicU64| AtomicU64::new(it.load(Ordering::Acquire));
         Self {
@@ -55,6 +57,7 @@ impl Clone for Custody {
             accepted: time(accepted),
             stood_until: time(stood_until),
             unanswered: time(unanswered),
+            heard_since: time(heard_since),
             later_owner: AtomicI64::new(later_owner.load(Ordering::Acquire)),
             is_save_wanted: AtomicBool::new(is_save_wanted.load(Ordering::Relaxed)),
             is_copy_wanted: AtomicBool::new(is_copy_wanted.load(Ordering::Relaxed)),
@@ -71,6 +74,7 @@ impl Custody {
             accepted: AtomicU64::new(micros(since)),
             stood_until: AtomicU64::new(NEVER),
             unanswered: AtomicU64::new(NEVER),
+            heard_since: AtomicU64::new(0),
             later_owner: AtomicI64::new(0),
             is_save_wanted: AtomicBool::new(false),
             is_copy_wanted: AtomicBool::new(false),
@@ -88,20 +92,32 @@ impl Custody {
         if let Some(stood_until) = self.stood_until() {
             let is_ours = stood_until <= accepted;
             // Without the store nobody else can have it either; then a word of the operator is enough (I8).
-            let fails = time_of(&self.unanswered).is_some_and(|it| stood_until <= it);
             let is_heard = heard.is_some_and(|it| stood_until <= it);
-            let is_answered = is_ours || (fails && is_heard);
+            if is_heard && self.heard_since.load(Ordering::Acquire) == NEVER {
+                self.heard_since.store(micros(now), Ordering::Release);
+            }
+            // What failed while nobody was heard was our own network: it is asked once more.
+            let heard_since = self.heard_since.load(Ordering::Acquire);
+            let fails = |it: Duration| stood_until <= it && heard_since < micros(it);
+            let is_answered = is_ours || (is_heard && time_of(&self.unanswered).is_some_and(fails));
             if !is_answered {
                 return Leave::Freeze;
             }
             self.stood_until.store(NEVER, Ordering::Release);
         }
         let last = heard.map_or(accepted, |it| it.max(accepted));
-        if now.saturating_sub(last) < self.fence_after { Leave::Tick } else { Leave::Freeze }
+        if now.saturating_sub(last) < self.fence_after {
+            return Leave::Tick;
+        }
+        // From here on the room may be another's, and an operator that is back learns of that later than the store.
+        self.stood_still(now);
+        self.heard_since.store(NEVER, Ordering::Release);
+        Leave::Freeze
     }
 
-    /// The loop that ticks stood still until now, for how long it does not know.
+    /// The loop that ticks stood still until now, for how long it does not know, or stands still from now on.
     pub fn stood_still(&self, now: Duration) {
+        self.heard_since.store(0, Ordering::Release);
         self.stood_until.store(micros(now), Ordering::Release);
         self.question.notify_one();
     }
@@ -121,9 +137,9 @@ impl Custody {
         self.stood_until().is_some_and(|it| self.accepted.load(Ordering::Acquire) < micros(it))
     }
 
-    /// The store did not answer the question.
-    pub fn unanswered(&self, now: Duration) {
-        self.unanswered.store(micros(now), Ordering::Release);
+    /// The store did not answer the question that was sent at this time.
+    pub fn unanswered(&self, sent_at: Duration) {
+        self.unanswered.store(micros(sent_at), Ordering::Release);
     }
 
     /// A later owner has the room. Final.
@@ -181,14 +197,26 @@ mod tests {
     fn i7_a_room_freezes_when_nobody_was_heard_for_the_fence_and_goes_on_when_one_is() {
         let room = Custody::new(FENCE, ms(0));
         assert_eq!(room.leave(ms(999), None), Leave::Tick);
-        assert_eq!(room.leave(ms(1000), None), Leave::Freeze);
         assert_eq!(room.leave(ms(1000), Some(ms(1))), Leave::Tick, "the operator is enough");
-        assert_eq!(room.leave(ms(2000), Some(ms(1))), Leave::Freeze);
+        assert_eq!(room.leave(ms(1001), Some(ms(1))), Leave::Freeze);
         room.accepted(ms(1500));
         assert_eq!(room.leave(ms(2000), Some(ms(1))), Leave::Tick, "the store is enough");
         room.accepted(ms(1200));
         assert_eq!(room.leave(ms(2400), None), Leave::Tick, "answers may come in another order");
         assert_eq!(room.leave(ms(2500), None), Leave::Freeze);
+    }
+
+    #[test]
+    fn i7_a_room_that_was_frozen_is_asked_for_before_it_is_ticked_again() {
+        let room = Custody::new(FENCE, ms(0));
+        assert_eq!(room.leave(ms(1000), None), Leave::Freeze);
+        assert!(room.has_question());
+        assert_eq!(room.leave(ms(1200), Some(ms(1100))), Leave::Freeze, "the operator may not know yet");
+        room.accepted(ms(999));
+        assert_eq!(room.leave(ms(1300), Some(ms(1100))), Leave::Freeze, "that was before");
+        room.accepted(ms(1200));
+        assert_eq!(room.leave(ms(1300), None), Leave::Tick);
+        assert!(!room.has_question());
     }
 
     #[test]
@@ -203,6 +231,22 @@ mod tests {
         room.accepted(ms(301));
         assert_eq!(room.leave(ms(310), None), Leave::Tick);
         assert_eq!(room.stood_until(), None, "and it is over");
+    }
+
+    #[test]
+    fn i7_i8_what_was_frozen_goes_on_by_the_operators_word_if_the_store_is_asked_since_and_fails() {
+        let room = Custody::new(FENCE, ms(0));
+        assert_eq!(room.leave(ms(1000), None), Leave::Freeze);
+        room.unanswered(ms(1100));
+        assert_eq!(
+            room.leave(ms(1500), Some(ms(1450))),
+            Leave::Freeze,
+            "it may answer now, as the operator does"
+        );
+        room.unanswered(ms(1499));
+        assert_eq!(room.leave(ms(1600), Some(ms(1550))), Leave::Freeze, "that was before, too");
+        room.unanswered(ms(1650));
+        assert_eq!(room.leave(ms(1700), Some(ms(1550))), Leave::Tick);
     }
 
     #[test]

@@ -32,4 +32,4 @@ pub use error::StoreError;
 pub use keys::room_key;
 pub use options::Options;
 pub use store::{RESULT_BYTES_MAX, Store};
-pub use verdict::{Mismatch, Taken, Verdict, Written};
+pub use verdict::{Bid, Mismatch, Taken, Verdict, Written};

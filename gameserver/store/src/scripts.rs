@@ -3,7 +3,7 @@
 /// Keeps a checkpoint: key; epoch, lifetime, tick, envelope.
 pub const WRITE: &str = concat!(include_str!("scripts/owner.lua"), include_str!("scripts/write.lua"));
 
-/// Makes its caller the owner: key; epoch, lifetime, fence.
+/// Makes its caller the owner: key; epoch, lifetime, fence, silence.
 pub const TAKE: &str = concat!(include_str!("scripts/owner.lua"), include_str!("scripts/take.lua"));
 
 /// Asks who is the owner: key; epoch, lifetime.

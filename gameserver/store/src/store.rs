@@ -10,7 +10,7 @@ use redis::{Cmd, ErrorKind, RedisResult, Script, ServerErrorKind, Value};
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
-    BadUrl, Options, StoreError, Taken, Verdict, Written,
+    BadUrl, Bid, Options, StoreError, Taken, Verdict, Written,
     address::Address,
     envelope::ENVELOPE_BYTES_MAX,
     keys::room_key,
@@ -97,13 +97,40 @@ impl Store {
         tenancy: &Tenancy,
         fence_after: Option<Duration>,
     ) -> Result<Verdict<Taken>, StoreError> {
+        match self.bid(tenancy, fence_after, Duration::ZERO).await? {
+            Bid::Decided(verdict) => Ok(verdict),
+            Bid::OwnerAlive { .. } => Err(StoreError::Garbled("a silence that was not asked for".to_owned())),
+        }
+    }
+
+    /// Takes the room as [`take`](Self::take) does, if the store has not heard another owner for as long as `silence`
+    /// says; else nothing is changed.
+    ///
+    /// The store counts in whole milliseconds: ask for one or two more than must have passed.
+    pub async fn take_if_silent(
+        &self,
+        tenancy: &Tenancy,
+        fence_after: Option<Duration>,
+        silence: Duration,
+    ) -> Result<Bid, StoreError> {
+        self.bid(tenancy, fence_after, silence).await
+    }
+
+    async fn bid(
+        &self,
+        tenancy: &Tenancy,
+        fence_after: Option<Duration>,
+        silence: Duration,
+    ) -> Result<Bid, StoreError> {
         let fence = fence_after.unwrap_or_default().as_millis().to_string();
-        let Answer { value, mut line } = self.call(&self.scripts.take, tenancy, &[fence.as_bytes()]).await?;
-        let mut verdict = reply::taken(value)?;
-        if let Verdict::Mine(taken) = &mut verdict {
+        let silence = silence.as_millis().to_string();
+        let arguments = [fence.as_bytes(), silence.as_bytes()];
+        let Answer { value, mut line } = self.call(&self.scripts.take, tenancy, &arguments).await?;
+        let mut bid = reply::bid(value)?;
+        if let Bid::Decided(Verdict::Mine(taken)) = &mut bid {
             taken.is_replicated = self.is_replicated(&room_key(&tenancy.uid), &mut line).await;
         }
-        Ok(verdict)
+        Ok(bid)
     }
 
     /// Asks whether the room is still the caller's. Counts as a sign of life, like a write.

@@ -54,6 +54,20 @@ pub struct Taken {
     pub checkpoint: Option<(Epoch, Bytes)>,
 }
 
+/// What comes of a take that asks for the silence of the owner before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bid {
+    /// It was heard too short a while ago, or may have been. Nothing was changed.
+    OwnerAlive {
+        /// Its epoch; `None`: the store does not know the room.
+        owner: Option<Epoch>,
+        /// So long ago the store heard it.
+        idle: Duration,
+    },
+    /// It was silent, or is not the one that decides: as to any take.
+    Decided(Verdict<Taken>),
+}
+
 /// Why the checkpoint that was found cannot be used. The room is taken all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {

@@ -74,6 +74,7 @@ pub(super) async fn execute(hands: Hands, command: Command) -> Vec<Event> {
         | Command::Mirror { .. }
         | Command::Drain { .. }
         | Command::Retire { .. }
+        | Command::TellTaken(_)
         | Command::Greet { .. } => Vec::new(),
     }
 }

@@ -36,7 +36,10 @@ impl Driver {
     pub(super) fn order(&mut self, command: Command, events: &mut VecDeque<Event>) -> Option<Command> {
         let (server_uid, sent) = match command {
             Command::Open { room, server, epoch, restore } => {
-                if room.status.as_ref().is_some_and(|it| it.epoch != 0) {
+                if restore.is_some_and(|it| !it.owner_silent.is_zero()) {
+                    let ObjectName { namespace, name } = room.key();
+                    debug!(namespace, room = name, server = server.pod_name, epoch = epoch.0, "asked for");
+                } else if room.status.as_ref().is_some_and(|it| it.epoch != 0) {
                     let fence = restore.as_ref().is_some_and(|it| it.fence);
                     let (ObjectName { namespace, name }, server) = (room.key(), &server.pod_name);
                     info!(namespace, room = name, server, epoch = epoch.0, fence, "placed anew");
@@ -80,6 +83,10 @@ impl Driver {
             Command::Greet { server_uid } => {
                 let sent = self.links.greet(&server_uid);
                 (server_uid, sent)
+            }
+            Command::TellTaken(taken) => {
+                self.tell_taken(&taken);
+                return None;
             }
             command => return Some(command),
         };

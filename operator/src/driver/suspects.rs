@@ -8,10 +8,14 @@ use tracing::{info, warn};
 
 use super::Driver;
 use crate::{
+    cache::Cached as _,
     leader::Fence,
     metrics,
     name::ObjectName,
-    room::Event,
+    room::{
+        Event,
+        ledger::{Confirmed, Taken},
+    },
     server::{
         ServerPod,
         link::{self, Target},
@@ -160,7 +164,7 @@ impl Driver {
                 });
                 self.tell(vec![Event::ServerLost { server_uid: server, verdict }]);
             }
-            Command::CutOff { server, node, is_reached } => {
+            Command::CutOff { server, node, is_reached, since, noticed } => {
                 let ObjectName { namespace, name } = self.name_of(&server);
                 self.metrics.server_cut_off();
                 warn!(
@@ -168,8 +172,11 @@ impl Driver {
                     server = name,
                     node,
                     by_witness = is_reached,
-                    "a server is out of our reach and not lost: its rooms stay"
+                    "a server is out of our reach and not lost: its rooms stay, unless the store does not hear it either"
                 );
+                // Over the stream that there is, no echo may go any more: from its end on the ledger counts.
+                let _ = self.links.greet(&server);
+                self.tell(vec![Event::ServerCutOff { server_uid: server, since, noticed }]);
             }
             Command::Back { server } => {
                 let ObjectName { namespace, name } = self.name_of(&server);
@@ -177,6 +184,19 @@ impl Driver {
                 self.tell(vec![Event::ServerBack { server_uid: server }]);
             }
         }
+    }
+
+    /// A room is another server's, by the store's word.
+    pub(super) fn tell_taken(&self, taken: &Taken) {
+        let Taken { room, server, epoch, confirms } = taken;
+        if let Some(Confirmed { server_uid, since, noticed }) = confirms {
+            let (now, ObjectName { namespace, name }) = (Instant::now(), self.name_of(server_uid));
+            let (since_ms, noticed_ms) = (ms(*since, now), ms(*noticed, now));
+            info!(namespace, server = name, kind = "CutOff", since_ms, noticed_ms, "confirmed");
+            self.metrics.server_lost(metrics::Loss::CutOff);
+        }
+        let ObjectName { namespace, name } = room.key();
+        info!(namespace, room = name, server, epoch = epoch.0, fence = true, "placed anew");
     }
 
     fn ask_witnesses(&mut self, whom: &Whom, node: &str, now: Instant) {

@@ -44,6 +44,8 @@ pub struct Serving {
     pub hang_timeout: Duration,
     /// The fleet has a store for the state of rooms.
     pub has_store: bool,
+    /// After so long without a word of the operator or of the store, its servers freeze their rooms.
+    pub fence_after: Duration,
     /// Its servers have standbys.
     pub has_standbys: bool,
 }
@@ -59,6 +61,7 @@ impl Default for Serving {
             heartbeat: HEARTBEAT,
             hang_timeout: HANG_TIMEOUT,
             has_store: false,
+            fence_after: LONGEST,
             has_standbys: false,
         }
     }
@@ -137,7 +140,6 @@ impl Valid {
         let unavailable = share("maxUnavailable", &rolling.max_unavailable, desired, false)?;
         check_ranges(&spec.ports, ranges)?;
         check_admission(spec)?;
-        check_state(spec)?;
         check_template(&spec.template, &spec.ports)?;
         Ok(Self {
             desired,
@@ -156,6 +158,7 @@ impl Valid {
                 heartbeat: heartbeat(fleet)?,
                 hang_timeout: hang_timeout(fleet)?,
                 has_store: spec.state.is_some(),
+                fence_after: check_state(spec)?.unwrap_or(LONGEST),
                 has_standbys: spec.state.as_ref().is_some_and(|it| it.standby),
             }),
             start_timeout: duration("health.startTimeout", &spec.health.start_timeout)?,
@@ -278,14 +281,15 @@ fn check_admission(spec: &GameFleetSpec) -> Result<(), Invalid> {
     }
 }
 
-fn check_state(spec: &GameFleetSpec) -> Result<(), Invalid> {
-    let Some(state) = &spec.state else { return Ok(()) };
+/// The fence's time, if there is a store.
+fn check_state(spec: &GameFleetSpec) -> Result<Option<Duration>, Invalid> {
+    let Some(state) = &spec.state else { return Ok(None) };
     let interval = duration("state.checkpointInterval", &state.checkpoint_interval)?;
     let fence_after = duration("state.fenceAfter", &state.fence_after)?;
     match spec.control {
         None => Err(Invalid::StateWithoutControl),
         Some(_) if fence_after < interval.saturating_mul(2) => Err(Invalid::FenceAfter),
-        Some(_) => Ok(()),
+        Some(_) => Ok(Some(fence_after)),
     }
 }
 

@@ -4,6 +4,7 @@
 //! (I3). For every room at most one command is under way; its answer comes back as an event, and
 //! then the room is looked at afresh: no decision depends on why it was made.
 
+mod attempts;
 mod fallbacks;
 mod links;
 mod losses;
@@ -39,6 +40,7 @@ use crate::{
     server::suspicion::Verdict,
     terms::{Epoch, Epochs},
 };
+pub use attempts::{Confirmed, Taken};
 pub use links::{LinkNews, LinkState};
 pub use standbys::MirrorTo;
 use tables::{RoomEntry, Tables};
@@ -72,6 +74,9 @@ pub enum Event {
     Link { server_uid: String, news: LinkNews },
     /// A controlled server is lost, although its pod stands (I6).
     ServerLost { server_uid: String, verdict: Verdict },
+    /// Others reach a controlled server, or its node answers, and we do not reach it. Its last sign of life came at `since`, or
+    /// before.
+    ServerCutOff { server_uid: String, since: Instant, noticed: Instant },
     /// A server that was lost is heard again.
     ServerBack { server_uid: String },
     /// The fleet does not need this controlled server any more: it is to retire, if it is empty.
@@ -128,6 +133,8 @@ pub enum Command {
     DeleteRoom { room: Arc<GameRoom> },
     /// Tells the user that a room lost its server, and whether it goes on from a checkpoint.
     TellLoss { room: Arc<GameRoom>, loss: Loss, is_restored: bool },
+    /// Tells that a room was taken from an owner that neither we nor the store heard.
+    TellTaken(Taken),
     /// Somebody has acted under a later term: stop, and stand for election again.
     StepDown,
 }
@@ -179,6 +186,7 @@ impl Ledger {
         }
         self.release_orphans(now, &mut commands);
         self.place_waiting(now, &mut commands);
+        self.attempt_recoveries(now, &mut commands);
         for uid in &due {
             self.answer_seekers(uid, now, &mut commands);
             self.tell_waiting(uid, now, &mut commands);
@@ -203,7 +211,7 @@ impl Ledger {
         let has_rooms = |it: &servers::ServerEntry| {
             let may_live = it.view.is_alive() || (!it.view.is_controlled && !it.view.has_failed());
             // Of a lost server only what players were told to find there counts, until they are told otherwise.
-            let is_lost = self.tables.loss(it).is_some();
+            let is_lost = self.tables.is_left(it);
             may_live && !is_lost && (it.rooms().next().is_some() || !it.promised.is_empty())
         };
         is_published || self.tables.server_entry(server_uid).is_some_and(has_rooms)
@@ -253,6 +261,9 @@ impl Ledger {
                 let promised = self.tables.server_lost(&server_uid, verdict);
                 self.answer_opens(promised, Outcome::Conflict, now);
             }
+            Event::ServerCutOff { server_uid, since, noticed } => {
+                self.tables.cut_off(&server_uid, since, noticed, now.instant);
+            }
             Event::ServerBack { server_uid } => self.tables.server_back(&server_uid),
             Event::Unneeded { server_uid } => commands.extend(self.tables.retire(&server_uid)),
             Event::Tick => (),
@@ -276,6 +287,7 @@ impl Ledger {
         if named.is_some_and(|it| self.tables.is_letting_go(&it.pod_uid, uid)) && !is_over(&entry.room) {
             return;
         }
+        self.note_taken(uid, now, commands);
         self.watch_clocks(uid, now);
         let Some(entry) = self.tables.room(uid) else { return };
         let known = self.known(entry, now);

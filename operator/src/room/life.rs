@@ -1,6 +1,6 @@
 //! What a room needs next: a pure function of what is known of it (I3, I4, I9).
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, time::Duration};
 
 use gamekeeper_control::{Restore, RoomPhase};
 use gamekeeper_crds::{
@@ -219,6 +219,7 @@ pub fn restore(room: &GameRoom, is_loss_proven: bool, has_ended: bool) -> Option
             lost_epoch: 0,
             fence: !is_loss_proven,
             ended_epoch: if is_loss_proven && has_ended { epoch } else { 0 },
+            owner_silent: Duration::ZERO,
         }),
         Recovery::Restart | Recovery::Fail => None,
     }

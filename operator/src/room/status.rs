@@ -228,6 +228,8 @@ pub enum How {
     Hung,
     /// Neither it nor its node answers.
     Silent,
+    /// Neither we nor the store hear it, and others reach it.
+    CutOff,
 }
 
 impl How {
@@ -236,7 +238,7 @@ impl How {
     pub fn is_proven(self) -> bool {
         match self {
             Self::Exited(_) | Self::Forgot | Self::Refused => true,
-            Self::Gone | Self::Hung | Self::Silent => false,
+            Self::Gone | Self::Hung | Self::Silent | Self::CutOff => false,
         }
     }
 }
@@ -250,6 +252,13 @@ impl std::fmt::Display for Loss {
             How::Forgot => write!(f, "server {} does not have the room any more", self.server),
             How::Refused => write!(f, "server {} is down: its control port refuses connections", self.server),
             How::Hung => write!(f, "server {} hangs: its kernel answers, its rooms stand still", self.server),
+            How::CutOff => {
+                write!(
+                    f,
+                    "server {} is heard neither by the operator nor by the store, and others reach it",
+                    self.server
+                )
+            }
             How::Silent => write!(f, "neither server {} nor its node answers", self.server),
         }
     }

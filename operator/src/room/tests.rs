@@ -39,6 +39,7 @@ fn fleet() -> FleetView {
         max_rooms: 4096,
         claim_timeout: Duration::from_secs(30),
         has_store: false,
+        fence_after: Duration::from_secs(1),
         has_standbys: false,
     }
 }

@@ -26,6 +26,8 @@ pub struct FleetView {
     pub claim_timeout: Duration,
     /// It has a store for the state of rooms.
     pub has_store: bool,
+    /// After so long without a word of us or of the store, its servers freeze their rooms.
+    pub fence_after: Duration,
     /// Its servers have standbys, as far as they offer that.
     pub has_standbys: bool,
 }

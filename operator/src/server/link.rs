@@ -101,14 +101,13 @@ pub(super) struct Link {
     pub(super) uid: String,
     pub(super) target: Target,
     pub(super) common: Common,
-    pub(super) commands: mpsc::Receiver<Order>,
 }
 
 /// What the main loop wants of a link.
 #[derive(Debug)]
 pub(super) enum Order {
     Send(ToServer),
-    /// Break the stream, and greet the server anew.
+    /// Break the stream, if there is one, and greet the server anew, without a pause.
     Greet,
 }
 
@@ -152,16 +151,20 @@ struct Stream {
 
 impl Link {
     /// Keeps the link until the task is aborted.
-    pub(super) async fn keep(mut self) {
+    pub(super) async fn keep(self, mut orders: mpsc::Receiver<Order>) {
         let mut failures = 0_u32;
         loop {
             let dialled = Instant::now();
-            let greeted = self.greet().await;
+            let greeted = tokio::select! {
+                biased;
+                greeted = self.greet() => greeted,
+                () = told_to_greet(&mut orders) => Err(Broken::Anew),
+            };
             let began = Instant::now();
             let why = match greeted {
                 Ok(stream) => {
                     info!(server = %self.target.pod, boot = stream.welcome.boot_id, rooms = stream.welcome.rooms.len(), "linked");
-                    let why = self.talk(stream).await;
+                    let why = self.talk(stream, &mut orders).await;
                     if self.tell(What::News(LinkNews::Lost)).await.is_err() {
                         return;
                     }
@@ -187,7 +190,10 @@ impl Link {
                 _ => failures.saturating_add(1),
             };
             if 0 < failures {
-                tokio::time::sleep(REDIAL.after(failures)).await;
+                tokio::select! {
+                    () = tokio::time::sleep(REDIAL.after(failures)) => (),
+                    () = told_to_greet(&mut orders) => failures = 0,
+                }
             }
         }
     }
@@ -220,13 +226,13 @@ impl Link {
             return self.tell(What::News(LinkNews::Succeeded(refused.highest_term))).await;
         }
         // One that is only starting does not listen yet.
-        if failures < TROUBLE_AFTER {
+        if failures < TROUBLE_AFTER || matches!(why, Broken::Anew) {
             return Ok(());
         }
         self.tell(What::Trouble(logs::chain(why))).await
     }
 
-    async fn greet(&mut self) -> Result<Stream, Broken> {
+    async fn greet(&self) -> Result<Stream, Broken> {
         let dials = self.common.dials.clone();
         // Bounded: thousands of servers at once would else be thousands of handshakes.
         let Ok(_slot) = dials.acquire().await else { return Err(Broken::Stopping) };
@@ -236,7 +242,7 @@ impl Link {
         }
     }
 
-    async fn dial(&mut self) -> Result<Stream, Broken> {
+    async fn dial(&self) -> Result<Stream, Broken> {
         let mut stream = Some(self.connect().await.map_err(Broken::Connect)?);
         let connect = tower::service_fn(move |_| {
             // Once: whoever breaks it dials anew, and says so.
@@ -284,17 +290,21 @@ impl Link {
     }
 
     /// Until the stream breaks.
-    async fn talk(&mut self, stream: Stream) -> Broken {
-        match self.converse(stream).await {
+    async fn talk(&self, stream: Stream, orders: &mut mpsc::Receiver<Order>) -> Broken {
+        match self.converse(stream, orders).await {
             Ok(never) => match never {},
             Err(why) => why,
         }
     }
 
-    async fn converse(&mut self, stream: Stream) -> Result<std::convert::Infallible, Broken> {
+    async fn converse(
+        &self,
+        stream: Stream,
+        orders: &mut mpsc::Receiver<Order>,
+    ) -> Result<std::convert::Infallible, Broken> {
         let Stream { requests, mut answers, welcome } = stream;
         // What was meant for the stream before is answered by the Welcome.
-        while self.commands.try_recv().is_ok() {}
+        while orders.try_recv().is_ok() {}
         let mut talk = Talk::new(requests, self.target.hang_timeout, &welcome, self.common.heard.clone());
         self.tell(What::News(LinkNews::Welcome(welcome))).await?;
         self.tell(What::Health(Health::Ready)).await?;
@@ -309,7 +319,7 @@ impl Link {
                         }
                     }
                 }
-                order = self.commands.recv() => match order {
+                order = orders.recv() => match order {
                     Some(Order::Send(command)) => talk.say(command)?,
                     Some(Order::Greet) => return Err(Broken::Anew),
                     None => return Err(Broken::Stopping),
@@ -327,6 +337,18 @@ impl Link {
             if due < alarm.deadline() {
                 alarm.as_mut().reset(due);
             }
+        }
+    }
+}
+
+/// Until it is to be greeted anew. What else is ordered meanwhile is answered by its next Welcome.
+async fn told_to_greet(orders: &mut mpsc::Receiver<Order>) {
+    loop {
+        match orders.recv().await {
+            Some(Order::Greet) => return,
+            Some(Order::Send(_)) => (),
+            // Nobody wants the link any more, and its task is about to be ended.
+            None => std::future::pending().await,
         }
     }
 }

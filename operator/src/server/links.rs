@@ -75,9 +75,8 @@ impl Links {
     fn begin(&mut self, uid: &str, target: Target) {
         while self.tasks.try_join_next().is_some() {}
         let (orders, commands) = mpsc::channel(COMMANDS_MAX);
-        let link =
-            Link { uid: uid.to_owned(), target: target.clone(), common: self.common.clone(), commands };
-        let task = self.tasks.spawn(link.keep());
+        let link = Link { uid: uid.to_owned(), target: target.clone(), common: self.common.clone() };
+        let task = self.tasks.spawn(link.keep(commands));
         self.lines.insert(uid.to_owned(), Line { target, orders, task });
     }
 

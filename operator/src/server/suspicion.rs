@@ -126,14 +126,14 @@ pub enum Command {
     Ask(Whom),
     /// Let servers on other nodes than `node` try to reach them.
     AskWitnesses { whom: Whom, node: String },
-    /// A server's stream is to be made anew: it was out of reach, and is no longer.
+    /// A server is to be greeted anew at once: it was out of reach, and is no longer.
     Greet { server: String },
     /// A server is suspected; the last sign of its life came at `since`, or before.
     Tell { server: String, node: String, cause: Cause, since: Instant },
     /// A server is lost, or more certainly so than before. It was suspected at `noticed`.
     Lost { server: String, node: String, verdict: Verdict, since: Instant, noticed: Instant },
     /// A server is out of our reach, and not lost: a witness reaches it, or its node answers.
-    CutOff { server: String, node: String, is_reached: bool },
+    CutOff { server: String, node: String, is_reached: bool, since: Instant, noticed: Instant },
     /// A server that was lost or out of reach is heard again.
     Back { server: String },
 }
@@ -359,7 +359,8 @@ impl Suspicions {
         }
         suspect.is_cut_off = true;
         let (node, is_reached) = (suspect.node.clone(), suspect.is_reached());
-        commands.push(Command::CutOff { server: server.to_owned(), node, is_reached });
+        let (since, noticed) = (suspect.since(), suspect.noticed);
+        commands.push(Command::CutOff { server: server.to_owned(), node, is_reached, since, noticed });
     }
 
     /// Tries to reach the suspects of a node whose turn it is, and the node.

@@ -49,6 +49,8 @@ const (
 	Feature_FEATURE_WITNESS Feature = 3
 	// Sends copies of its rooms to a standby server, and is one for others: `Mirror` and `StandBy`.
 	Feature_FEATURE_STANDBY Feature = 4
+	// Takes a room from an owner that the store has not heard, and from no other: `Restore.owner_silent_ms`.
+	Feature_FEATURE_TAKE_IF_SILENT Feature = 5
 )
 
 // Enum value maps for Feature.
@@ -59,13 +61,15 @@ var (
 		2: "FEATURE_MOVE",
 		3: "FEATURE_WITNESS",
 		4: "FEATURE_STANDBY",
+		5: "FEATURE_TAKE_IF_SILENT",
 	}
 	Feature_value = map[string]int32{
-		"FEATURE_UNSPECIFIED": 0,
-		"FEATURE_RESTORE":     1,
-		"FEATURE_MOVE":        2,
-		"FEATURE_WITNESS":     3,
-		"FEATURE_STANDBY":     4,
+		"FEATURE_UNSPECIFIED":    0,
+		"FEATURE_RESTORE":        1,
+		"FEATURE_MOVE":           2,
+		"FEATURE_WITNESS":        3,
+		"FEATURE_STANDBY":        4,
+		"FEATURE_TAKE_IF_SILENT": 5,
 	}
 )
 
@@ -243,21 +247,24 @@ const (
 	Refused_WHY_CHECKPOINT Refused_Why = 8
 	// The store says that a later epoch owns the room.
 	Refused_WHY_FENCED Refused_Why = 9
+	// The store has heard the owner of the room not long enough ago: it plays on there. Nothing was changed.
+	Refused_WHY_OWNER_ALIVE Refused_Why = 10
 )
 
 // Enum value maps for Refused_Why.
 var (
 	Refused_Why_name = map[int32]string{
-		0: "WHY_UNSPECIFIED",
-		1: "WHY_EPOCH",
-		2: "WHY_FULL",
-		3: "WHY_DRAINING",
-		4: "WHY_RETIRED",
-		5: "WHY_PARAMETERS",
-		6: "WHY_UNSUPPORTED",
-		7: "WHY_UNKNOWN_ROOM",
-		8: "WHY_CHECKPOINT",
-		9: "WHY_FENCED",
+		0:  "WHY_UNSPECIFIED",
+		1:  "WHY_EPOCH",
+		2:  "WHY_FULL",
+		3:  "WHY_DRAINING",
+		4:  "WHY_RETIRED",
+		5:  "WHY_PARAMETERS",
+		6:  "WHY_UNSUPPORTED",
+		7:  "WHY_UNKNOWN_ROOM",
+		8:  "WHY_CHECKPOINT",
+		9:  "WHY_FENCED",
+		10: "WHY_OWNER_ALIVE",
 	}
 	Refused_Why_value = map[string]int32{
 		"WHY_UNSPECIFIED":  0,
@@ -270,6 +277,7 @@ var (
 		"WHY_UNKNOWN_ROOM": 7,
 		"WHY_CHECKPOINT":   8,
 		"WHY_FENCED":       9,
+		"WHY_OWNER_ALIVE":  10,
 	}
 )
 
@@ -1686,7 +1694,11 @@ type Restore struct {
 	Fence bool `protobuf:"varint,2,opt,name=fence,proto3" json:"fence,omitempty"`
 	// The owner under this epoch is known to have ended, and there was none after it: a standby that has a fresh copy of
 	// the room under this very epoch may go on from it without asking the store. 0: not known; then the store is asked.
-	EndedEpoch    int64 `protobuf:"varint,3,opt,name=ended_epoch,json=endedEpoch,proto3" json:"ended_epoch,omitempty"`
+	EndedEpoch int64 `protobuf:"varint,3,opt,name=ended_epoch,json=endedEpoch,proto3" json:"ended_epoch,omitempty"`
+	// Only with FEATURE_TAKE_IF_SILENT; 0 to 60,000. Above 0: nobody knows whether the old owner lives. Take the room in the
+	// store only if that has not heard another owner for so many milliseconds, and else refuse with WHY_OWNER_ALIVE and
+	// change nothing. Without that take there is no room, whatever copies are at hand. 0: take it in any case.
+	OwnerSilentMs uint32 `protobuf:"varint,4,opt,name=owner_silent_ms,json=ownerSilentMs,proto3" json:"owner_silent_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1738,6 +1750,13 @@ func (x *Restore) GetFence() bool {
 func (x *Restore) GetEndedEpoch() int64 {
 	if x != nil {
 		return x.EndedEpoch
+	}
+	return 0
+}
+
+func (x *Restore) GetOwnerSilentMs() uint32 {
+	if x != nil {
+		return x.OwnerSilentMs
 	}
 	return 0
 }
@@ -3693,25 +3712,26 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\n" +
 	"\n" +
-	"\b_restore\"_\n" +
+	"\b_restore\"\x87\x01\n" +
 	"\aRestore\x12\x1d\n" +
 	"\n" +
 	"lost_epoch\x18\x01 \x01(\x03R\tlostEpoch\x12\x14\n" +
 	"\x05fence\x18\x02 \x01(\bR\x05fence\x12\x1f\n" +
 	"\vended_epoch\x18\x03 \x01(\x03R\n" +
-	"endedEpoch\"\xa8\x01\n" +
+	"endedEpoch\x12&\n" +
+	"\x0fowner_silent_ms\x18\x04 \x01(\rR\rownerSilentMs\"\xa8\x01\n" +
 	"\x06Opened\x128\n" +
 	"\atenancy\x18\x01 \x01(\v2\x1e.gamekeeper.control.v1.TenancyR\atenancy\x125\n" +
 	"\x05ports\x18\x02 \x03(\v2\x1f.gamekeeper.control.v1.RoomPortR\x05ports\x12-\n" +
 	"\x12certificate_hashes\x18\x03 \x03(\tR\x11certificateHashes\"2\n" +
 	"\bRoomPort\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04port\x18\x02 \x01(\rR\x04port\"\xf8\x02\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\"\x8d\x03\n" +
 	"\aRefused\x128\n" +
 	"\atenancy\x18\x01 \x01(\v2\x1e.gamekeeper.control.v1.TenancyR\atenancy\x124\n" +
 	"\x03why\x18\x02 \x01(\x0e2\".gamekeeper.control.v1.Refused.WhyR\x03why\x12#\n" +
 	"\rcurrent_epoch\x18\x03 \x01(\x03R\fcurrentEpoch\x12\x18\n" +
-	"\amessage\x18\x04 \x01(\tR\amessage\"\xbd\x01\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\"\xd2\x01\n" +
 	"\x03Why\x12\x13\n" +
 	"\x0fWHY_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tWHY_EPOCH\x10\x01\x12\f\n" +
@@ -3723,7 +3743,9 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\x10WHY_UNKNOWN_ROOM\x10\a\x12\x12\n" +
 	"\x0eWHY_CHECKPOINT\x10\b\x12\x0e\n" +
 	"\n" +
-	"WHY_FENCED\x10\t\"\xef\x01\n" +
+	"WHY_FENCED\x10\t\x12\x13\n" +
+	"\x0fWHY_OWNER_ALIVE\x10\n" +
+	"\"\xef\x01\n" +
 	"\tRoomState\x128\n" +
 	"\atenancy\x18\x01 \x01(\v2\x1e.gamekeeper.control.v1.TenancyR\atenancy\x126\n" +
 	"\x05phase\x18\x02 \x01(\x0e2 .gamekeeper.control.v1.RoomPhaseR\x05phase\x12\x18\n" +
@@ -3840,13 +3862,14 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\x04tick\x18\x05 \x01(\x04R\x04tick\"T\n" +
 	"\x10HandoverProgress\x12\"\n" +
 	"\facknowledged\x18\x01 \x01(\x04R\facknowledged\x12\x1c\n" +
-	"\tactivated\x18\x02 \x01(\bR\tactivated*s\n" +
+	"\tactivated\x18\x02 \x01(\bR\tactivated*\x8f\x01\n" +
 	"\aFeature\x12\x17\n" +
 	"\x13FEATURE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fFEATURE_RESTORE\x10\x01\x12\x10\n" +
 	"\fFEATURE_MOVE\x10\x02\x12\x13\n" +
 	"\x0fFEATURE_WITNESS\x10\x03\x12\x13\n" +
-	"\x0fFEATURE_STANDBY\x10\x04*\xd4\x01\n" +
+	"\x0fFEATURE_STANDBY\x10\x04\x12\x1a\n" +
+	"\x16FEATURE_TAKE_IF_SILENT\x10\x05*\xd4\x01\n" +
 	"\tRoomPhase\x12\x1a\n" +
 	"\x16ROOM_PHASE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ROOM_PHASE_PREPARED\x10\x01\x12\x16\n" +

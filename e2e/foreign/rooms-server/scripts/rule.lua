@@ -16,11 +16,13 @@ local owner, at, before, result = held[1], held[2], held[3], held[4]
 if owner and below(mine, owner) then return {'fenced', owner} end
 if result then return {'finished', owner, result} end
 
--- A new owner: from here on the one before is refused. Its last sign of life stays known,
--- also when this is asked again. If it was forgotten, it may have been just now.
-if owner ~= mine then
-  before = at or now
-  redis.call('HSET', room, 'epoch', mine, 'before', before)
+-- Until a script calls this, nothing has changed. A new owner: from here on the one before is refused. Its
+-- last sign of life stays known, also when this is asked again. If it was forgotten, it may have been just now.
+local function own()
+  if owner ~= mine then
+    before = at or now
+    redis.call('HSET', room, 'epoch', mine, 'before', before)
+  end
+  redis.call('HSET', room, 'at', now)
+  redis.call('PEXPIRE', room, ARGV[2])
 end
-redis.call('HSET', room, 'at', now)
-redis.call('PEXPIRE', room, ARGV[2])

@@ -26,7 +26,7 @@ async fn p4_a_match_outlives_its_server_and_the_journals_tell() {
     let one = Server::start_with(&arguments, &environment).await;
     let two = Server::start_with(&arguments, &environment).await;
     let (first, second) = (Operator::greet(one.control).await, Operator::greet(two.control).await);
-    let restore = |lost_epoch| Some(proto::Restore { lost_epoch, fence: false, ended_epoch: 0 });
+    let restore = |lost_epoch| Some(proto::Restore { lost_epoch, ..Default::default() });
     let hashes = first.open_under("duel", 5, 4, SECONDS, restore(0)).await;
     let others = second.open("spare", 2, SECONDS).await;
     let room = Room { name: "duel".to_owned(), bots: 3, tickets: Vec::new() };

@@ -75,6 +75,7 @@ fn the_manual_and_the_code_have_the_same_limits() {
         ("`capacity`", range(&limits::CAPACITY)),
         ("`heartbeat_ms`", range(&limits::HEARTBEAT_MS)),
         ("`timeout_ms`", range(&limits::PROBE_TIMEOUT_MS)),
+        ("`owner_silent_ms`", range(&limits::OWNER_SILENT_MS)),
         ("`deadline_ms`", range(&limits::MOVE_DEADLINE_MS)),
         ("an `OperatorMessage`", up_to(limits::COMMAND_BYTES_MAX)),
         ("a `ServerMessage`", up_to(limits::MESSAGE_BYTES_MAX)),

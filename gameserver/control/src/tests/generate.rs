@@ -175,7 +175,9 @@ fn hello() -> impl Strategy<Value = Hello> {
 }
 
 fn features() -> impl Strategy<Value = BTreeSet<Feature>> {
-    btree_set(select(vec![Feature::Restore, Feature::Move, Feature::Witness, Feature::Standby]), 0..=4)
+    let all =
+        vec![Feature::Restore, Feature::Move, Feature::Witness, Feature::Standby, Feature::TakeIfSilent];
+    btree_set(select(all), 0..=5)
 }
 
 fn welcome() -> impl Strategy<Value = Welcome> {
@@ -232,8 +234,12 @@ fn beat() -> impl Strategy<Value = Beat> {
 }
 
 fn open() -> impl Strategy<Value = Open> {
-    let restore = (0..=i64::MAX, any::<bool>(), 0..=i64::MAX)
-        .prop_map(|(lost_epoch, fence, ended_epoch)| Restore { lost_epoch, fence, ended_epoch });
+    let restore = (0..=i64::MAX, any::<bool>(), 0..=i64::MAX, limits::OWNER_SILENT_MS).prop_map(
+        |(lost_epoch, fence, ended_epoch, silent_ms)| {
+            let owner_silent = Duration::from_millis(silent_ms.into());
+            Restore { lost_epoch, fence, ended_epoch, owner_silent }
+        },
+    );
     (tenancy(), any::<u32>(), values(), option::of(restore), text()).prop_map(
         |(tenancy, seats, parameters, restore, reason)| Open { tenancy, seats, parameters, restore, reason },
     )
@@ -251,6 +257,7 @@ fn refused() -> impl Strategy<Value = Refused> {
         RefusedWhy::UnknownRoom,
         RefusedWhy::Checkpoint,
         RefusedWhy::Fenced,
+        RefusedWhy::OwnerAlive,
     ]);
     (tenancy(), why, 0..=i64::MAX, text()).prop_map(|(tenancy, why, current_epoch, message)| Refused {
         tenancy,

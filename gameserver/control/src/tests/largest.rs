@@ -45,7 +45,14 @@ fn the_largest_welcome_fits_and_not_by_far() {
     let welcome = ToOperator::Welcome(Welcome {
         boot_id: x(limits::BOOT_ID_BYTES_MAX),
         protocol: u32::MAX,
-        features: [Feature::Restore, Feature::Move, Feature::Witness, Feature::Standby].into(),
+        features: [
+            Feature::Restore,
+            Feature::Move,
+            Feature::Witness,
+            Feature::Standby,
+            Feature::TakeIfSilent,
+        ]
+        .into(),
         capacity: *limits::CAPACITY.end(),
         is_retired: true,
         is_draining: true,
@@ -71,7 +78,12 @@ fn the_largest_commands_fit_and_leave_room_for_later_releases() {
         tenancy: tenancy(0),
         seats: u32::MAX,
         parameters: values(),
-        restore: Some(Restore { lost_epoch: i64::MAX, fence: true, ended_epoch: i64::MAX }),
+        restore: Some(Restore {
+            lost_epoch: i64::MAX,
+            fence: true,
+            ended_epoch: i64::MAX,
+            owner_silent: Duration::from_mins(1),
+        }),
         reason: x(limits::TEXT_BYTES_MAX),
     };
     let move_to = MoveTo {

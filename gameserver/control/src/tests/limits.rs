@@ -149,6 +149,10 @@ fn a_number_has_a_range() {
         let restore = Some(proto::Restore { ended_epoch: it, ..Default::default() });
         commanded(Command::Open(proto::Open { tenancy: at(), restore, ..Default::default() }))
     });
+    check("Restore.owner_silent_ms", 0, 60_000, &|it| {
+        let restore = Some(proto::Restore { owner_silent_ms: small(it), ..Default::default() });
+        commanded(Command::Open(proto::Open { tenancy: at(), restore, ..Default::default() }))
+    });
     check("StandingBy.port", 1, 65_535, &|it| {
         told(News::StandingBy(proto::StandingBy { port: small(it), ..Default::default() }))
     });

@@ -26,6 +26,7 @@ fn each_value_of_an_enum_has_its_number_for_ever() {
         RefusedWhy::UnknownRoom,
         RefusedWhy::Checkpoint,
         RefusedWhy::Fenced,
+        RefusedWhy::OwnerAlive,
     ];
     let close = [
         CloseWhy::Unspecified,
@@ -45,11 +46,12 @@ fn each_value_of_an_enum_has_its_number_for_ever() {
         RoomPhase::Finished,
     ];
     assert_eq!(hello_refused.map(|it| proto::hello_refused::Why::from(it) as i32), [0, 1, 2, 3]);
-    assert_eq!(refused.map(|it| proto::refused::Why::from(it) as i32), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(refused.map(|it| proto::refused::Why::from(it) as i32), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     assert_eq!(close.map(|it| proto::close::Why::from(it) as i32), [0, 1, 2, 3, 4, 5]);
     assert_eq!(phases.map(|it| proto::RoomPhase::from(it) as i32), [1, 2, 3, 4, 5, 6, 7]);
-    let features = [Feature::Restore, Feature::Move, Feature::Witness, Feature::Standby];
-    assert_eq!(features.map(|it| proto::Feature::from(it) as i32), [1, 2, 3, 4]);
+    let features =
+        [Feature::Restore, Feature::Move, Feature::Witness, Feature::Standby, Feature::TakeIfSilent];
+    assert_eq!(features.map(|it| proto::Feature::from(it) as i32), [1, 2, 3, 4, 5]);
     let findings = [Finding::Connected, Finding::Refused, Finding::Silent];
     assert_eq!(
         findings.map(|finding| proto::ProbeResult::from(ProbeResult { id: 0, finding }).finding),

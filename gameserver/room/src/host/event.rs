@@ -72,6 +72,8 @@ pub enum NotMade {
         /// The epoch of that owner.
         owner: Epoch,
     },
+    /// The store has heard its owner not long enough ago.
+    OwnerAlive,
     /// Its match is over, by the store.
     Over(Arc<Ending>),
 }
@@ -129,6 +131,8 @@ pub struct Restore {
     pub fence: bool,
     /// The owner under this epoch has ended for certain, and there was none after it. `None`: not known.
     pub ended_epoch: Option<Epoch>,
+    /// It is taken only if the store has not heard its owner for so long. `None`: in any case.
+    pub owner_silent: Option<Duration>,
 }
 
 /// Something is to be done.
@@ -260,6 +264,8 @@ pub enum RefusedWhy {
     Checkpoint,
     /// A later owner has taken it, by the store.
     Fenced,
+    /// The store has heard the owner not long enough ago: nothing was changed.
+    OwnerAlive,
     /// The command was not offered, or is malformed.
     Unsupported,
     /// The room is not here, or was closed before it was open.

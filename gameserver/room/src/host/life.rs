@@ -57,6 +57,9 @@ impl Host {
             NotMade::Declined(message) => (RefusedWhy::Parameters, None, message),
             NotMade::Checkpoint(message) => (RefusedWhy::Checkpoint, None, message),
             NotMade::Fenced { owner } => (RefusedWhy::Fenced, Some(owner), fenced_by(owner)),
+            NotMade::OwnerAlive => {
+                (RefusedWhy::OwnerAlive, None, "the store hears its owner: it plays on there".to_owned())
+            }
             NotMade::Over(_) => (RefusedWhy::UnknownRoom, None, String::new()),
         };
         match state {

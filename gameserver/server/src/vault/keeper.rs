@@ -247,7 +247,7 @@ impl Keeper {
                 }
                 Ok(Verdict::Fenced { owner } | Verdict::Finished { owner, .. }) => Err(Gone(owner)),
                 Err(_) => {
-                    custody.unanswered(self.clock.now());
+                    custody.unanswered(sent_at);
                     Ok(())
                 }
             },

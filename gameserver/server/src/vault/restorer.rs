@@ -8,10 +8,10 @@ use gamekeeper_room::{
     host::{NotMade, Restore, RoomNumber},
     shortened,
 };
-use gamekeeper_store::{Mismatch, Sealed, StoreError, Taken, Verdict, envelope};
+use gamekeeper_store::{Bid, Mismatch, Sealed, StoreError, Taken, Verdict, envelope};
 use prost::Message as _;
 use tokio::{sync::mpsc, task::spawn_blocking, time::sleep};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::Vault;
 use crate::{
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(2500);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The fence's time comes in whole milliseconds, rounded by the store.
+/// The times of fence and silence are whole milliseconds, rounded by the store.
 const ROUNDING: Duration = Duration::from_millis(2);
 
 /// A copy that was renewed within this time, and within three intervals more, is as good as the store's: until a loss is
@@ -84,7 +84,7 @@ impl Vault {
             return openers.make(Wish { room, setup, epoch, found: Some(found) });
         }
         let _turn = self.turns.acquire().await;
-        match self.take(&tenancy, restore.fence).await {
+        match self.take(&tenancy, restore).await {
             Ok((taken, since)) => {
                 let not_before = match taken.wait {
                     Duration::ZERO => Duration::ZERO,
@@ -105,6 +105,16 @@ impl Vault {
                 let found = Found { taken, copy, lost_epoch, since, not_before };
                 openers.make(Wish { room, setup, epoch, found: Some(found) });
             }
+            Err(why @ NotMade::OwnerAlive) => {
+                // Asked every few seconds while the operator alone does not reach the owner.
+                debug!(
+                    room = tenancy.name,
+                    namespace = tenancy.namespace,
+                    epoch = epoch.0,
+                    "its owner lives"
+                );
+                let _ = notes.send(Note::Made(room, Err(why))).await;
+            }
             Err(why) => {
                 warn!(room = tenancy.name, namespace = tenancy.namespace, epoch = epoch.0, ?why, "not taken");
                 // The desk is gone: so is the room.
@@ -116,7 +126,8 @@ impl Vault {
     /// A copy that may be gone on with before the store knows: of an owner that has ended for certain, and after whom there was
     /// none, so there is nobody to be kept from writing. Whoever owns the room later writes with a higher epoch.
     async fn copy_in_place_of_the_store(&self, tenancy: &Tenancy, restore: Restore) -> Option<Sealed> {
-        let ended = restore.ended_epoch.filter(|_| !restore.fence)?;
+        let is_certain = !restore.fence && restore.owner_silent.is_none();
+        let ended = restore.ended_epoch.filter(|_| is_certain)?;
         let fresh = FRESH + self.pace.interval * FRESH_INTERVALS;
         let (copy, silence) = self.copy(tenancy).await?;
         let is_good = copy.epoch == ended && silence < fresh;
@@ -140,15 +151,21 @@ impl Vault {
         Some((opened.ok()?, copy.silence))
     }
 
-    /// Makes us the owner; with the time at which that was asked.
-    async fn take(&self, tenancy: &Tenancy, is_fenced: bool) -> Result<(Taken, Duration), NotMade> {
+    /// Makes us the owner, as far as the owner before is as silent as it must be; with the time at which that was asked.
+    async fn take(&self, tenancy: &Tenancy, restore: Restore) -> Result<(Taken, Duration), NotMade> {
         let give_up = self.clock.now().saturating_add(PATIENCE);
         loop {
             let since = self.clock.now();
-            match self.store.take(tenancy, is_fenced.then_some(self.pace.fence_after)).await {
-                Ok(Verdict::Mine(taken)) => return Ok((taken, since)),
-                Ok(Verdict::Fenced { owner }) => return Err(NotMade::Fenced { owner }),
-                Ok(Verdict::Finished { result, .. }) => return Err(over(&result)),
+            let fence = restore.fence.then_some(self.pace.fence_after);
+            let bid = match restore.owner_silent {
+                Some(silence) => self.store.take_if_silent(tenancy, fence, silence + ROUNDING).await,
+                None => self.store.take(tenancy, fence).await.map(Bid::Decided),
+            };
+            match bid {
+                Ok(Bid::Decided(Verdict::Mine(taken))) => return Ok((taken, since)),
+                Ok(Bid::Decided(Verdict::Fenced { owner })) => return Err(NotMade::Fenced { owner }),
+                Ok(Bid::Decided(Verdict::Finished { result, .. })) => return Err(over(&result)),
+                Ok(Bid::OwnerAlive { .. }) => return Err(NotMade::OwnerAlive),
                 Err(error) if error.is_transient() && self.clock.now() < give_up => sleep(PAUSE).await,
                 Err(error) => return Err(no_store(&error)),
             }

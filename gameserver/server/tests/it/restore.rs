@@ -21,7 +21,8 @@ async fn server(redis: &Redis) -> (TestServer, Operator) {
     let server = TestServer::with_store(redis, FENCE).await;
     let (mut operator, welcome) = Operator::greet(server.address, 1).await;
     operator.echoes = true;
-    assert!(welcome.features.contains(&Feature::Restore), "{welcome:?}");
+    let offered = [Feature::Restore, Feature::TakeIfSilent];
+    assert!(offered.iter().all(|it| welcome.features.contains(it)), "{welcome:?}");
     (server, operator)
 }
 
@@ -32,8 +33,21 @@ async fn fleet() -> Fleet {
 }
 
 fn restore(name: &str, epoch: i64, fence: bool, parameters: &[(&str, &str)]) -> ToServer {
+    let how = proto::Restore { fence, ..Default::default() };
+    restore_as(name, epoch, how, parameters)
+}
+
+/// Only if the store has not heard the owner for the fence's time.
+fn restore_if_silent(name: &str, epoch: i64) -> ToServer {
+    let owner_silent_ms = u32::try_from(FENCE.as_millis()).unwrap();
+    // Whatever else is said: nothing stands for the store here.
+    let how = proto::Restore { owner_silent_ms, ended_epoch: 5, ..Default::default() };
+    restore_as(name, epoch, how, &[])
+}
+
+fn restore_as(name: &str, epoch: i64, how: proto::Restore, parameters: &[(&str, &str)]) -> ToServer {
     let parameters = parameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let restore = Some(proto::Restore { fence, ..Default::default() });
+    let restore = Some(how);
     let tenancy = Some(tenancy(name, epoch).into());
     let open = proto::Open { tenancy, seats: 3, parameters, restore, reason: "lost".to_owned() };
     ToServer::Open(open.try_into().expect("a good Open"))
@@ -157,6 +171,45 @@ async fn i7_a_new_owner_waits_until_the_old_one_has_frozen() {
     opened(&mut second).await;
     // The last write came at most an interval before; slow machines have slow writes.
     assert!(FENCE / 2 <= asked.elapsed(), "{:?}", asked.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i7_i8_a_room_whose_owner_the_store_hears_is_refused_and_goes_on_there() {
+    let Fleet { redis, one: (one, mut first), two: (two, mut second) } = fleet().await;
+    first.open("duel", 5).await;
+    saved(&mut first).await;
+    let tick = one.room("duel").tick();
+    for epoch in [9, 10] {
+        second.say(restore_if_silent("duel", epoch)).await;
+        let no = refused(&mut second).await;
+        assert_eq!((no.why, no.current_epoch), (RefusedWhy::OwnerAlive, 0), "{}", no.message);
+        assert!(two.rooms.by_name("duel").is_none());
+        // Longer than its fence, without a word of its operator: the store is enough.
+        tokio::time::sleep(FENCE + Duration::from_millis(200)).await;
+        assert_eq!(redis.cli(&["HGET", "gamekeeper:{uid-of-duel}", "epoch"]), "5");
+    }
+    assert!(tick < one.room("duel").tick());
+    one.ticks("duel", 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i7_a_room_whose_owner_the_store_does_not_hear_is_taken_without_another_wait() {
+    let Fleet { redis, one: (one, mut first), two: (two, mut second) } = fleet().await;
+    first.open("duel", 5).await;
+    saved(&mut first).await;
+    let last = one.crash("duel").await;
+    second.say(restore_if_silent("duel", 9)).await;
+    assert_eq!(refused(&mut second).await.why, RefusedWhy::OwnerAlive, "it was heard just now");
+    tokio::time::sleep(FENCE + Duration::from_millis(100)).await;
+    let asked = Instant::now();
+    second.say(restore_if_silent("duel", 10)).await;
+    opened(&mut second).await;
+    assert!(asked.elapsed() < FENCE / 2, "{:?}", asked.elapsed());
+    assert_eq!(redis.cli(&["HGET", "gamekeeper:{uid-of-duel}", "epoch"]), "10");
+    assert!(last <= two.room("duel").tick().0 + 10, "it goes on where it was");
+    // What the store does not know may be anybody's.
+    second.say(restore_if_silent("other", 11)).await;
+    assert_eq!(refused(&mut second).await.why, RefusedWhy::OwnerAlive);
 }
 
 #[tokio::test(flavor = "multi_thread")]

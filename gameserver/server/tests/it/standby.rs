@@ -198,6 +198,21 @@ async fn i7_a_copy_stands_for_the_store_only_when_its_owner_has_ended_for_certai
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn i7_a_copy_of_an_owner_that_may_be_well_is_nothing_without_the_take() {
+    let Fleet { mut redis, one, mut first, two, mut second } = fleet().await;
+    begin(&mut first, "duel").await;
+    until("a copy", || two.standing.copies() == 1).await;
+    let if_silent = |epoch| proto::Restore { owner_silent_ms: 1000, ..ended(epoch) };
+    second.say(restore("duel", 9, if_silent(5))).await;
+    assert_eq!(outcome(&mut second, "duel").await, Err(RefusedWhy::OwnerAlive));
+    redis.kill();
+    second.say(restore("duel", 10, if_silent(5))).await;
+    assert_eq!(outcome(&mut second, "duel").await, Err(RefusedWhy::Checkpoint), "nobody can tell");
+    assert!(two.games.restored().is_empty());
+    drop(one);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p4_a_stale_copy_is_not_gone_on_with() {
     let Fleet { redis, one, mut first, two, mut second } = fleet().await;
     begin(&mut first, "duel").await;

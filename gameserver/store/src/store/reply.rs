@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gamekeeper_room::{Epoch, Tick};
 use redis::Value;
 
-use crate::{StoreError, Taken, Verdict, Written};
+use crate::{Bid, StoreError, Taken, Verdict, Written};
 
 pub(super) fn written(value: Value) -> Result<Verdict<Written>, StoreError> {
     verdict(value, |word, fields| match word {
@@ -16,7 +16,25 @@ pub(super) fn written(value: Value) -> Result<Verdict<Written>, StoreError> {
     })
 }
 
-pub(super) fn taken(value: Value) -> Result<Verdict<Taken>, StoreError> {
+pub(super) fn bid(value: Value) -> Result<Bid, StoreError> {
+    match owner_alive(&value) {
+        Some(alive) => Ok(alive),
+        None => taken(value).map(Bid::Decided),
+    }
+}
+
+fn owner_alive(value: &Value) -> Option<Bid> {
+    let Value::Array(fields) = value else { return None };
+    let [Value::BulkString(word), owner, idle] = fields.as_slice() else { return None };
+    let owner = match owner {
+        Value::Nil => None,
+        owner => Some(Epoch(number(owner.clone())?)),
+    };
+    let idle = milliseconds(idle)?;
+    (word.as_slice() == b"alive").then_some(Bid::OwnerAlive { owner, idle })
+}
+
+fn taken(value: Value) -> Result<Verdict<Taken>, StoreError> {
     verdict(value, |word, fields| {
         if word != b"taken" {
             return None;
@@ -110,6 +128,9 @@ mod tests {
             done(array(&[text("finished"), text("5"), text("r")]), "mine"),
             Ok(Verdict::Finished { owner: Epoch(5), result: Bytes::from_static(b"r") })
         );
+        let alive = |owner, idle| Ok(Bid::OwnerAlive { owner, idle: Duration::from_millis(idle) });
+        assert_eq!(bid(array(&[text("alive"), text("7"), Value::Int(9)])), alive(Some(Epoch(7)), 9));
+        assert_eq!(bid(array(&[text("alive"), Value::Nil, Value::Int(0)])), alive(None, 0));
     }
 
     #[test]
@@ -128,8 +149,11 @@ mod tests {
             array(&[text("taken"), int(-1), int(0), Value::Nil, Value::Nil]),
             array(&[text("taken"), int(0), int(0), Value::Nil]),
             array(&[text("taken"), int(0), int(0), text("5"), Value::Nil]),
+            array(&[text("alive")]),
+            array(&[text("alive"), int(7), int(0)]),
+            array(&[text("alive"), text("7"), int(-1)]),
         ] {
-            assert!(matches!(taken(value.clone()), Err(StoreError::Garbled(_))), "{value:?}");
+            assert!(matches!(bid(value.clone()), Err(StoreError::Garbled(_))), "{value:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gamekeeper_room::{Epoch, Tick};
 use gamekeeper_store::{
-    Mismatch, RESULT_BYTES_MAX, StoreError, Verdict, Written,
+    Bid, Mismatch, RESULT_BYTES_MAX, StoreError, Verdict, Written,
     envelope::{ENVELOPE_BYTES_MAX, Malformed, STATE_BYTES_MAX, encode},
     room_key,
 };
@@ -140,6 +140,66 @@ async fn i7_an_unknown_room_is_fenced_in_full_once() {
     sleep(Duration::from_millis(100)).await;
     let again = take(&store, &room, 60_000).await;
     assert!(again.wait <= Duration::from_millis(59_910), "{again:?}");
+}
+
+#[tokio::test]
+async fn i7_a_room_is_taken_from_a_silent_owner_and_from_no_other() {
+    let server = Server::start(&[]).await;
+    let (store, old, new) = (server.store(), tenancy("u-1", 1), tenancy("u-1", 2));
+    let (fence, silence) = (Some(Duration::from_secs(60)), Duration::from_millis(300));
+    assert_eq!(write(&store, &old, 1).await, STORED);
+    sleep(Duration::from_millis(50)).await;
+    let Ok(Bid::OwnerAlive { owner: Some(Epoch(1)), idle }) =
+        store.take_if_silent(&new, fence, silence).await
+    else {
+        panic!("taken from an owner that lives")
+    };
+    assert!((Duration::from_millis(45)..silence).contains(&idle), "{idle:?}");
+    // The owner speaks: it is heard as ever, and the silence begins anew.
+    sleep(Duration::from_millis(270)).await;
+    assert_eq!(write(&store, &old, 2).await, STORED, "it has not noticed anything");
+    let refused = store.take_if_silent(&new, fence, silence).await;
+    assert!(matches!(refused, Ok(Bid::OwnerAlive { .. })), "{refused:?}");
+    sleep(silence + ROUNDING).await;
+    let bid = store.take_if_silent(&new, fence, silence).await;
+    let Ok(Bid::Decided(Verdict::Mine(taken))) = bid else { panic!("{bid:?}") };
+    assert_eq!(taken.open(&new), Ok(Some(sealed(&old, 2))));
+    assert!(silence <= taken.idle, "{taken:?}");
+    assert_eq!(taken.wait + taken.idle, Duration::from_secs(60), "the fence counts as ever");
+    assert_eq!(write(&store, &old, 3).await, Ok(Verdict::Fenced { owner: new.epoch }));
+    // Its own word is no sign of another's life: whoever asks again has the room.
+    let again = store.take_if_silent(&new, fence, silence).await;
+    assert!(matches!(again, Ok(Bid::Decided(Verdict::Mine(_)))), "{again:?}");
+    // An earlier owner is fenced, and a match that is over is over, whoever is silent.
+    let fenced = Ok(Bid::Decided(Verdict::Fenced { owner: new.epoch }));
+    assert_eq!(store.take_if_silent(&old, fence, silence).await, fenced);
+    assert_eq!(store.finish(&new, b"p3").await, Ok(Verdict::Mine(())));
+    let over = store.take_if_silent(&tenancy("u-1", 3), fence, silence).await;
+    assert!(matches!(over, Ok(Bid::Decided(Verdict::Finished { .. }))), "{over:?}");
+}
+
+#[tokio::test]
+async fn i7_a_take_that_is_refused_for_a_living_owner_changes_nothing() {
+    let server = Server::start(&[]).await;
+    let (store, old, new) = (server.store(), tenancy("u-1", 1), tenancy("u-1", 2));
+    let silence = Duration::from_hours(1);
+    let ask = || store.take_if_silent(&new, None, silence);
+    // What the store does not know it may have forgotten.
+    assert_eq!(ask().await, Ok(Bid::OwnerAlive { owner: None, idle: Duration::ZERO }));
+    assert_eq!(server.cli(&["EXISTS", &room_key("u-1")]), "0");
+    assert_eq!(write(&store, &old, 1).await, STORED);
+    let key = room_key("u-1");
+    let lifetime = || server.cli(&["PTTL", &key]).parse::<i64>().unwrap();
+    let fields = || server.cli(&["HMGET", &key, "epoch", "at", "before", "by", "tick"]);
+    sleep(Duration::from_millis(50)).await;
+    let before = (fields(), lifetime());
+    assert!(matches!(ask().await, Ok(Bid::OwnerAlive { owner: Some(Epoch(1)), .. })));
+    assert_eq!(fields(), before.0);
+    assert!(lifetime() <= before.1, "not even its lifetime");
+    // An owner whose last word was forgotten may have spoken just now.
+    server.cli(&["HDEL", &key, "at"]);
+    assert_eq!(ask().await, Ok(Bid::OwnerAlive { owner: Some(Epoch(1)), idle: Duration::ZERO }));
+    assert!(matches!(store.take_if_silent(&new, None, Duration::ZERO).await, Ok(Bid::Decided(_))));
 }
 
 #[tokio::test]

@@ -82,6 +82,7 @@ impl Ledger {
             }
             LinkNews::Lost => {
                 let promised = self.tables.link_lost(uid);
+                self.tables.unlinked(uid, now.instant);
                 self.answer_opens(promised, Outcome::Conflict, now);
             }
             LinkNews::Opened(Opened { tenancy, ports, certificate_hashes }) => {
@@ -153,7 +154,14 @@ impl Ledger {
         if let Some(room) = self.tables.room_mut(&tenancy.uid) {
             room.sent.is_refused(Epoch(tenancy.epoch));
         }
+        let was_attempt = self.attempt_failed(&tenancy.uid, Epoch(tenancy.epoch), why);
         match why {
+            // The room is where it was: nothing is said of it, and it is asked for again.
+            RefusedWhy::OwnerAlive | RefusedWhy::Parameters | RefusedWhy::Checkpoint | RefusedWhy::Fenced
+                if was_attempt && is_on_its_way =>
+            {
+                return self.tables.answer_room(&tenancy.uid, Outcome::Conflict, now.instant);
+            }
             RefusedWhy::Parameters => {
                 if let Some(room) = self.tables.room_mut(&tenancy.uid).filter(|_| is_on_its_way) {
                     room.refusal = Some(message);
@@ -175,7 +183,8 @@ impl Ledger {
             | RefusedWhy::Retired
             | RefusedWhy::Unsupported
             | RefusedWhy::Checkpoint
-            | RefusedWhy::Fenced => (),
+            | RefusedWhy::Fenced
+            | RefusedWhy::OwnerAlive => (),
         }
         if is_on_its_way {
             self.tables.refused(uid, &tenancy.uid, now.instant);

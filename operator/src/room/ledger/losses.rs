@@ -22,9 +22,9 @@ const WITNESSES: usize = 2;
 /// in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct GivenUp {
-    server: String,
-    epoch: Epoch,
-    how: How,
+    pub(super) server: String,
+    pub(super) epoch: Epoch,
+    pub(super) how: How,
 }
 
 impl RoomEntry {
@@ -38,6 +38,7 @@ impl RoomEntry {
 impl Tables {
     /// Takes in that a server is lost. Returns the rooms that were on their way to it.
     pub(super) fn server_lost(&mut self, uid: &str, verdict: Verdict) -> BTreeSet<String> {
+        self.not_cut_off(uid);
         let Some(entry) = self.servers.get_mut(uid).filter(|it| it.view.is_controlled) else {
             return BTreeSet::new();
         };
@@ -48,10 +49,13 @@ impl Tables {
         promised
     }
 
-    /// Takes in that a server which was lost is heard again.
+    /// Takes in that a server which was lost, or out of our reach, is heard again.
     pub(super) fn server_back(&mut self, uid: &str) {
-        let Some(entry) = self.servers.get_mut(uid).filter(|it| it.verdict.is_some()) else { return };
-        entry.verdict = None;
+        let was_cut_off = self.not_cut_off(uid).is_some();
+        let Some(entry) = self.servers.get_mut(uid) else { return };
+        if entry.verdict.take().is_none() && !was_cut_off {
+            return;
+        }
         // Its next loss is another one.
         let name = entry.view.pod_name.clone();
         let entry = &*entry;
@@ -104,7 +108,7 @@ impl Tables {
 
     /// Whether a server restores rooms, and so keeps to the store's word. Of one that we never heard, others of its build
     /// know.
-    fn restores(&self, entry: &ServerEntry) -> bool {
+    pub(super) fn restores(&self, entry: &ServerEntry) -> bool {
         match &entry.link {
             Some(link) => link.restores(),
             None => self

@@ -45,6 +45,8 @@ pub(super) struct ServerEntry {
     pub(super) orphans: BTreeSet<String>,
     /// It is lost, although its pod stands.
     pub(super) verdict: Option<Verdict>,
+    /// It is not, and we do not reach it.
+    pub(super) cut_off: Option<super::attempts::CutOff>,
 }
 
 /// What a controlled server says.
@@ -126,6 +128,7 @@ impl ServerEntry {
             standby: None,
             orphans: BTreeSet::new(),
             verdict: None,
+            cut_off: None,
         }
     }
 
@@ -351,6 +354,7 @@ impl Tables {
 
     pub(super) fn remove_server(&mut self, uid: &str) -> BTreeSet<String> {
         self.keep_origin(uid);
+        self.not_cut_off(uid);
         let Some(entry) = self.unlink_server(uid) else { return BTreeSet::new() };
         // Who is published there must ask; a tenancy alone brings its room here, the status may too.
         self.due.extend(entry.rooms().cloned());

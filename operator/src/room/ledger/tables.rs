@@ -54,6 +54,8 @@ pub(super) struct RoomEntry {
     pub(super) told: Option<String>,
     /// The tenancy that it left for another although its server may live.
     pub(super) given_up: Option<GivenUp>,
+    /// It was sent elsewhere, to be had there only if its owner is silent.
+    pub(super) attempt: Option<super::attempts::Attempt>,
     /// Since when it waits for a place.
     pub(super) waits: Option<Place>,
     /// When its status was last written.
@@ -96,6 +98,8 @@ pub(super) struct Tables {
     pub(super) due: BTreeSet<String>,
     timers: BTreeSet<(Instant, String)>,
     pub(super) changed: BTreeSet<ObjectName>,
+    /// Servers that others reach and we do not.
+    pub(super) cut_off: BTreeSet<String>,
     /// Those of them that were looked at for fallbacks.
     reviewed: BTreeSet<ObjectName>,
     /// Rooms that may take their server down.
@@ -195,6 +199,7 @@ impl Tables {
                 }
                 let epoch = room.status.as_ref().map_or(0, |it| it.epoch);
                 entry.sent.is_published(Epoch(epoch));
+                entry.attempt = entry.attempt.take().filter(|it| it.is_of(Epoch(epoch)));
                 entry.room = room;
                 entry.selector = selector;
                 if entry.turn() != turn && entry.waits.is_some() {
@@ -217,6 +222,7 @@ impl Tables {
                     promised: None,
                     told: None,
                     given_up: None,
+                    attempt: None,
                     waits: None,
                     written_at: None,
                     refusal: None,
@@ -361,7 +367,7 @@ impl Tables {
         let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
         if let Some(view) = self.fleet(fleet) {
             // What a lost server had is counted where it goes.
-            for entry in self.servers_of(fleet).filter(|it| it.view.is_alive() && self.loss(it).is_none()) {
+            for entry in self.servers_of(fleet).filter(|it| it.view.is_alive() && !self.is_left(it)) {
                 let (rooms, free) = entry.places(view, now);
                 counts.running = counts.running.saturating_add(number(rooms));
                 counts.free = counts.free.saturating_add(number(free));

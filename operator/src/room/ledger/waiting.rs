@@ -1,12 +1,13 @@
 //! Rooms that wait for a place: by priority, then those that lost a server, then by players, then by age.
 
-use std::{cmp::Reverse, sync::Arc, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 
 use gamekeeper_crds::{
     GameRoom, GameRoomStatus,
     conditions::{self, PLACED, reason},
 };
 use jiff::Timestamp;
+use kube::core::Selector;
 use tokio::time::Instant;
 
 use super::{Command, Ledger, servers::ServerEntry, tables::RoomEntry};
@@ -14,7 +15,7 @@ use crate::{
     clock::Now,
     name::ObjectName,
     room::{
-        ServerState, life,
+        FleetView, ServerState, life,
         placement::{self, Candidate, Opening, Waiting, Wish},
         status,
     },
@@ -79,6 +80,28 @@ impl super::tables::Tables {
     }
 }
 
+/// Servers that take rooms, while rooms are given to them.
+pub(super) struct Openings<'a> {
+    open: Vec<Opening<'a>>,
+    rooms_on: BTreeMap<String, usize>,
+}
+
+impl Openings<'_> {
+    /// The best server for a room, by its uid, which has one place less then.
+    pub(super) fn choose(&mut self, fleet: &FleetView, wish: &Wish<'_>) -> Option<String> {
+        let chosen = placement::choose(fleet, wish, &self.open, &self.rooms_on)?;
+        let opening = self.open.get_mut(chosen)?;
+        (opening.rooms, opening.free) = (opening.rooms + 1, opening.free - 1);
+        opening.suspects += usize::from(wish.is_suspect);
+        *self.rooms_on.entry(opening.server.node.clone().unwrap_or_default()).or_default() += 1;
+        let (server, is_full) = (opening.server.uid.clone(), opening.free == 0);
+        if is_full {
+            self.open.swap_remove(chosen);
+        }
+        Some(server)
+    }
+}
+
 impl Ledger {
     /// Gives free places to the rooms whose turn it is.
     pub(super) fn place_waiting(&mut self, now: Now, commands: &mut Vec<Command>) {
@@ -111,41 +134,48 @@ impl Ledger {
     fn pairs(&self, name: &ObjectName, now: Now) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
         let Some(fleet) = self.tables.fleet(name).filter(|it| it.is_open) else { return pairs };
-        let places = self.tables.servers_of(name).map(|it| (it, it.places(fleet, now.instant)));
-        let with_room = places.filter(|(_, (_, free))| 0 < *free);
-        let mut open: Vec<Opening<'_>> = with_room
-            .map(|(it, (rooms, free))| {
-                let suspects = self.tables.suspects_among(it.rooms().chain(&it.promised));
-                Opening { server: &it.view, rooms: rooms + it.promised.len(), suspects, free }
-            })
-            .collect();
-        let mut rooms_on = self.tables.rooms_on.clone();
-        for entry in self.tables.servers_of(name).filter(|it| !it.promised.is_empty()) {
-            *rooms_on.entry(entry.view.node.clone().unwrap_or_default()).or_default() += entry.promised.len();
-        }
+        let mut openings = self.openings(name, fleet, now, |_| true);
         for (.., uid) in self.tables.waiting.get(name).into_iter().flatten() {
-            if open.is_empty() {
+            if openings.open.is_empty() {
                 break;
             }
             let Some(entry) = self.tables.room(uid).filter(|it| !it.is_busy) else { continue };
             let Some(selector) = &entry.selector else { continue };
-            let wish = Wish {
-                selector,
-                origin: self.tables.origin(entry),
-                is_suspect: 0 < entry.losses_in_a_row(),
-                still_on: self.tables.tenancies_of(uid).map(|it| it.server.uid.as_str()).collect(),
-            };
-            let Some(chosen) = placement::choose(fleet, &wish, &open, &rooms_on) else { continue };
-            let opening = &mut open[chosen];
-            (opening.rooms, opening.free) = (opening.rooms + 1, opening.free - 1);
-            opening.suspects += usize::from(wish.is_suspect);
-            *rooms_on.entry(opening.server.node.clone().unwrap_or_default()).or_default() += 1;
-            pairs.push((uid.clone(), opening.server.uid.clone()));
-            if opening.free == 0 {
-                open.swap_remove(chosen);
-            }
+            let wish = self.wish(entry, selector);
+            pairs.extend(openings.choose(fleet, &wish).map(|it| (uid.clone(), it)));
         }
         pairs
+    }
+
+    /// Where a room is to go.
+    pub(super) fn wish<'a>(&'a self, entry: &'a RoomEntry, selector: &'a Selector) -> Wish<'a> {
+        Wish {
+            selector,
+            origin: self.tables.origin(entry),
+            is_suspect: 0 < entry.losses_in_a_row(),
+            still_on: self.tables.tenancies_of(&entry.uid).map(|it| it.server.uid.as_str()).collect(),
+        }
+    }
+
+    /// The servers of a fleet that take rooms, as far as they are `fit`.
+    pub(super) fn openings(
+        &self,
+        name: &ObjectName,
+        fleet: &FleetView,
+        now: Now,
+        is_fit: impl Fn(&ServerEntry) -> bool,
+    ) -> Openings<'_> {
+        let places = self.tables.servers_of(name).map(|it| (it, it.places(fleet, now.instant)));
+        let with_room = places.filter(|(it, (_, free))| 0 < *free && is_fit(it));
+        let open = with_room.map(|(it, (rooms, free))| {
+            let suspects = self.tables.suspects_among(it.rooms().chain(&it.promised));
+            Opening { server: &it.view, rooms: rooms + it.promised.len(), suspects, free }
+        });
+        let (open, mut rooms_on) = (open.collect(), self.tables.rooms_on.clone());
+        for entry in self.tables.servers_of(name).filter(|it| !it.promised.is_empty()) {
+            *rooms_on.entry(entry.view.node.clone().unwrap_or_default()).or_default() += entry.promised.len();
+        }
+        Openings { open, rooms_on }
     }
 
     /// Sends the room on its way to the server, under a new epoch.

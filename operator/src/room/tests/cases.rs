@@ -1,5 +1,6 @@
 //! The ledger, step by step.
 
+mod attempts;
 mod elsewhere;
 mod losses;
 
@@ -512,7 +513,12 @@ fn p4_i7_a_lost_room_goes_on_from_its_checkpoint_where_the_server_offers_that() 
         assert!(lost_epoch < epoch.0);
         assert_eq!(
             *restore,
-            expected.then_some(Restore { lost_epoch: 0, fence: false, ended_epoch: 0 }),
+            expected.then_some(Restore {
+                lost_epoch: 0,
+                fence: false,
+                ended_epoch: 0,
+                owner_silent: Duration::ZERO
+            }),
             "{change}"
         );
     }
@@ -531,7 +537,10 @@ fn i7_whoever_may_still_write_checkpoints_is_waited_for() {
     let [Command::TellLoss { is_restored: true, .. }, Command::Open { restore, .. }] = &commands[..] else {
         panic!("{commands:?}")
     };
-    assert_eq!(*restore, Some(Restore { lost_epoch: 0, fence: true, ended_epoch: 0 }));
+    assert_eq!(
+        *restore,
+        Some(Restore { lost_epoch: 0, fence: true, ended_epoch: 0, owner_silent: Duration::ZERO })
+    );
 }
 
 #[test]

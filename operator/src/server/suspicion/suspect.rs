@@ -164,13 +164,14 @@ impl Suspect {
         self.is_silent && self.verdict.is_none() && self.counts_from + PRESUME <= now
     }
 
-    /// Whether its stream is to be made anew, now that it is within reach again: TCP may wait for as long as it was silent
-    /// before it tries again.
+    /// Whether it is to be greeted anew, now that it is within reach again: over the stream that there was, TCP may wait for
+    /// as long as it was silent before it tries again, and without one its link may pause after dials that failed.
     pub(super) fn wants_to_be_greeted(&mut self) -> bool {
-        self.connected.is_some() && self.cause == Cause::Quiet && std::mem::take(&mut self.was_silent) && {
+        let is_due = self.connected.is_some() && std::mem::take(&mut self.was_silent);
+        if is_due && self.cause == Cause::Quiet {
             self.cause = Cause::Broke;
-            true
         }
+        is_due
     }
 
     /// Whether people were told of more than a suspicion.

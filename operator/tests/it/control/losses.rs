@@ -20,7 +20,8 @@ fn ms(ms: u64) -> Duration {
 
 /// Servers that restore rooms and are witnesses.
 fn quirks() -> Quirks {
-    Quirks { features: BTreeSet::from([Feature::Restore, Feature::Witness]), ..Quirks::default() }
+    let features = BTreeSet::from([Feature::Restore, Feature::TakeIfSilent, Feature::Witness]);
+    Quirks { features, ..Quirks::default() }
 }
 
 fn stopped(server: &str) -> Quirks {
@@ -208,15 +209,62 @@ async fn p3_i6_i7_rooms_of_a_node_that_is_cut_off_go_on_elsewhere_and_are_closed
 }
 
 #[tokio::test(start_paused = true)]
-async fn i6_a_server_that_only_the_operator_does_not_reach_keeps_its_rooms() {
+async fn i6_i8_a_server_that_only_the_operator_does_not_reach_keeps_its_rooms() {
     let (stage, _operator) = stage(807, json!({})).await;
     let server = play(&stage, "duel").await;
     stage.servers.misbehave(Quirks { out_of_reach: [server.clone()].into(), ..quirks() });
     assert_stays(&stage, "duel", &server).await;
+    let asked = stage.servers.bids();
+    assert!((20..50).contains(&asked), "the store was asked {asked} times in three minutes");
     stage.servers.misbehave(quirks());
     stage.eventually("it is ready again", |it| it.ready("arena") == 2).await;
     assert_stays(&stage, "duel", &server).await;
+    assert_eq!(stage.servers.bids(), asked, "and not since");
     assert_eq!(stage.event("duel", reason::SERVER_LOST), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p4_i7_rooms_of_a_server_that_only_its_players_reach_go_on_elsewhere_by_the_stores_word() {
+    let (stage, _operator) = stage(811, json!({})).await;
+    let server = play(&stage, "duel").await;
+    let out_of_reach = BTreeSet::from([server.clone()]);
+    let is_store_out_of_reach = true;
+    stage.servers.misbehave(Quirks { out_of_reach, is_store_out_of_reach, ..quirks() });
+    let (later, took) = opened_elsewhere(&stage, "duel", &server).await;
+    assert!((ms(1000)..=ms(3500)).contains(&took), "{took:?}");
+    let restored = stage.servers.restored(later).map(|it| (it.fence, it.owner_silent));
+    assert_eq!(restored, Some((true, ms(1000))));
+    stage.eventually("that is published", |it| is_hosted(it, "duel")).await;
+    let note = stage.event("duel", reason::SERVER_LOST).unwrap();
+    assert!(note.contains("is heard neither by the operator nor by the store"), "{note}");
+    sleep(Duration::from_secs(10)).await;
+    stage.servers.misbehave(quirks());
+    stage.eventually("it is ready again", |it| it.ready("arena") == 2).await;
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(stage.servers.all_rooms().len(), 1, "the old one was closed\n{}", stage.picture());
+    assert_eq!(epoch(&stage, "duel"), later);
+}
+
+#[tokio::test(start_paused = true)]
+async fn i7_i8_where_servers_do_not_ask_the_store_first_nothing_is_asked_of_them() {
+    let (stage, _operator) = stage(812, json!({})).await;
+    let features = BTreeSet::from([Feature::Restore, Feature::Witness]);
+    stage.servers.misbehave(Quirks { features: features.clone(), ..Quirks::default() });
+    // Greeted anew, they offer what they do.
+    for pod in stage.cluster.running() {
+        stage.servers.hang_up(&pod.name);
+    }
+    sleep(Duration::from_secs(20)).await;
+    let server = play(&stage, "duel").await;
+    let out_of_reach = BTreeSet::from([server.clone()]);
+    stage.servers.misbehave(Quirks {
+        out_of_reach,
+        is_store_out_of_reach: true,
+        features,
+        ..Quirks::default()
+    });
+    assert_stays(&stage, "duel", &server).await;
+    assert_eq!(stage.servers.bids(), 0);
 }
 
 #[tokio::test(start_paused = true)]

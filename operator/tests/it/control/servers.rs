@@ -59,6 +59,8 @@ pub(crate) struct Quirks {
     pub(crate) stopped: BTreeSet<String>,
     /// Servers that the operator cannot reach, and others can.
     pub(crate) out_of_reach: BTreeSet<String>,
+    /// The store does not hear those either.
+    pub(crate) is_store_out_of_reach: bool,
 }
 
 /// All processes, by the addresses of their pods.
@@ -108,6 +110,11 @@ impl Servers {
     /// How the room under this epoch was to be restored, if it was.
     pub(crate) fn restored(&self, epoch: i64) -> Option<Restore> {
         self.restored.lock().unwrap().get(&epoch).copied()
+    }
+
+    /// How often a room was asked for, to be had only if its owner is silent.
+    pub(crate) fn bids(&self) -> usize {
+        self.restored.lock().unwrap().values().filter(|it| !it.owner_silent.is_zero()).count()
     }
 
     /// How servers misbehave from now on.
@@ -359,6 +366,14 @@ impl Servers {
                 };
                 return process.say(stream, ToOperator::ProbeResult(ProbeResult { id, finding }).into());
             }
+            ToServer::Open(Open { tenancy, restore: Some(restore), .. })
+                if !restore.owner_silent.is_zero() && !quirks.is_store_out_of_reach =>
+            {
+                self.restored.lock().unwrap().insert(tenancy.epoch, restore);
+                let why = RefusedWhy::OwnerAlive;
+                let refused = Refused { tenancy, why, current_epoch: 0, message: "it lives".to_owned() };
+                return process.say(stream, ToOperator::Refused(refused).into());
+            }
             ToServer::Open(open) => {
                 let restored = open.restore.map(|it| (open.tenancy.epoch, it));
                 self.restored.lock().unwrap().extend(restored);
@@ -505,6 +520,7 @@ fn said(report: Report, quirks: &Quirks) -> ToOperator {
                 host::RefusedWhy::Parameters => RefusedWhy::Parameters,
                 host::RefusedWhy::Checkpoint => RefusedWhy::Checkpoint,
                 host::RefusedWhy::Fenced => RefusedWhy::Fenced,
+                host::RefusedWhy::OwnerAlive => RefusedWhy::OwnerAlive,
                 host::RefusedWhy::Unsupported => RefusedWhy::Unsupported,
                 host::RefusedWhy::UnknownRoom => RefusedWhy::UnknownRoom,
             },

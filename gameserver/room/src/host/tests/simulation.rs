@@ -156,6 +156,7 @@ impl Simulation {
                     lost_epoch: None,
                     fence: true,
                     ended_epoch: None,
+                    owner_silent: None,
                 });
                 Command::Open(Order { tenancy, seats: None, parameters: [].into(), restore })
             }
@@ -190,7 +191,8 @@ impl Simulation {
             0 => Err(NotMade::Declined("no such map".to_owned())),
             1 => Err(NotMade::Checkpoint("it cannot be read".to_owned())),
             2 => Err(NotMade::Fenced { owner: Epoch(i64::MAX) }),
-            3 => {
+            3 => Err(NotMade::OwnerAlive),
+            4 => {
                 let ending = crate::Ending::new([("winner", format!("{} in the store", room.0))]).unwrap();
                 Err(NotMade::Over(ending.into()))
             }

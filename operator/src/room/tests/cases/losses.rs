@@ -34,7 +34,10 @@ fn i6_i7_every_verdict_says_how_and_only_a_proof_needs_no_fence() {
             panic!("{commands:?}")
         };
         assert_eq!((loss.how, server.pod_name.as_str()), (how, "b"));
-        assert_eq!(*restore, Some(Restore { lost_epoch: 0, fence, ended_epoch: 0 }));
+        assert_eq!(
+            *restore,
+            Some(Restore { lost_epoch: 0, fence, ended_epoch: 0, owner_silent: Duration::ZERO })
+        );
         assert!(!desk.ledger.is_busy("uid-a") || desk.ledger.is_published_on("uid-a"));
     }
 }

@@ -50,6 +50,7 @@ impl Simulation {
             Command::AskForServer { .. }
             | Command::AskForRoom { .. }
             | Command::TellLoss { .. }
+            | Command::TellTaken(_)
             | Command::StepDown
             | Command::Open { .. }
             | Command::Close { .. }
@@ -201,6 +202,7 @@ impl Simulation {
                 answers.push((0, Event::ServerAnswer { uid: server_uid.clone(), outcome }));
             }
             Command::TellLoss { .. }
+            | Command::TellTaken(_)
             | Command::StepDown
             | Command::Open { .. }
             | Command::Close { .. }

@@ -16,6 +16,10 @@ pub(super) struct Losses {
     hanging: BTreeSet<String>,
     /// They play on, and no leader hears them.
     cut: BTreeSet<String>,
+    /// Of those that are cut off: the store does not hear them either, and so they are frozen.
+    silent: BTreeSet<String>,
+    /// Who owns each room by the store: the server, and under which epoch.
+    owners: BTreeMap<String, (String, i64)>,
     /// Servers and epochs of rooms on them that some leader believed to be lost.
     doubted: BTreeSet<(String, i64)>,
     /// Servers that some leader judged.
@@ -29,9 +33,19 @@ impl Losses {
         self.hanging.contains(uid) || self.cut.contains(uid)
     }
 
+    /// Whether it plays on, and no leader hears it.
+    pub(super) fn is_cut(&self, uid: &str) -> bool {
+        self.cut.contains(uid) && !self.hanging.contains(uid)
+    }
+
     /// Whether it can be greeted.
     pub(super) fn is_reachable(&self, uid: &str) -> bool {
         !self.is_frozen(uid)
+    }
+
+    /// Whether the store hears this server now.
+    fn is_heard(&self, uid: &str) -> bool {
+        !self.hanging.contains(uid) && !self.silent.contains(uid)
     }
 
     pub(super) fn is_doubted(&self, uid: &str, epoch: i64) -> bool {
@@ -66,6 +80,9 @@ impl Simulation {
             self.seen.insert("a server was cut off");
             self.break_links(uid);
             self.losses.cut.insert(uid.to_owned());
+            if self.rng.random_bool(0.5) {
+                self.losses.silent.insert(uid.to_owned());
+            }
         }
     }
 
@@ -79,6 +96,7 @@ impl Simulation {
 
     fn come_back(&mut self, uid: &str) {
         self.losses.cut.remove(uid);
+        self.losses.silent.remove(uid);
         if !self.losses.hanging.remove(uid) {
             return;
         }
@@ -100,6 +118,19 @@ impl Simulation {
         let is_up = leader.links.get(uid).is_some_and(servers::Link::is_up);
         let has_words = leader.links.get(uid).is_some_and(servers::Link::has_words);
         if !leader.knows(uid) || has_words {
+            return;
+        }
+        if self.losses.is_cut(uid) && !is_up && self.processes.contains_key(uid) && self.rng.random_bool(0.6)
+        {
+            // A witness reaches it.
+            self.seen.insert("a server was out of our reach");
+            let (now, server_uid) = (self.now(), uid.to_owned());
+            let event = Event::ServerCutOff { server_uid, since: now.instant, noticed: now.instant };
+            self.leaders[index].take(0, event, now);
+            // Such a time may be over before anything else happens.
+            if self.rng.random_bool(0.5) {
+                self.pass(Duration::from_millis(1100));
+            }
             return;
         }
         let verdict = match self.processes.get(uid) {
@@ -137,6 +168,28 @@ impl Simulation {
         assert!(!self.rooms.values().any(is_published), "I9: {uid} is removed, and players were sent there");
         self.seen.insert("a lost server was replaced");
         self.remove_pod(uid);
+    }
+
+    /// A server has a room, and its calls make it the owner by the store, unless a later one is.
+    pub(super) fn own(&mut self, uid: &str, room: &str, epoch: i64) {
+        let owner = self.losses.owners.entry(room.to_owned()).or_insert_with(|| (uid.to_owned(), epoch));
+        if owner.1 < epoch {
+            *owner = (uid.to_owned(), epoch);
+        }
+    }
+
+    /// What the store says to whoever wants to have the room if its owner is silent: whether it may.
+    pub(super) fn bid(&mut self, uid: &str, room: &str, epoch: i64) -> bool {
+        let Some((owner, of_owner)) = self.losses.owners.get(room).cloned() else { return false };
+        let plays = self.processes.contains_key(&owner) && self.losses.is_heard(&owner);
+        if owner != uid && plays {
+            self.seen.insert("an owner was not silent");
+            return false;
+        }
+        self.seen.insert("a room was taken from a silent owner");
+        self.losses.doubted.insert((owner, of_owner));
+        self.own(uid, room, epoch);
+        true
     }
 
     /// Whoever can come back does, and kubelets tell of the others.

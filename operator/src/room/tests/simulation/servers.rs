@@ -85,7 +85,7 @@ impl Link {
             return false;
         }
         let command = match command {
-            Command::Open { room, epoch, .. } => host::Command::Open(Order {
+            Command::Open { room, epoch, restore, .. } => host::Command::Open(Order {
                 tenancy: HostTenancy {
                     namespace: "games".into(),
                     name: room.metadata.name.clone().unwrap(),
@@ -95,7 +95,12 @@ impl Link {
                 seats: None,
                 parameters: room.spec.parameters.clone(),
                 // What is restored is none of the ledger's business.
-                restore: None,
+                restore: restore.filter(|it| !it.owner_silent.is_zero()).map(|it| host::Restore {
+                    lost_epoch: None,
+                    fence: it.fence,
+                    ended_epoch: None,
+                    owner_silent: Some(it.owner_silent),
+                }),
             }),
             Command::Close { tenancy, .. } => host::Command::Close(heard(tenancy)),
             Command::Drain { is_on, .. } => host::Command::Drain(*is_on),
@@ -115,6 +120,8 @@ impl Simulation {
         let uids: Vec<String> = uids.into_iter().cloned().collect();
         let Some(uid) = uids.choose(&mut self.rng).cloned() else { return };
         match self.rng.random_range(0..24) {
+            // That its stream is no more is heard also of one that is cut off.
+            8..14 if self.losses.is_cut(&uid) => self.answer(&uid),
             // What does not answer is not heard either.
             1..19 if self.losses.is_frozen(&uid) => (),
             0 => self.break_link(&uid),
@@ -264,6 +271,7 @@ impl Simulation {
         let Some(mut chore) = process.chores.pop_front() else { return };
         if let host::Event::Made { outcome, .. } = &mut chore
             && refuses
+            && outcome.is_ok()
         {
             self.seen.insert("a game refused a room");
             *outcome = Err(host::NotMade::Declined("no such map".to_owned()));
@@ -339,16 +347,24 @@ impl Simulation {
                 }
             }
             Action::Beat(..) | Action::Shut(_) => (),
-            Action::Make(room, _) => self.chore(uid, host::Event::Made { room, outcome: Ok(()) }),
+            Action::Make(room, Order { tenancy, restore, .. }) => {
+                let asks = restore.is_some_and(|it| it.owner_silent.is_some());
+                let is_had = !asks || self.bid(uid, &tenancy.uid, tenancy.epoch.0);
+                let outcome = if is_had { Ok(()) } else { Err(host::NotMade::OwnerAlive) };
+                self.chore(uid, host::Event::Made { room, outcome });
+            }
             Action::Run(room, tenancy) => {
                 self.seen.insert("a room was opened");
                 self.processes.get_mut(uid).unwrap().opened.insert(tenancy.epoch.0);
+                self.own(uid, &tenancy.uid, tenancy.epoch.0);
                 self.running(uid).insert(room, tenancy);
             }
             Action::Adopt(room, epoch) => {
                 self.processes.get_mut(uid).unwrap().opened.insert(epoch.0);
                 if let Some(tenancy) = self.running(uid).get_mut(&room) {
                     tenancy.epoch = epoch;
+                    let room = tenancy.uid.clone();
+                    self.own(uid, &room, epoch.0);
                 }
             }
             Action::Drop(room) => {
@@ -428,7 +444,7 @@ fn told_report(report: Report, boot_id: &str) -> LinkNews {
         Report::Welcome(welcome) => LinkNews::Welcome(Welcome {
             boot_id: boot_id.to_owned(),
             protocol: welcome.protocol,
-            features: [Feature::Restore].into(),
+            features: [Feature::Restore, Feature::TakeIfSilent].into(),
             capacity: u32::try_from(CAPACITY).unwrap(),
             is_retired: welcome.is_retired,
             is_draining: welcome.is_draining,
@@ -448,6 +464,7 @@ fn told_report(report: Report, boot_id: &str) -> LinkNews {
                 host::RefusedWhy::Parameters => RefusedWhy::Parameters,
                 host::RefusedWhy::Checkpoint => RefusedWhy::Checkpoint,
                 host::RefusedWhy::Fenced => RefusedWhy::Fenced,
+                host::RefusedWhy::OwnerAlive => RefusedWhy::OwnerAlive,
                 host::RefusedWhy::Unsupported => RefusedWhy::Unsupported,
                 host::RefusedWhy::UnknownRoom => RefusedWhy::UnknownRoom,
             },

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::*;
-use crate::server::{Health, pulse::Pulse};
+use crate::{
+    backoff::Backoff,
+    server::{Health, pulse::Pulse},
+};
 
 const NODES: usize = 3;
 const SERVERS: usize = 5;
@@ -14,6 +17,9 @@ const BEAT: Duration = Duration::from_millis(95);
 /// A cut that is hardly longer than the `hangTimeout` may be taken for a hang: TCP may be silent for as long again, and
 /// whoever connects anew sees nothing of it.
 const HICCUP: Duration = Duration::from_millis(700);
+
+/// The pauses of a link between its attempts to greet a server.
+const REDIAL: Backoff = Backoff { first: Duration::from_millis(50), ceiling: Duration::from_secs(5) };
 
 /// So long faults happen; then there is peace, until all that can be known is.
 const TROUBLE: Duration = Duration::from_secs(4);
@@ -72,6 +78,11 @@ struct Server {
     pulse: Pulse,
     health: Health,
     beats: u64,
+    /// Which of the attempts to greet it counts, and how many have failed in a row.
+    dials: u64,
+    failures: u32,
+    /// When it was last cut off.
+    cut_at: Option<Instant>,
     /// When a beat with progress was heard.
     heard: Option<Instant>,
     /// Something between us refuses once.
@@ -106,7 +117,8 @@ enum Next {
     Renewed(Instant),
     Look(usize, Instant),
     Broken(usize),
-    Dial(usize),
+    Dial(usize, u64),
+    Dialled(usize, u64, Finding, Instant),
     Found(Whom, Who, Finding, Instant),
     Tick,
 }
@@ -152,9 +164,11 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let start = Instant::now();
-        // Some histories know one kind of fault only: what follows must be its doing.
-        let faults = match rng.random_range(0..4) {
+        // Some histories know one kind of fault only, or those that leave every server within somebody's reach: what follows
+        // must be their doing.
+        let faults = match rng.random_range(0..5) {
             0 => vec![ALL[rng.random_range(0..ALL.len())]],
+            1 => vec![Fault::CutServer, Fault::Break, Fault::Heal],
             _ => ALL.to_vec(),
         };
         let is_filtered = rng.random_bool(0.2);
@@ -167,6 +181,9 @@ impl World {
             pulse: Pulse::new(HANG_TIMEOUT, start),
             health: Health::Ready,
             beats: 0,
+            dials: 0,
+            failures: 0,
+            cut_at: None,
             heard: None,
             lies: false,
             cause: None,
@@ -216,7 +233,7 @@ impl World {
                         self.nodes[self.servers[index].node].is_down = true;
                     }
                 }
-                self.plan(Duration::ZERO, Next::Dial(index));
+                self.dial_at_once(index);
                 self.servers[index].cause = Some(Cause::Unheard);
                 self.suspected(index, Cause::Unheard);
             } else {
@@ -262,9 +279,14 @@ impl World {
             Next::Broken(index) => {
                 self.servers[index].health = Health::Unhealthy;
                 self.suspected(index, Cause::Broke);
-                self.plan(Duration::ZERO, Next::Dial(index));
+                self.dial_at_once(index);
             }
-            Next::Dial(index) => self.dial(index),
+            Next::Dial(index, number) => self.dial(index, number),
+            Next::Dialled(index, number, finding, asked) => {
+                if self.servers[index].dials == number && self.suspicions.is_suspect(&name(index)) {
+                    self.found(server(&name(index)), Who::Us, finding, asked);
+                }
+            }
             Next::Found(whom, who, finding, asked) => self.found(whom, who, finding, asked),
             Next::Tick => {
                 if self.tick_at.take().is_some() {
@@ -289,7 +311,10 @@ impl World {
                 self.servers[index].life = Life::Lives;
             }
             Fault::Hang | Fault::Continue => (),
-            Fault::CutServer => self.servers[index].is_cut = true,
+            Fault::CutServer => {
+                self.servers[index].is_cut = true;
+                self.servers[index].cut_at = Some(self.now);
+            }
             Fault::CutPath => self.nodes[node].is_cut_from_us = true,
             Fault::CutNode => self.nodes[node].is_down = true,
             Fault::PowerOff => {
@@ -438,14 +463,24 @@ impl World {
         self.tell(Event::Suspected { server, node, cause, hang_timeout: HANG_TIMEOUT });
     }
 
+    /// Whatever attempt is under way, or waits for its time, is given up.
+    fn dial_at_once(&mut self, index: usize) {
+        let server = &mut self.servers[index];
+        (server.dials, server.failures) = (server.dials + 1, 0);
+        let number = server.dials;
+        self.plan(Duration::ZERO, Next::Dial(index, number));
+    }
+
     /// The link dials, until it is welcome.
-    fn dial(&mut self, index: usize) {
+    fn dial(&mut self, index: usize, number: u64) {
+        if self.servers[index].dials != number {
+            return;
+        }
         let asked = self.now;
-        let found = |finding| Next::Found(server(&name(index)), Who::Us, finding, asked);
         let (finding, takes) = match (self.is_reachable(index), self.servers[index].life) {
             (true, Life::Lives) => {
                 let server = &mut self.servers[index];
-                (server.has_stream, server.outage) = (true, None);
+                (server.has_stream, server.outage, server.failures) = (true, None, 0);
                 server.pulse = Pulse::new(HANG_TIMEOUT, self.now);
                 server.pulse.host(true, self.now);
                 return self.alive(index);
@@ -454,11 +489,10 @@ impl World {
             (true, Life::Dead) => (Finding::Refused, self.some_ms(0, 5)),
             (false, _) => (Finding::Silent, Duration::from_secs(1)),
         };
-        if self.suspicions.is_suspect(&name(index)) {
-            self.plan(takes, found(finding));
-        }
-        let pause = self.some_ms(50, 500);
-        self.plan(takes + pause, Next::Dial(index));
+        self.plan(takes, Next::Dialled(index, number, finding, asked));
+        self.servers[index].failures += 1;
+        let pause = REDIAL.after(self.servers[index].failures);
+        self.plan(takes + pause, Next::Dial(index, number));
     }
 
     fn found(&mut self, whom: Whom, who: Who, finding: Finding, asked: Instant) {
@@ -534,7 +568,7 @@ impl World {
             }
             Command::Greet { server } => {
                 self.seen.insert("a server was greeted anew".into());
-                self.break_stream(index_of(&server));
+                self.greet(index_of(&server));
             }
             Command::Tell { cause, .. } => {
                 self.seen.insert(format!("suspected: {cause:?}"));
@@ -542,7 +576,10 @@ impl World {
             Command::Lost { server, verdict, noticed, .. } => {
                 self.judged(index_of(&server), verdict, noticed);
             }
-            Command::CutOff { is_reached, .. } => {
+            Command::CutOff { server, is_reached, since, noticed, .. } => {
+                let heard = self.servers[index_of(&server)].heard;
+                assert!(since <= noticed && heard.is_none_or(|it| it <= noticed), "I7: heard since");
+                self.greet(index_of(&server));
                 let what =
                     if is_reached { "a witness reached a server" } else { "a node answered for its server" };
                 self.seen.insert(what.into());
@@ -553,6 +590,11 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Its stream ends, if it has one, and it is dialled without a pause.
+    fn greet(&mut self, index: usize) {
+        if self.servers[index].has_stream { self.break_stream(index) } else { self.dial_at_once(index) }
     }
 
     fn finding(&self, index: usize, is_reachable: bool) -> Finding {
@@ -607,9 +649,12 @@ impl World {
             self.faults
         );
         let is_seen = !self.nodes.iter().any(|it| it.is_filtered);
-        let aside = [Fault::CutServer, Fault::Heal, Fault::Continue];
+        let aside = [Fault::CutServer, Fault::Heal, Fault::Continue, Fault::Break];
+        // One that is cut off in the very moment in which it was reached, and has no stream, says nothing for a while.
+        let breaks = self.faults.contains(&Fault::Break) && verdict == Verdict::Hang;
+        let is_cut_again = breaks && server.cut_at.is_some_and(|it| now - it < HICCUP);
         assert!(
-            is_hiccup || is_inherited || !is_seen || !only(&aside),
+            is_hiccup || is_cut_again || is_inherited || !is_seen || !only(&aside),
             "I6: {verdict:?} of a server that others reach"
         );
     }

@@ -221,6 +221,7 @@ fn i3_a_room_that_is_not_restored_is_refused_with_the_reason() {
     for (name, why, refused) in [
         ("torn", NotMade::Checkpoint("it is torn".to_owned()), "Checkpoint"),
         ("taken", NotMade::Fenced { owner: Epoch(9) }, "Fenced 9"),
+        ("played", NotMade::OwnerAlive, "OwnerAlive"),
     ] {
         let made = case.open(name, 5);
         let number = made[0].split(' ').nth(1).unwrap().parse().unwrap();

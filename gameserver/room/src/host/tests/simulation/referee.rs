@@ -255,7 +255,7 @@ impl Referee {
                 self.here.remove(&tenancy.uid);
                 self.see("a game declined");
             }
-            RefusedWhy::Checkpoint | RefusedWhy::Fenced => {
+            RefusedWhy::Checkpoint | RefusedWhy::Fenced | RefusedWhy::OwnerAlive => {
                 self.here.remove(&tenancy.uid);
                 self.see("a room was not restored");
             }
