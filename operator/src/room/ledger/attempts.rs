@@ -229,13 +229,12 @@ impl Ledger {
 
     /// Sends the room to a server that is to have it only if its owner is silent. Until it has, the room stays where it is.
     fn ask_for(&mut self, room_uid: &str, server_uid: &str, silence: Duration) -> Option<Command> {
-        let epoch = self.epochs.issue();
+        let status = self.tables.room(room_uid)?.room.status.as_ref()?;
+        let (owner, owner_epoch) = (status.server.as_ref()?.pod_uid.clone(), Epoch(status.epoch));
         let server = self.tables.server_entry_mut(server_uid)?;
         server.promised.insert(room_uid.to_owned());
-        let view = server.view.clone();
+        let (view, epoch) = (server.view.clone(), self.epochs.issue());
         let entry = self.tables.room_mut(room_uid)?;
-        let status = entry.room.status.as_ref()?;
-        let (owner, owner_epoch) = (status.server.as_ref()?.pod_uid.clone(), Epoch(status.epoch));
         entry.attempt = Some(Attempt { epoch, owner, owner_epoch });
         entry.is_busy = true;
         entry.promised = Some(server_uid.to_owned());
