@@ -104,6 +104,7 @@ impl Custody {
                 return Leave::Freeze;
             }
             self.stood_until.store(NEVER, Ordering::Release);
+            self.heard_since.store(0, Ordering::Release);
         }
         let last = heard.map_or(accepted, |it| it.max(accepted));
         if now.saturating_sub(last) < self.fence_after {
@@ -117,9 +118,13 @@ impl Custody {
 
     /// The loop that ticks stood still until now, for how long it does not know, or stands still from now on.
     pub fn stood_still(&self, now: Duration) {
-        self.heard_since.store(0, Ordering::Release);
         self.stood_until.store(micros(now), Ordering::Release);
         self.question.notify_one();
+    }
+
+    /// Whether nobody was heard for the fence's time, and nobody has said since that the room is ours.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.heard_since.load(Ordering::Acquire) != 0
     }
 
     /// Until when the loop stood still, if it still waits.
@@ -210,13 +215,15 @@ mod tests {
     fn i7_a_room_that_was_frozen_is_asked_for_before_it_is_ticked_again() {
         let room = Custody::new(FENCE, ms(0));
         assert_eq!(room.leave(ms(1000), None), Leave::Freeze);
-        assert!(room.has_question());
+        assert!(room.has_question() && room.is_unheard());
+        room.stood_still(ms(1000));
+        assert!(room.is_unheard(), "it stands still besides");
         assert_eq!(room.leave(ms(1200), Some(ms(1100))), Leave::Freeze, "the operator may not know yet");
         room.accepted(ms(999));
         assert_eq!(room.leave(ms(1300), Some(ms(1100))), Leave::Freeze, "that was before");
         room.accepted(ms(1200));
         assert_eq!(room.leave(ms(1300), None), Leave::Tick);
-        assert!(!room.has_question());
+        assert!(!room.has_question() && !room.is_unheard());
     }
 
     #[test]
@@ -225,6 +232,7 @@ mod tests {
         room.accepted(ms(100));
         room.stood_still(ms(300));
         assert_eq!(room.leave(ms(300), Some(ms(290))), Leave::Freeze);
+        assert!(!room.is_unheard(), "it will be told soon");
         assert_eq!(room.leave(ms(310), Some(ms(305))), Leave::Freeze, "the operator may not have noticed");
         room.accepted(ms(299));
         assert_eq!(room.leave(ms(310), None), Leave::Freeze, "that was before");

@@ -20,6 +20,7 @@ pub(crate) struct Place {
     epoch: AtomicI64,
     tick: AtomicU64,
     is_closing: AtomicBool,
+    is_forsaken: AtomicBool,
     ending: OnceLock<Arc<Ending>>,
     door: Mutex<Door>,
     guests: Mutex<Guests>,
@@ -59,6 +60,7 @@ impl Place {
             epoch: AtomicI64::new(epoch.0),
             tick: AtomicU64::new(0),
             is_closing: AtomicBool::new(false),
+            is_forsaken: AtomicBool::new(false),
             ending: OnceLock::new(),
             door: Mutex::new(door),
             guests: Mutex::new(guests),
@@ -96,6 +98,16 @@ impl Place {
     /// Whether a later owner has it.
     pub(crate) fn is_lost(&self) -> bool {
         self.custody.as_ref().is_some_and(Custody::is_lost)
+    }
+
+    /// Whether its players had better look for it elsewhere, and wait here meanwhile.
+    pub(crate) fn is_forsaken(&self) -> bool {
+        self.is_forsaken.load(Ordering::Acquire)
+    }
+
+    /// Notes whether it is forsaken. Returns whether that has just begun.
+    pub(crate) fn forsake(&self, is_forsaken: bool) -> bool {
+        !self.is_forsaken.swap(is_forsaken, Ordering::AcqRel) && is_forsaken
     }
 
     /// A later owner has it: its thread drops it at the next visit.

@@ -4,17 +4,21 @@ use std::{
     collections::{HashMap, VecDeque},
     pin::pin,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use gamekeeper_player::frame;
 use gamekeeper_room::{Epoch, NotHeard, NotSeated, PlayerName, Presence, Tick, host::RoomNumber};
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
 
 use crate::place::Place;
 
 /// Matches whose end is remembered, for players who were not there to be told.
 const OVER_MAX: usize = 256;
+
+/// How often players who wait for a forsaken room are told whether it goes on.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The rooms of this process that players can enter. A copy is another handle to the same rooms.
 #[derive(Clone, Debug, Default)]
@@ -86,13 +90,15 @@ impl Rooms {
             if self.has(room) {
                 return;
             }
-            arrived.await;
+            // A room that was forsaken says nothing when it is not any more.
+            let _ = timeout(LOOK_AGAIN, arrived).await;
         }
     }
 
     /// Whether there is anything to say to whoever asks for this room.
     pub(crate) fn has(&self, room: &str) -> bool {
-        self.by_uid(room).or_else(|| self.by_name(room)).is_some() || self.over(room).is_some()
+        let found = self.by_uid(room).or_else(|| self.by_name(room));
+        found.is_some_and(|it| !it.place().is_forsaken()) || self.over(room).is_some()
     }
 
     /// Where players are to look for their rooms if this server is lost.

@@ -189,8 +189,8 @@ fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWh
         // Others were named in this moment.
         line.fallbacks(&fallbacks);
     }
-    if visit.place.ending().is_some() || visit.place.is_closing() {
-        // It ended in this moment, and who was there has been told before: this one is told when it asks again.
+    if visit.place.ending().is_some() || visit.place.is_closing() || visit.place.is_forsaken() {
+        // It ended or was forsaken in this moment, and who was there has been told before: this one is told when it asks again.
         line.go();
     }
     Ok(visit)

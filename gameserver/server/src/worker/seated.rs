@@ -18,6 +18,10 @@ use crate::{
     audience::Screen, clock::Clock, custody::Leave, desk::Note, opener::text_of, place::Place, saved::Saved,
 };
 
+/// Players of a room that is frozen for so long, because nobody was heard, look for it elsewhere: earlier it can hardly be
+/// there, and whoever stays for a shorter while has not left the game.
+const FORSAKEN_AFTER: Duration = Duration::from_secs(1);
+
 /// A room that is given to a thread.
 pub(crate) struct Seated {
     place: Arc<Place>,
@@ -25,6 +29,8 @@ pub(crate) struct Seated {
     /// Who was there when it was restored, and has not come back by then, has left.
     dismiss_at: Option<Duration>,
     is_frozen: bool,
+    /// Since when it is frozen because nobody was heard.
+    unheard_since: Option<Duration>,
 }
 
 enum State {
@@ -68,7 +74,7 @@ impl Seated {
         // As the host knows every new room.
         let told = RoomNow { phase: Phase::Waiting, players: 0, ending: None };
         let state = State::Live { room, inbound: Inbound::default(), told, keeper };
-        Self { place, state, dismiss_at, is_frozen: false }
+        Self { place, state, dismiss_at, is_frozen: false, unheard_since: None }
     }
 
     /// Lets the room do what is due. Whatever it does, this returns, unless it never ends.
@@ -143,6 +149,13 @@ impl Seated {
             custody.stood_still(moment.now);
         }
         let leave = custody.leave(moment.now, moment.heard);
+        // They hear the server all the while, and would stay: nobody who could tell it that the room is elsewhere reaches it.
+        let since = custody.is_unheard().then(|| self.unheard_since.unwrap_or(moment.now));
+        self.unheard_since = since;
+        let is_forsaken = since.is_some_and(|it| it.saturating_add(FORSAKEN_AFTER) <= moment.now);
+        if self.place.forsake(is_forsaken) {
+            self.place.audience.go();
+        }
         let is_frozen = leave == Leave::Freeze;
         if is_frozen != self.is_frozen {
             self.is_frozen = is_frozen;

@@ -213,6 +213,25 @@ async fn i7_a_room_whose_owner_the_store_does_not_hear_is_taken_without_another_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn i7_players_of_a_room_that_is_frozen_for_long_are_sent_on_and_wait_at_its_door() {
+    let Fleet { mut redis, one: (one, mut first), two: _two } = fleet().await;
+    first.open("duel", 5).await;
+    let ann = Stay::new("duel", Credentials::Open("ann".to_owned()));
+    let mut ann_here = come(&one, &ann);
+    shown(&mut ann_here, 0).await;
+    saved(&mut first).await;
+    // Neither is heard any more, and she hears the server all the while.
+    redis.kill();
+    first.echoes = false;
+    let lost = async { while ann_here.next().await != Event::Lost {} };
+    soon("the end of the connection", lost).await;
+    let frozen = one.room("duel").tick();
+    redis.restart().await;
+    shown(&mut ann_here, 0).await;
+    assert!(frozen <= one.room("duel").tick(), "it was nobody else's, and goes on with her");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_that_this_build_does_not_read_is_refused_and_may_be_tried_again() {
     let Fleet { redis: _redis, one: (_one, mut first), two: (two, mut second) } = fleet().await;
     first.open("duel", 5).await;

@@ -53,7 +53,13 @@ fn i7_a_room_that_nobody_hears_of_freezes_and_goes_on() {
     let frozen = visit_at(&mut seated, 1000, false);
     assert_eq!(frozen, Advance { ticked: false, progress: 1 }, "the thread itself is well");
     custody.accepted(Duration::from_millis(900));
-    assert!(visit_at(&mut seated, 1001, false).ticked);
+    assert!(!visit_at(&mut seated, 1001, false).ticked, "that was before it froze");
+    assert!(!place.is_forsaken());
+    assert!(!visit_at(&mut seated, 2001, false).ticked);
+    assert!(place.is_forsaken(), "its players look for it elsewhere");
+    custody.accepted(Duration::from_millis(2000));
+    assert!(visit_at(&mut seated, 2002, false).ticked);
+    assert!(!place.is_forsaken());
     assert_eq!(place.tick().0, 2);
 }
 

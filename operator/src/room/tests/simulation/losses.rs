@@ -117,10 +117,13 @@ impl Simulation {
         // While a link is up only a hang can be found.
         let is_up = leader.links.get(uid).is_some_and(servers::Link::is_up);
         let has_words = leader.links.get(uid).is_some_and(servers::Link::has_words);
-        if !leader.knows(uid) || has_words {
+        if !leader.knows(uid) || (has_words && !self.losses.is_cut(uid)) {
             return;
         }
-        if self.losses.is_cut(uid) && !is_up && self.processes.contains_key(uid) && self.rng.random_bool(0.6)
+        if has_words {
+            return self.hear_out(index, uid);
+        }
+        if self.losses.is_cut(uid) && !is_up && self.processes.contains_key(uid) && self.rng.random_bool(0.8)
         {
             // A witness reaches it.
             self.seen.insert("a server was out of our reach");
@@ -128,10 +131,7 @@ impl Simulation {
             let event = Event::ServerCutOff { server_uid, since: now.instant, noticed: now.instant };
             self.leaders[index].take(0, event, now);
             // Such a time may be over before anything else happens.
-            if self.rng.random_bool(0.5) {
-                self.pass(Duration::from_millis(1100));
-            }
-            return;
+            return self.pass(Duration::from_millis(1100));
         }
         let verdict = match self.processes.get(uid) {
             None if is_up => return,
@@ -152,6 +152,13 @@ impl Simulation {
         }
         let now = self.now();
         self.leaders[index].take(0, Event::ServerLost { server_uid: uid.to_owned(), verdict }, now);
+    }
+
+    /// A leader hears the last words of a link.
+    fn hear_out(&mut self, index: usize, uid: &str) {
+        while self.leaders[index].links.get(uid).is_some_and(servers::Link::has_words) {
+            self.answer_of(index, uid);
+        }
     }
 
     /// A fleet replaces a server that is lost for long, as soon as nobody counts on it (I9).

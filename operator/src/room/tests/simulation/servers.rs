@@ -213,7 +213,7 @@ impl Simulation {
     }
 
     /// The leader hears one answer.
-    fn answer_of(&mut self, index: usize, uid: &str) {
+    pub(super) fn answer_of(&mut self, index: usize, uid: &str) {
         let now = self.now();
         let Some(link) = self.leaders[index].links.get_mut(uid) else { return };
         let Some(news) = link.to_operator.pop_front() else { return };
