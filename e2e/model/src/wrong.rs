@@ -55,11 +55,7 @@ impl Scene<'_> {
                 self.world.left.cuts -= 1;
                 self.cut(server);
             }
-            Action::Part(server) => {
-                self.world.left.partings -= 1;
-                self.world.servers[usize::from(server)].keeps_store = true;
-                self.cut(server);
-            }
+            Action::Part(server) => self.part(server),
             Action::Heal(server) => self.heal(server),
             Action::Break(operator, server) => {
                 self.world.left.messages -= 1;
@@ -107,6 +103,13 @@ impl Scene<'_> {
         if self.world.servers[usize::from(server)].hears() {
             self.notice_stream(server);
         }
+    }
+
+    /// From the operators alone.
+    fn part(&mut self, server: u8) {
+        self.world.left.partings -= 1;
+        self.world.servers[usize::from(server)].keeps_store = true;
+        self.cut(server);
     }
 
     fn cut(&mut self, server: u8) {

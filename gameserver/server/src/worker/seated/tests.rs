@@ -57,7 +57,7 @@ fn i7_a_room_that_nobody_hears_of_freezes_and_goes_on() {
     assert!(!place.is_forsaken());
     assert!(!visit_at(&mut seated, 2001, false).ticked);
     assert!(place.is_forsaken(), "its players look for it elsewhere");
-    custody.accepted(Duration::from_millis(2000));
+    custody.accepted(Duration::from_secs(2));
     assert!(visit_at(&mut seated, 2002, false).ticked);
     assert!(!place.is_forsaken());
     assert_eq!(place.tick().0, 2);

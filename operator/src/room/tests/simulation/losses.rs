@@ -131,7 +131,11 @@ impl Simulation {
             let event = Event::ServerCutOff { server_uid, since: now.instant, noticed: now.instant };
             self.leaders[index].take(0, event, now);
             // Such a time may be over before anything else happens.
-            return self.pass(Duration::from_millis(1100));
+            self.pass(Duration::from_millis(1100));
+            if self.rng.random_bool(0.5) {
+                self.talk_for_a_while(index);
+            }
+            return;
         }
         let verdict = match self.processes.get(uid) {
             None if is_up => return,
@@ -152,6 +156,17 @@ impl Simulation {
         }
         let now = self.now();
         self.leaders[index].take(0, Event::ServerLost { server_uid: uid.to_owned(), verdict }, now);
+    }
+
+    /// A leader and its servers, as far as they hear each other, before anything else happens.
+    fn talk_for_a_while(&mut self, index: usize) {
+        let uids: Vec<String> =
+            self.processes.keys().filter(|it| self.losses.is_reachable(it)).cloned().collect();
+        for uid in uids.iter().cycle().take(4 * uids.len()) {
+            self.hear_of(index, uid);
+            self.do_chore(uid);
+            self.answer_of(index, uid);
+        }
     }
 
     /// A leader hears the last words of a link.

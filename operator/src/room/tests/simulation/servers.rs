@@ -198,7 +198,7 @@ impl Simulation {
     }
 
     /// The server hears one command.
-    fn hear_of(&mut self, index: usize, uid: &str) {
+    pub(super) fn hear_of(&mut self, index: usize, uid: &str) {
         let Some(link) = self.leaders[index].links.get_mut(uid) else { return };
         let (Some(stream), Some(command)) = (link.stream, link.to_server.pop_front()) else { return };
         if let host::Command::Close(tenancy) = &command {
@@ -265,7 +265,7 @@ impl Simulation {
         }
     }
 
-    fn do_chore(&mut self, uid: &str) {
+    pub(super) fn do_chore(&mut self, uid: &str) {
         let refuses = self.rng.random_bool(0.02) && !self.is_settling;
         let Some(process) = self.processes.get_mut(uid) else { return };
         let Some(mut chore) = process.chores.pop_front() else { return };
