@@ -91,6 +91,7 @@ async fn play(
     progress: &mut Progress,
 ) -> Result<()> {
     say(&format!("\n{scenario}"));
+    stage.allow_loss(scenario.lost_max());
     let mut broken = 0;
     for round in 1..=plan.rounds {
         let start = tokio::time::Instant::now();

@@ -19,6 +19,9 @@ pub(super) const INTERVAL_MS: u64 = 100;
 /// elsewhere.
 pub(super) const HANG: Duration = Duration::from_secs(5);
 
+/// Of the arena's servers.
+pub(super) const TICKS_PER_SECOND: u32 = 30;
+
 /// How long matches last: longer than a run, as far as the arena allows.
 const MATCH_S: &str = "3600";
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Plan;
 use super::cast::Cast;
-use super::fleet::{FENCE_MS, INTERVAL_MS};
+use super::fleet::{FENCE_MS, INTERVAL_MS, TICKS_PER_SECOND};
 use super::report::{Fate, Outcome};
 use super::scenario::{Expectation, Scenario};
 use super::sight::{View, Views};
@@ -38,9 +38,6 @@ const _: () = assert!(
 
 /// How often is looked. The times are the journals'.
 const LOOK: Duration = Duration::from_millis(25);
-
-/// Of the arena's servers.
-const TICKS_PER_SECOND: u32 = 30;
 
 /// A room before the fault.
 struct Before {

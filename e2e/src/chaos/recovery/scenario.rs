@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::fleet::HANG;
+use super::fleet::{FENCE_MS, HANG, INTERVAL_MS};
 
 /// Something that breaks while matches are played. The names are fixed: results are compared by them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -103,6 +103,16 @@ impl Scenario {
             | Self::OperatorKill
             | Self::OperatorPause
             | Self::LinkLoss => Expectation::PlaysOn,
+        }
+    }
+
+    /// How much play may be lost: since the last checkpoint, and what that took; and all that an owner plays who can save
+    /// nothing, until it freezes.
+    pub(super) fn lost_max(self) -> Duration {
+        let usual = Duration::from_millis(3 * INTERVAL_MS);
+        match self {
+            Self::PartitionBoth => usual + Duration::from_millis(FENCE_MS),
+            _ => usual,
         }
     }
 

@@ -18,7 +18,7 @@ use kube::api::ListParams;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::fleet::{self, Manner, Size};
+use super::fleet::{self, Manner, Size, TICKS_PER_SECOND};
 use super::folder::{self, Folder, Part};
 use super::scenario::Scenario;
 use super::scene::{Scene, Server};
@@ -85,6 +85,8 @@ pub(super) struct Stage {
     pub(super) folder: Folder,
     /// What all fleets have in common.
     manner: Manner,
+    /// So many ticks bots may see played again, of those that they come to from now on.
+    rewind_ticks: u32,
     programs: Programs,
     /// The fleet that is there.
     scenery: Option<Scenery>,
@@ -116,6 +118,7 @@ impl Stage {
             faults: faults.clone(),
             folder: folder.clone(),
             manner,
+            rewind_ticks: 0,
             programs,
             scenery: None,
             parts: 0,
@@ -125,6 +128,12 @@ impl Stage {
             rooms: BTreeMap::new(),
             made: 0,
         }
+    }
+
+    /// Bots of matches that are made from now on may lose so much play with a server.
+    pub(super) fn allow_loss(&mut self, lost_max: Duration) {
+        let ticks = lost_max.as_millis() * u128::from(TICKS_PER_SECOND) / 1000;
+        self.rewind_ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
     }
 
     pub(super) fn namespace(&self) -> &str {
@@ -293,6 +302,7 @@ impl Stage {
         for (names, tables) in names.chunks(together).zip(tables.chunks(together)) {
             let mut command = program(&self.programs.arena);
             command.args(["bot", "--plan", "-", "--journal"]).arg(&journals);
+            command.args(["--rewind", &self.rewind_ticks.to_string()]);
             self.bots.push((names.to_vec(), Bots::play_by(command, tables).await?));
         }
         Ok(())
