@@ -15,6 +15,9 @@ use crate::room::ledger::LinkNews;
 
 const SERVERS: usize = 4;
 const ROOM_NAMES: usize = 7;
+/// Every so many histories begin with matches that are played, and with free places beside them.
+const WITH_MATCHES: u64 = 4;
+const ROOM_NAMES_FEW: usize = 3;
 
 /// As many requests of one leader are on their way at once, as in the driver.
 const REQUESTS_MAX: usize = 16;
@@ -39,6 +42,7 @@ pub(super) struct Simulation {
     /// Streams that were ever opened.
     streams: u64,
     is_settling: bool,
+    room_names: usize,
     version: u64,
     term: u32,
     leaders: Vec<Leader>,
@@ -84,6 +88,7 @@ impl Simulation {
             losses: losses::Losses::default(),
             streams: 0,
             is_settling: false,
+            room_names: ROOM_NAMES,
             version: 0,
             term: 0,
             leaders: Vec::new(),
@@ -94,7 +99,32 @@ impl Simulation {
             writes: 0,
         };
         world.elect();
+        if seed.is_multiple_of(WITH_MATCHES) {
+            world.begin_with_matches();
+        }
         world
+    }
+
+    /// Servers that speak the control protocol, and matches that are restored when they are lost.
+    fn begin_with_matches(&mut self) {
+        self.room_names = ROOM_NAMES_FEW;
+        while self.live_servers() < SERVERS {
+            self.start_server();
+        }
+        let uids: Vec<String> = self.pods.keys().cloned().collect();
+        uids.iter().for_each(|it| self.change_pod(it, |it| it.state = ServerState::Ready));
+        for _ in 0..ROOM_NAMES_FEW {
+            self.create_room();
+        }
+        self.catch_up();
+        while !self.leaders[0].commands.is_empty() {
+            self.carry_out_surely();
+            self.catch_up();
+        }
+    }
+
+    fn begins_with_matches(&self) -> bool {
+        self.room_names == ROOM_NAMES_FEW
     }
 
     /// One thing happens.

@@ -4,12 +4,14 @@ use super::*;
 
 impl Simulation {
     pub(super) fn create_room(&mut self) {
-        let name = format!("room-{}", self.rng.random_range(0..ROOM_NAMES));
+        let name = format!("room-{}", self.rng.random_range(0..self.room_names));
         if self.rooms.contains_key(&name) {
             return;
         }
         let version = self.next_version();
-        let recovery = *["Restart", "Restore", "Fail"].choose(&mut self.rng).unwrap();
+        let recoveries: &[&str] =
+            if self.begins_with_matches() { &["Restore"] } else { &["Restart", "Restore", "Fail"] };
+        let recovery = *recoveries.choose(&mut self.rng).unwrap();
         let change = json!({
             "metadata": { "uid": format!("room-uid-{version}"), "resourceVersion": version.to_string() },
             "spec": { "recovery": recovery, "priority": self.rng.random_range(0..3), "ttlSecondsAfterFinished": 5 },
@@ -50,7 +52,7 @@ impl Simulation {
         let node = format!("node-{}", self.rng.random_range(0..2));
         let mut view = server(&format!("server-{version}"), &node);
         view.state = ServerState::Starting;
-        view.is_controlled = self.rng.random_bool(0.5);
+        view.is_controlled = self.begins_with_matches() || self.rng.random_bool(0.5);
         if view.is_controlled {
             self.processes.insert(view.uid.clone(), servers::Process::new(format!("boot-{version}")));
         }

@@ -57,7 +57,11 @@ impl Simulation {
     /// A server falls silent, or a leader finds that one has, or it is back.
     pub(super) fn doubt(&mut self) {
         let uids: Vec<String> = self.pods.values().filter(|it| it.view.is_controlled).map(uid_of).collect();
-        let Some(uid) = uids.choose(&mut self.rng).cloned() else { return };
+        // Rather those with players: of others nothing can be lost.
+        let played: Vec<String> = self.rooms.values().filter_map(published_on).collect();
+        let played: Vec<String> = uids.iter().filter(|it| played.contains(it)).cloned().collect();
+        let among = if played.is_empty() || self.rng.random_bool(0.5) { &uids } else { &played };
+        let Some(uid) = among.choose(&mut self.rng).cloned() else { return };
         match self.rng.random_range(0..8) {
             0 => self.hang(&uid),
             1 => self.cut(&uid),
@@ -228,4 +232,10 @@ impl Simulation {
 
 fn uid_of(pod: &Pod) -> String {
     pod.view.uid.clone()
+}
+
+/// The server that players were told of.
+fn published_on(room: &GameRoom) -> Option<String> {
+    let status = room.status.as_ref().filter(|it| it.phase == Phase::Running)?;
+    Some(status.server.as_ref()?.pod_uid.clone())
 }
