@@ -329,8 +329,10 @@ impl<'a> Scene<'a> {
 
     /// I7, I8: an owner that loses a room for its silence does not tick it.
     fn check_silence(&mut self, room: u8, owner: i64) {
-        // A message got lost between it and the store: then the operator's word was enough for it (I8).
-        let may_lose = 0 < self.model.bounds.messages;
+        // With more than one fault, the operator's word may have been enough for it (I8) while the store did not answer, or
+        // since the question was sent. For less than the fence's time: that is another rule's.
+        let bounds = &self.model.bounds;
+        let may_lose = 1 < bounds.cuts + bounds.partings + bounds.messages;
         for server in self.model.servers() {
             let here = self.world.servers[usize::from(server)];
             let sights = self.model.sights_of(&here);

@@ -146,7 +146,7 @@ async fn i7_an_unknown_room_is_fenced_in_full_once() {
 async fn i7_a_room_is_taken_from_a_silent_owner_and_from_no_other() {
     let server = Server::start(&[]).await;
     let (store, old, new) = (server.store(), tenancy("u-1", 1), tenancy("u-1", 2));
-    let (fence, silence) = (Some(Duration::from_secs(60)), Duration::from_millis(300));
+    let (fence, silence) = (Some(Duration::from_mins(1)), Duration::from_millis(300));
     assert_eq!(write(&store, &old, 1).await, STORED);
     sleep(Duration::from_millis(50)).await;
     let Ok(Bid::OwnerAlive { owner: Some(Epoch(1)), idle }) =
@@ -165,7 +165,7 @@ async fn i7_a_room_is_taken_from_a_silent_owner_and_from_no_other() {
     let Ok(Bid::Decided(Verdict::Mine(taken))) = bid else { panic!("{bid:?}") };
     assert_eq!(taken.open(&new), Ok(Some(sealed(&old, 2))));
     assert!(silence <= taken.idle, "{taken:?}");
-    assert_eq!(taken.wait + taken.idle, Duration::from_secs(60), "the fence counts as ever");
+    assert_eq!(taken.wait + taken.idle, Duration::from_mins(1), "the fence counts as ever");
     assert_eq!(write(&store, &old, 3).await, Ok(Verdict::Fenced { owner: new.epoch }));
     // Its own word is no sign of another's life: whoever asks again has the room.
     let again = store.take_if_silent(&new, fence, silence).await;
