@@ -175,9 +175,8 @@ impl Driver {
         let Some(pod) = pod else { return };
         match what {
             What::News(news) => {
-                if let LinkNews::Succeeded(term) = news {
-                    self.heard_term.fetch_max(term, Ordering::Relaxed);
-                }
+                // Also one that only the store remembers, and that a server was refused for.
+                self.heard_term.fetch_max(news.latest_term(), Ordering::Relaxed);
                 let is_lost = matches!(news, LinkNews::Lost);
                 self.tell(vec![Event::Link { server_uid: uid.clone(), news }]);
                 if is_lost {

@@ -49,7 +49,7 @@ pub struct LinkState {
 
 impl LinkNews {
     /// The latest leadership that it tells of.
-    pub(super) fn latest_term(&self) -> u32 {
+    pub fn latest_term(&self) -> u32 {
         let of = |epoch: i64| Epoch(epoch).term();
         match self {
             Self::Welcome(welcome) => {

@@ -12,9 +12,10 @@ const EVENTS_MIN: usize = 10_000_000;
 const STEPS: usize = 250;
 
 /// All that must have happened in some history.
-const EXPECTED: [&str; 44] = [
+const EXPECTED: [&str; 45] = [
     "a claim came too late",
     "a room was taken from a silent owner",
+    "the store refused an owner",
     "a server was out of our reach",
     "an owner was not silent",
     "a hang was found",

@@ -173,6 +173,7 @@ impl Simulation {
             let unwell: Vec<String> =
                 self.pods.values().filter(unwell).map(|it| it.view.uid.clone()).collect();
             unwell.iter().for_each(|uid| self.change_pod(uid, |it| it.state = ServerState::Ready));
+            self.save_all();
             self.catch_up();
             let writes = self.writes;
             while !self.leaders[0].commands.is_empty() {
@@ -445,8 +446,8 @@ impl Leader {
             *known =
                 if matches!(event, Event::ServerGone(_) | Event::RoomGone(_)) { u64::MAX } else { version };
         }
-        if let Event::Link { news: LinkNews::Succeeded(term), .. } = &event {
-            self.heard = self.heard.max(*term);
+        if let Event::Link { news, .. } = &event {
+            self.heard = self.heard.max(news.latest_term());
         }
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {

@@ -48,6 +48,12 @@ impl Losses {
         !self.hanging.contains(uid) && !self.silent.contains(uid)
     }
 
+    /// The epoch of a later owner of a room by the store, of which this server hears.
+    pub(super) fn later_owner(&self, uid: &str, room: &str, epoch: i64) -> Option<i64> {
+        let (_, owner) = self.owners.get(room).filter(|it| epoch < it.1)?;
+        self.is_heard(uid).then_some(*owner)
+    }
+
     pub(super) fn is_doubted(&self, uid: &str, epoch: i64) -> bool {
         self.doubted.contains(&(uid.to_owned(), epoch))
     }

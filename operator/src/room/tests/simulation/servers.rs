@@ -281,9 +281,13 @@ impl Simulation {
 
     /// Players come, a match ends, or a game breaks.
     fn play(&mut self, uid: &str) {
-        let Some(process) = self.processes.get_mut(uid) else { return };
+        let Some(process) = self.processes.get(uid) else { return };
         let rooms: Vec<RoomNumber> = process.running.keys().copied().collect();
         let Some(room) = rooms.choose(&mut self.rng).copied() else { return };
+        if self.is_refused_by_the_store(uid, room) {
+            return;
+        }
+        let Some(process) = self.processes.get_mut(uid) else { return };
         let playing = |players| RoomNow { phase: HostPhase::Playing, players, ending: None };
         let event = match self.rng.random_range(0..8) {
             0..5 => host::Event::Changed(room, playing(self.rng.random_range(0..4))),
@@ -349,8 +353,13 @@ impl Simulation {
             Action::Beat(..) | Action::Shut(_) => (),
             Action::Make(room, Order { tenancy, restore, .. }) => {
                 let asks = restore.is_some_and(|it| it.owner_silent.is_some());
-                let is_had = !asks || self.bid(uid, &tenancy.uid, tenancy.epoch.0);
-                let outcome = if is_had { Ok(()) } else { Err(host::NotMade::OwnerAlive) };
+                let outcome = match self.losses.later_owner(uid, &tenancy.uid, tenancy.epoch.0) {
+                    Some(owner) => Err(host::NotMade::Fenced { owner: HostEpoch(owner) }),
+                    None if asks && !self.bid(uid, &tenancy.uid, tenancy.epoch.0) => {
+                        Err(host::NotMade::OwnerAlive)
+                    }
+                    None => Ok(()),
+                };
                 self.chore(uid, host::Event::Made { room, outcome });
             }
             Action::Run(room, tenancy) => {
@@ -377,6 +386,26 @@ impl Simulation {
 
     fn running(&mut self, uid: &str) -> &mut BTreeMap<RoomNumber, HostTenancy> {
         &mut self.processes.get_mut(uid).unwrap().running
+    }
+
+    /// Whether a later owner has the room by the store, which tells its server as soon as that saves the room: it is gone then.
+    fn is_refused_by_the_store(&mut self, uid: &str, room: RoomNumber) -> bool {
+        let Some(tenancy) = self.running(uid).get(&room).cloned() else { return false };
+        let Some(owner) = self.losses.later_owner(uid, &tenancy.uid, tenancy.epoch.0) else { return false };
+        self.seen.insert("the store refused an owner");
+        self.running(uid).remove(&room);
+        self.tell_process(uid, host::Event::Broke { room, message: host::fenced_by(HostEpoch(owner)) });
+        true
+    }
+
+    /// All that save their rooms hear who owns them.
+    pub(super) fn save_all(&mut self) {
+        let running = self.processes.iter().flat_map(|(uid, process)| {
+            process.running.keys().map(|room| (uid.clone(), *room)).collect::<Vec<_>>()
+        });
+        for (uid, room) in running.collect::<Vec<_>>() {
+            self.is_refused_by_the_store(&uid, room);
+        }
     }
 
     fn chore(&mut self, uid: &str, event: host::Event) {
