@@ -446,6 +446,7 @@ type OperatorMessage struct {
 	//	*OperatorMessage_Fallbacks
 	//	*OperatorMessage_StandBy
 	//	*OperatorMessage_Mirror
+	//	*OperatorMessage_Found
 	Message       isOperatorMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -623,6 +624,15 @@ func (x *OperatorMessage) GetMirror() *Mirror {
 	return nil
 }
 
+func (x *OperatorMessage) GetFound() *Found {
+	if x != nil {
+		if x, ok := x.Message.(*OperatorMessage_Found); ok {
+			return x.Found
+		}
+	}
+	return nil
+}
+
 type isOperatorMessage_Message interface {
 	isOperatorMessage_Message()
 }
@@ -687,6 +697,10 @@ type OperatorMessage_Mirror struct {
 	Mirror *Mirror `protobuf:"bytes,15,opt,name=mirror,proto3,oneof"`
 }
 
+type OperatorMessage_Found struct {
+	Found *Found `protobuf:"bytes,16,opt,name=found,proto3,oneof"`
+}
+
 func (*OperatorMessage_Hello) isOperatorMessage_Message() {}
 
 func (*OperatorMessage_BeatEcho) isOperatorMessage_Message() {}
@@ -717,6 +731,8 @@ func (*OperatorMessage_StandBy) isOperatorMessage_Message() {}
 
 func (*OperatorMessage_Mirror) isOperatorMessage_Message() {}
 
+func (*OperatorMessage_Found) isOperatorMessage_Message() {}
+
 // From a server to the operator.
 type ServerMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -740,6 +756,7 @@ type ServerMessage struct {
 	//	*ServerMessage_Loaded
 	//	*ServerMessage_Activated
 	//	*ServerMessage_StandingBy
+	//	*ServerMessage_Sought
 	Message       isServerMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -944,6 +961,15 @@ func (x *ServerMessage) GetStandingBy() *StandingBy {
 	return nil
 }
 
+func (x *ServerMessage) GetSought() *Sought {
+	if x != nil {
+		if x, ok := x.Message.(*ServerMessage_Sought); ok {
+			return x.Sought
+		}
+	}
+	return nil
+}
+
 type isServerMessage_Message interface {
 	isServerMessage_Message()
 }
@@ -1020,6 +1046,10 @@ type ServerMessage_StandingBy struct {
 	StandingBy *StandingBy `protobuf:"bytes,18,opt,name=standing_by,json=standingBy,proto3,oneof"`
 }
 
+type ServerMessage_Sought struct {
+	Sought *Sought `protobuf:"bytes,19,opt,name=sought,proto3,oneof"`
+}
+
 func (*ServerMessage_Welcome) isServerMessage_Message() {}
 
 func (*ServerMessage_HelloRefused) isServerMessage_Message() {}
@@ -1055,6 +1085,8 @@ func (*ServerMessage_Loaded) isServerMessage_Message() {}
 func (*ServerMessage_Activated) isServerMessage_Message() {}
 
 func (*ServerMessage_StandingBy) isServerMessage_Message() {}
+
+func (*ServerMessage_Sought) isServerMessage_Message() {}
 
 // A room and one tenancy of it. All commands about a room are idempotent by `(uid, epoch)`.
 type Tenancy struct {
@@ -2930,6 +2962,109 @@ func (x *Fallback) GetCertificateHashes() []string {
 	return nil
 }
 
+// Players came for rooms that the server does not have, and that may be on their way to it or to another one. Said once
+// for a room while somebody waits for it, and again after Welcome. Answered by Found for those that are elsewhere, now
+// or later; not for those that are to come here, and those that are nowhere.
+type Sought struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Their uids, as players said them, each 1 to 64 bytes; at most 256.
+	Rooms         []string `protobuf:"bytes,1,rep,name=rooms,proto3" json:"rooms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sought) Reset() {
+	*x = Sought{}
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sought) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sought) ProtoMessage() {}
+
+func (x *Sought) ProtoReflect() protoreflect.Message {
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sought.ProtoReflect.Descriptor instead.
+func (*Sought) Descriptor() ([]byte, []int) {
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Sought) GetRooms() []string {
+	if x != nil {
+		return x.Rooms
+	}
+	return nil
+}
+
+// A room that was sought is on another server, or about to be. Players who wait for it are to be sent there. Not
+// answered.
+type Found struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The epoch that it has there.
+	Tenancy       *Tenancy  `protobuf:"bytes,1,opt,name=tenancy,proto3" json:"tenancy,omitempty"`
+	Server        *Fallback `protobuf:"bytes,2,opt,name=server,proto3" json:"server,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Found) Reset() {
+	*x = Found{}
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Found) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Found) ProtoMessage() {}
+
+func (x *Found) ProtoReflect() protoreflect.Message {
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Found.ProtoReflect.Descriptor instead.
+func (*Found) Descriptor() ([]byte, []int) {
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *Found) GetTenancy() *Tenancy {
+	if x != nil {
+		return x.Tenancy
+	}
+	return nil
+}
+
+func (x *Found) GetServer() *Fallback {
+	if x != nil {
+		return x.Server
+	}
+	return nil
+}
+
 // Where players go.
 type Endpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2947,7 +3082,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[32]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2959,7 +3094,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[32]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2972,7 +3107,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{32}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Endpoint) GetName() string {
@@ -3013,7 +3148,7 @@ type Abort struct {
 
 func (x *Abort) Reset() {
 	*x = Abort{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[33]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3025,7 +3160,7 @@ func (x *Abort) String() string {
 func (*Abort) ProtoMessage() {}
 
 func (x *Abort) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[33]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3038,7 +3173,7 @@ func (x *Abort) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abort.ProtoReflect.Descriptor instead.
 func (*Abort) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{33}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Abort) GetTenancy() *Tenancy {
@@ -3058,7 +3193,7 @@ type Resume struct {
 
 func (x *Resume) Reset() {
 	*x = Resume{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[34]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3070,7 +3205,7 @@ func (x *Resume) String() string {
 func (*Resume) ProtoMessage() {}
 
 func (x *Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[34]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3083,7 +3218,7 @@ func (x *Resume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resume.ProtoReflect.Descriptor instead.
 func (*Resume) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{34}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Resume) GetTenancy() *Tenancy {
@@ -3104,7 +3239,7 @@ type PlayersReady struct {
 
 func (x *PlayersReady) Reset() {
 	*x = PlayersReady{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[35]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3116,7 +3251,7 @@ func (x *PlayersReady) String() string {
 func (*PlayersReady) ProtoMessage() {}
 
 func (x *PlayersReady) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[35]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3129,7 +3264,7 @@ func (x *PlayersReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlayersReady.ProtoReflect.Descriptor instead.
 func (*PlayersReady) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{35}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PlayersReady) GetTenancy() *Tenancy {
@@ -3157,7 +3292,7 @@ type Released struct {
 
 func (x *Released) Reset() {
 	*x = Released{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[36]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3169,7 +3304,7 @@ func (x *Released) String() string {
 func (*Released) ProtoMessage() {}
 
 func (x *Released) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[36]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3182,7 +3317,7 @@ func (x *Released) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Released.ProtoReflect.Descriptor instead.
 func (*Released) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{36}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Released) GetTenancy() *Tenancy {
@@ -3210,7 +3345,7 @@ type Loaded struct {
 
 func (x *Loaded) Reset() {
 	*x = Loaded{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[37]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3222,7 +3357,7 @@ func (x *Loaded) String() string {
 func (*Loaded) ProtoMessage() {}
 
 func (x *Loaded) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[37]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3235,7 +3370,7 @@ func (x *Loaded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Loaded.ProtoReflect.Descriptor instead.
 func (*Loaded) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{37}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Loaded) GetTenancy() *Tenancy {
@@ -3263,7 +3398,7 @@ type Activated struct {
 
 func (x *Activated) Reset() {
 	*x = Activated{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[38]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3275,7 +3410,7 @@ func (x *Activated) String() string {
 func (*Activated) ProtoMessage() {}
 
 func (x *Activated) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[38]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3288,7 +3423,7 @@ func (x *Activated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activated.ProtoReflect.Descriptor instead.
 func (*Activated) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{38}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Activated) GetTenancy() *Tenancy {
@@ -3318,7 +3453,7 @@ type StandBy struct {
 
 func (x *StandBy) Reset() {
 	*x = StandBy{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[39]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3330,7 +3465,7 @@ func (x *StandBy) String() string {
 func (*StandBy) ProtoMessage() {}
 
 func (x *StandBy) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[39]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3343,7 +3478,7 @@ func (x *StandBy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandBy.ProtoReflect.Descriptor instead.
 func (*StandBy) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{39}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *StandBy) GetTokens() [][]byte {
@@ -3367,7 +3502,7 @@ type StandingBy struct {
 
 func (x *StandingBy) Reset() {
 	*x = StandingBy{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[40]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3379,7 +3514,7 @@ func (x *StandingBy) String() string {
 func (*StandingBy) ProtoMessage() {}
 
 func (x *StandingBy) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[40]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3392,7 +3527,7 @@ func (x *StandingBy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingBy.ProtoReflect.Descriptor instead.
 func (*StandingBy) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{40}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *StandingBy) GetCertificateHashes() []string {
@@ -3425,7 +3560,7 @@ type Mirror struct {
 
 func (x *Mirror) Reset() {
 	*x = Mirror{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[41]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3437,7 +3572,7 @@ func (x *Mirror) String() string {
 func (*Mirror) ProtoMessage() {}
 
 func (x *Mirror) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[41]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3450,7 +3585,7 @@ func (x *Mirror) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mirror.ProtoReflect.Descriptor instead.
 func (*Mirror) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{41}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Mirror) GetAddress() string {
@@ -3491,7 +3626,7 @@ type HandoverPart struct {
 
 func (x *HandoverPart) Reset() {
 	*x = HandoverPart{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[42]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3503,7 +3638,7 @@ func (x *HandoverPart) String() string {
 func (*HandoverPart) ProtoMessage() {}
 
 func (x *HandoverPart) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[42]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3516,7 +3651,7 @@ func (x *HandoverPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverPart.ProtoReflect.Descriptor instead.
 func (*HandoverPart) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{42}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *HandoverPart) GetTenancy() *Tenancy {
@@ -3567,7 +3702,7 @@ type HandoverProgress struct {
 
 func (x *HandoverProgress) Reset() {
 	*x = HandoverProgress{}
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[43]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3579,7 +3714,7 @@ func (x *HandoverProgress) String() string {
 func (*HandoverProgress) ProtoMessage() {}
 
 func (x *HandoverProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[43]
+	mi := &file_gamekeeper_control_v1_control_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3592,7 +3727,7 @@ func (x *HandoverProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverProgress.ProtoReflect.Descriptor instead.
 func (*HandoverProgress) Descriptor() ([]byte, []int) {
-	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{43}
+	return file_gamekeeper_control_v1_control_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *HandoverProgress) GetAcknowledged() uint64 {
@@ -3613,7 +3748,7 @@ var File_gamekeeper_control_v1_control_proto protoreflect.FileDescriptor
 
 const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\n" +
-	"#gamekeeper/control/v1/control.proto\x12\x15gamekeeper.control.v1\"\xf9\x06\n" +
+	"#gamekeeper/control/v1/control.proto\x12\x15gamekeeper.control.v1\"\xaf\a\n" +
 	"\x0fOperatorMessage\x124\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1c.gamekeeper.control.v1.HelloH\x00R\x05hello\x12>\n" +
 	"\tbeat_echo\x18\x02 \x01(\v2\x1f.gamekeeper.control.v1.BeatEchoH\x00R\bbeatEcho\x121\n" +
@@ -3630,8 +3765,9 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\x06resume\x18\f \x01(\v2\x1d.gamekeeper.control.v1.ResumeH\x00R\x06resume\x12@\n" +
 	"\tfallbacks\x18\r \x01(\v2 .gamekeeper.control.v1.FallbacksH\x00R\tfallbacks\x12;\n" +
 	"\bstand_by\x18\x0e \x01(\v2\x1e.gamekeeper.control.v1.StandByH\x00R\astandBy\x127\n" +
-	"\x06mirror\x18\x0f \x01(\v2\x1d.gamekeeper.control.v1.MirrorH\x00R\x06mirrorB\t\n" +
-	"\amessage\"\xa3\t\n" +
+	"\x06mirror\x18\x0f \x01(\v2\x1d.gamekeeper.control.v1.MirrorH\x00R\x06mirror\x124\n" +
+	"\x05found\x18\x10 \x01(\v2\x1c.gamekeeper.control.v1.FoundH\x00R\x05foundB\t\n" +
+	"\amessage\"\xdc\t\n" +
 	"\rServerMessage\x12:\n" +
 	"\awelcome\x18\x01 \x01(\v2\x1e.gamekeeper.control.v1.WelcomeH\x00R\awelcome\x12J\n" +
 	"\rhello_refused\x18\x02 \x01(\v2#.gamekeeper.control.v1.HelloRefusedH\x00R\fhelloRefused\x121\n" +
@@ -3653,7 +3789,8 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\x06loaded\x18\x10 \x01(\v2\x1d.gamekeeper.control.v1.LoadedH\x00R\x06loaded\x12@\n" +
 	"\tactivated\x18\x11 \x01(\v2 .gamekeeper.control.v1.ActivatedH\x00R\tactivated\x12D\n" +
 	"\vstanding_by\x18\x12 \x01(\v2!.gamekeeper.control.v1.StandingByH\x00R\n" +
-	"standingByB\t\n" +
+	"standingBy\x127\n" +
+	"\x06sought\x18\x13 \x01(\v2\x1d.gamekeeper.control.v1.SoughtH\x00R\x06soughtB\t\n" +
 	"\amessage\"c\n" +
 	"\aTenancy\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
@@ -3822,7 +3959,12 @@ const file_gamekeeper_control_v1_control_proto_rawDesc = "" +
 	"\aservers\x18\x01 \x03(\v2\x1f.gamekeeper.control.v1.FallbackR\aservers\"x\n" +
 	"\bFallback\x12=\n" +
 	"\tendpoints\x18\x01 \x03(\v2\x1f.gamekeeper.control.v1.EndpointR\tendpoints\x12-\n" +
-	"\x12certificate_hashes\x18\x02 \x03(\tR\x11certificateHashes\"h\n" +
+	"\x12certificate_hashes\x18\x02 \x03(\tR\x11certificateHashes\"\x1e\n" +
+	"\x06Sought\x12\x14\n" +
+	"\x05rooms\x18\x01 \x03(\tR\x05rooms\"z\n" +
+	"\x05Found\x128\n" +
+	"\atenancy\x18\x01 \x01(\v2\x1e.gamekeeper.control.v1.TenancyR\atenancy\x127\n" +
+	"\x06server\x18\x02 \x01(\v2\x1f.gamekeeper.control.v1.FallbackR\x06server\"h\n" +
 	"\bEndpoint\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x12\x18\n" +
@@ -3897,7 +4039,7 @@ func file_gamekeeper_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_gamekeeper_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_gamekeeper_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_gamekeeper_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_gamekeeper_control_v1_control_proto_goTypes = []any{
 	(Feature)(0),             // 0: gamekeeper.control.v1.Feature
 	(RoomPhase)(0),           // 1: gamekeeper.control.v1.RoomPhase
@@ -3937,21 +4079,23 @@ var file_gamekeeper_control_v1_control_proto_goTypes = []any{
 	(*MoveTo)(nil),           // 35: gamekeeper.control.v1.MoveTo
 	(*Fallbacks)(nil),        // 36: gamekeeper.control.v1.Fallbacks
 	(*Fallback)(nil),         // 37: gamekeeper.control.v1.Fallback
-	(*Endpoint)(nil),         // 38: gamekeeper.control.v1.Endpoint
-	(*Abort)(nil),            // 39: gamekeeper.control.v1.Abort
-	(*Resume)(nil),           // 40: gamekeeper.control.v1.Resume
-	(*PlayersReady)(nil),     // 41: gamekeeper.control.v1.PlayersReady
-	(*Released)(nil),         // 42: gamekeeper.control.v1.Released
-	(*Loaded)(nil),           // 43: gamekeeper.control.v1.Loaded
-	(*Activated)(nil),        // 44: gamekeeper.control.v1.Activated
-	(*StandBy)(nil),          // 45: gamekeeper.control.v1.StandBy
-	(*StandingBy)(nil),       // 46: gamekeeper.control.v1.StandingBy
-	(*Mirror)(nil),           // 47: gamekeeper.control.v1.Mirror
-	(*HandoverPart)(nil),     // 48: gamekeeper.control.v1.HandoverPart
-	(*HandoverProgress)(nil), // 49: gamekeeper.control.v1.HandoverProgress
-	nil,                      // 50: gamekeeper.control.v1.Open.ParametersEntry
-	nil,                      // 51: gamekeeper.control.v1.Result.ValuesEntry
-	nil,                      // 52: gamekeeper.control.v1.Prepare.ParametersEntry
+	(*Sought)(nil),           // 38: gamekeeper.control.v1.Sought
+	(*Found)(nil),            // 39: gamekeeper.control.v1.Found
+	(*Endpoint)(nil),         // 40: gamekeeper.control.v1.Endpoint
+	(*Abort)(nil),            // 41: gamekeeper.control.v1.Abort
+	(*Resume)(nil),           // 42: gamekeeper.control.v1.Resume
+	(*PlayersReady)(nil),     // 43: gamekeeper.control.v1.PlayersReady
+	(*Released)(nil),         // 44: gamekeeper.control.v1.Released
+	(*Loaded)(nil),           // 45: gamekeeper.control.v1.Loaded
+	(*Activated)(nil),        // 46: gamekeeper.control.v1.Activated
+	(*StandBy)(nil),          // 47: gamekeeper.control.v1.StandBy
+	(*StandingBy)(nil),       // 48: gamekeeper.control.v1.StandingBy
+	(*Mirror)(nil),           // 49: gamekeeper.control.v1.Mirror
+	(*HandoverPart)(nil),     // 50: gamekeeper.control.v1.HandoverPart
+	(*HandoverProgress)(nil), // 51: gamekeeper.control.v1.HandoverProgress
+	nil,                      // 52: gamekeeper.control.v1.Open.ParametersEntry
+	nil,                      // 53: gamekeeper.control.v1.Result.ValuesEntry
+	nil,                      // 54: gamekeeper.control.v1.Prepare.ParametersEntry
 }
 var file_gamekeeper_control_v1_control_proto_depIdxs = []int32{
 	9,  // 0: gamekeeper.control.v1.OperatorMessage.hello:type_name -> gamekeeper.control.v1.Hello
@@ -3964,76 +4108,80 @@ var file_gamekeeper_control_v1_control_proto_depIdxs = []int32{
 	30, // 7: gamekeeper.control.v1.OperatorMessage.probe:type_name -> gamekeeper.control.v1.Probe
 	34, // 8: gamekeeper.control.v1.OperatorMessage.prepare:type_name -> gamekeeper.control.v1.Prepare
 	35, // 9: gamekeeper.control.v1.OperatorMessage.move_to:type_name -> gamekeeper.control.v1.MoveTo
-	39, // 10: gamekeeper.control.v1.OperatorMessage.abort:type_name -> gamekeeper.control.v1.Abort
-	40, // 11: gamekeeper.control.v1.OperatorMessage.resume:type_name -> gamekeeper.control.v1.Resume
+	41, // 10: gamekeeper.control.v1.OperatorMessage.abort:type_name -> gamekeeper.control.v1.Abort
+	42, // 11: gamekeeper.control.v1.OperatorMessage.resume:type_name -> gamekeeper.control.v1.Resume
 	36, // 12: gamekeeper.control.v1.OperatorMessage.fallbacks:type_name -> gamekeeper.control.v1.Fallbacks
-	45, // 13: gamekeeper.control.v1.OperatorMessage.stand_by:type_name -> gamekeeper.control.v1.StandBy
-	47, // 14: gamekeeper.control.v1.OperatorMessage.mirror:type_name -> gamekeeper.control.v1.Mirror
-	10, // 15: gamekeeper.control.v1.ServerMessage.welcome:type_name -> gamekeeper.control.v1.Welcome
-	12, // 16: gamekeeper.control.v1.ServerMessage.hello_refused:type_name -> gamekeeper.control.v1.HelloRefused
-	13, // 17: gamekeeper.control.v1.ServerMessage.beat:type_name -> gamekeeper.control.v1.Beat
-	17, // 18: gamekeeper.control.v1.ServerMessage.opened:type_name -> gamekeeper.control.v1.Opened
-	19, // 19: gamekeeper.control.v1.ServerMessage.refused:type_name -> gamekeeper.control.v1.Refused
-	20, // 20: gamekeeper.control.v1.ServerMessage.room_state:type_name -> gamekeeper.control.v1.RoomState
-	21, // 21: gamekeeper.control.v1.ServerMessage.finished:type_name -> gamekeeper.control.v1.Finished
-	24, // 22: gamekeeper.control.v1.ServerMessage.closed:type_name -> gamekeeper.control.v1.Closed
-	27, // 23: gamekeeper.control.v1.ServerMessage.draining:type_name -> gamekeeper.control.v1.Draining
-	29, // 24: gamekeeper.control.v1.ServerMessage.retired:type_name -> gamekeeper.control.v1.Retired
-	31, // 25: gamekeeper.control.v1.ServerMessage.probe_result:type_name -> gamekeeper.control.v1.ProbeResult
-	32, // 26: gamekeeper.control.v1.ServerMessage.checkpoint_failed:type_name -> gamekeeper.control.v1.CheckpointFailed
-	33, // 27: gamekeeper.control.v1.ServerMessage.fault:type_name -> gamekeeper.control.v1.Fault
-	41, // 28: gamekeeper.control.v1.ServerMessage.players_ready:type_name -> gamekeeper.control.v1.PlayersReady
-	42, // 29: gamekeeper.control.v1.ServerMessage.released:type_name -> gamekeeper.control.v1.Released
-	43, // 30: gamekeeper.control.v1.ServerMessage.loaded:type_name -> gamekeeper.control.v1.Loaded
-	44, // 31: gamekeeper.control.v1.ServerMessage.activated:type_name -> gamekeeper.control.v1.Activated
-	46, // 32: gamekeeper.control.v1.ServerMessage.standing_by:type_name -> gamekeeper.control.v1.StandingBy
-	0,  // 33: gamekeeper.control.v1.Welcome.features:type_name -> gamekeeper.control.v1.Feature
-	11, // 34: gamekeeper.control.v1.Welcome.rooms:type_name -> gamekeeper.control.v1.HostedRoom
-	8,  // 35: gamekeeper.control.v1.HostedRoom.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	1,  // 36: gamekeeper.control.v1.HostedRoom.phase:type_name -> gamekeeper.control.v1.RoomPhase
-	22, // 37: gamekeeper.control.v1.HostedRoom.result:type_name -> gamekeeper.control.v1.Result
-	18, // 38: gamekeeper.control.v1.HostedRoom.ports:type_name -> gamekeeper.control.v1.RoomPort
-	2,  // 39: gamekeeper.control.v1.HelloRefused.why:type_name -> gamekeeper.control.v1.HelloRefused.Why
-	8,  // 40: gamekeeper.control.v1.Open.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	50, // 41: gamekeeper.control.v1.Open.parameters:type_name -> gamekeeper.control.v1.Open.ParametersEntry
-	16, // 42: gamekeeper.control.v1.Open.restore:type_name -> gamekeeper.control.v1.Restore
-	8,  // 43: gamekeeper.control.v1.Opened.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	18, // 44: gamekeeper.control.v1.Opened.ports:type_name -> gamekeeper.control.v1.RoomPort
-	8,  // 45: gamekeeper.control.v1.Refused.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	3,  // 46: gamekeeper.control.v1.Refused.why:type_name -> gamekeeper.control.v1.Refused.Why
-	8,  // 47: gamekeeper.control.v1.RoomState.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	1,  // 48: gamekeeper.control.v1.RoomState.phase:type_name -> gamekeeper.control.v1.RoomPhase
-	8,  // 49: gamekeeper.control.v1.Finished.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	22, // 50: gamekeeper.control.v1.Finished.result:type_name -> gamekeeper.control.v1.Result
-	51, // 51: gamekeeper.control.v1.Result.values:type_name -> gamekeeper.control.v1.Result.ValuesEntry
-	8,  // 52: gamekeeper.control.v1.Close.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	4,  // 53: gamekeeper.control.v1.Close.why:type_name -> gamekeeper.control.v1.Close.Why
-	8,  // 54: gamekeeper.control.v1.Closed.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	5,  // 55: gamekeeper.control.v1.ProbeResult.finding:type_name -> gamekeeper.control.v1.ProbeResult.Finding
-	8,  // 56: gamekeeper.control.v1.CheckpointFailed.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 57: gamekeeper.control.v1.Fault.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 58: gamekeeper.control.v1.Prepare.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	52, // 59: gamekeeper.control.v1.Prepare.parameters:type_name -> gamekeeper.control.v1.Prepare.ParametersEntry
-	8,  // 60: gamekeeper.control.v1.MoveTo.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	38, // 61: gamekeeper.control.v1.MoveTo.endpoints:type_name -> gamekeeper.control.v1.Endpoint
-	37, // 62: gamekeeper.control.v1.Fallbacks.servers:type_name -> gamekeeper.control.v1.Fallback
-	38, // 63: gamekeeper.control.v1.Fallback.endpoints:type_name -> gamekeeper.control.v1.Endpoint
-	8,  // 64: gamekeeper.control.v1.Abort.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 65: gamekeeper.control.v1.Resume.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 66: gamekeeper.control.v1.PlayersReady.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 67: gamekeeper.control.v1.Released.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 68: gamekeeper.control.v1.Loaded.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 69: gamekeeper.control.v1.Activated.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	8,  // 70: gamekeeper.control.v1.HandoverPart.tenancy:type_name -> gamekeeper.control.v1.Tenancy
-	6,  // 71: gamekeeper.control.v1.Control.Attach:input_type -> gamekeeper.control.v1.OperatorMessage
-	48, // 72: gamekeeper.control.v1.Handover.Transfer:input_type -> gamekeeper.control.v1.HandoverPart
-	7,  // 73: gamekeeper.control.v1.Control.Attach:output_type -> gamekeeper.control.v1.ServerMessage
-	49, // 74: gamekeeper.control.v1.Handover.Transfer:output_type -> gamekeeper.control.v1.HandoverProgress
-	73, // [73:75] is the sub-list for method output_type
-	71, // [71:73] is the sub-list for method input_type
-	71, // [71:71] is the sub-list for extension type_name
-	71, // [71:71] is the sub-list for extension extendee
-	0,  // [0:71] is the sub-list for field type_name
+	47, // 13: gamekeeper.control.v1.OperatorMessage.stand_by:type_name -> gamekeeper.control.v1.StandBy
+	49, // 14: gamekeeper.control.v1.OperatorMessage.mirror:type_name -> gamekeeper.control.v1.Mirror
+	39, // 15: gamekeeper.control.v1.OperatorMessage.found:type_name -> gamekeeper.control.v1.Found
+	10, // 16: gamekeeper.control.v1.ServerMessage.welcome:type_name -> gamekeeper.control.v1.Welcome
+	12, // 17: gamekeeper.control.v1.ServerMessage.hello_refused:type_name -> gamekeeper.control.v1.HelloRefused
+	13, // 18: gamekeeper.control.v1.ServerMessage.beat:type_name -> gamekeeper.control.v1.Beat
+	17, // 19: gamekeeper.control.v1.ServerMessage.opened:type_name -> gamekeeper.control.v1.Opened
+	19, // 20: gamekeeper.control.v1.ServerMessage.refused:type_name -> gamekeeper.control.v1.Refused
+	20, // 21: gamekeeper.control.v1.ServerMessage.room_state:type_name -> gamekeeper.control.v1.RoomState
+	21, // 22: gamekeeper.control.v1.ServerMessage.finished:type_name -> gamekeeper.control.v1.Finished
+	24, // 23: gamekeeper.control.v1.ServerMessage.closed:type_name -> gamekeeper.control.v1.Closed
+	27, // 24: gamekeeper.control.v1.ServerMessage.draining:type_name -> gamekeeper.control.v1.Draining
+	29, // 25: gamekeeper.control.v1.ServerMessage.retired:type_name -> gamekeeper.control.v1.Retired
+	31, // 26: gamekeeper.control.v1.ServerMessage.probe_result:type_name -> gamekeeper.control.v1.ProbeResult
+	32, // 27: gamekeeper.control.v1.ServerMessage.checkpoint_failed:type_name -> gamekeeper.control.v1.CheckpointFailed
+	33, // 28: gamekeeper.control.v1.ServerMessage.fault:type_name -> gamekeeper.control.v1.Fault
+	43, // 29: gamekeeper.control.v1.ServerMessage.players_ready:type_name -> gamekeeper.control.v1.PlayersReady
+	44, // 30: gamekeeper.control.v1.ServerMessage.released:type_name -> gamekeeper.control.v1.Released
+	45, // 31: gamekeeper.control.v1.ServerMessage.loaded:type_name -> gamekeeper.control.v1.Loaded
+	46, // 32: gamekeeper.control.v1.ServerMessage.activated:type_name -> gamekeeper.control.v1.Activated
+	48, // 33: gamekeeper.control.v1.ServerMessage.standing_by:type_name -> gamekeeper.control.v1.StandingBy
+	38, // 34: gamekeeper.control.v1.ServerMessage.sought:type_name -> gamekeeper.control.v1.Sought
+	0,  // 35: gamekeeper.control.v1.Welcome.features:type_name -> gamekeeper.control.v1.Feature
+	11, // 36: gamekeeper.control.v1.Welcome.rooms:type_name -> gamekeeper.control.v1.HostedRoom
+	8,  // 37: gamekeeper.control.v1.HostedRoom.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	1,  // 38: gamekeeper.control.v1.HostedRoom.phase:type_name -> gamekeeper.control.v1.RoomPhase
+	22, // 39: gamekeeper.control.v1.HostedRoom.result:type_name -> gamekeeper.control.v1.Result
+	18, // 40: gamekeeper.control.v1.HostedRoom.ports:type_name -> gamekeeper.control.v1.RoomPort
+	2,  // 41: gamekeeper.control.v1.HelloRefused.why:type_name -> gamekeeper.control.v1.HelloRefused.Why
+	8,  // 42: gamekeeper.control.v1.Open.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	52, // 43: gamekeeper.control.v1.Open.parameters:type_name -> gamekeeper.control.v1.Open.ParametersEntry
+	16, // 44: gamekeeper.control.v1.Open.restore:type_name -> gamekeeper.control.v1.Restore
+	8,  // 45: gamekeeper.control.v1.Opened.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	18, // 46: gamekeeper.control.v1.Opened.ports:type_name -> gamekeeper.control.v1.RoomPort
+	8,  // 47: gamekeeper.control.v1.Refused.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	3,  // 48: gamekeeper.control.v1.Refused.why:type_name -> gamekeeper.control.v1.Refused.Why
+	8,  // 49: gamekeeper.control.v1.RoomState.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	1,  // 50: gamekeeper.control.v1.RoomState.phase:type_name -> gamekeeper.control.v1.RoomPhase
+	8,  // 51: gamekeeper.control.v1.Finished.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	22, // 52: gamekeeper.control.v1.Finished.result:type_name -> gamekeeper.control.v1.Result
+	53, // 53: gamekeeper.control.v1.Result.values:type_name -> gamekeeper.control.v1.Result.ValuesEntry
+	8,  // 54: gamekeeper.control.v1.Close.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	4,  // 55: gamekeeper.control.v1.Close.why:type_name -> gamekeeper.control.v1.Close.Why
+	8,  // 56: gamekeeper.control.v1.Closed.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	5,  // 57: gamekeeper.control.v1.ProbeResult.finding:type_name -> gamekeeper.control.v1.ProbeResult.Finding
+	8,  // 58: gamekeeper.control.v1.CheckpointFailed.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 59: gamekeeper.control.v1.Fault.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 60: gamekeeper.control.v1.Prepare.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	54, // 61: gamekeeper.control.v1.Prepare.parameters:type_name -> gamekeeper.control.v1.Prepare.ParametersEntry
+	8,  // 62: gamekeeper.control.v1.MoveTo.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	40, // 63: gamekeeper.control.v1.MoveTo.endpoints:type_name -> gamekeeper.control.v1.Endpoint
+	37, // 64: gamekeeper.control.v1.Fallbacks.servers:type_name -> gamekeeper.control.v1.Fallback
+	40, // 65: gamekeeper.control.v1.Fallback.endpoints:type_name -> gamekeeper.control.v1.Endpoint
+	8,  // 66: gamekeeper.control.v1.Found.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	37, // 67: gamekeeper.control.v1.Found.server:type_name -> gamekeeper.control.v1.Fallback
+	8,  // 68: gamekeeper.control.v1.Abort.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 69: gamekeeper.control.v1.Resume.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 70: gamekeeper.control.v1.PlayersReady.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 71: gamekeeper.control.v1.Released.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 72: gamekeeper.control.v1.Loaded.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 73: gamekeeper.control.v1.Activated.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	8,  // 74: gamekeeper.control.v1.HandoverPart.tenancy:type_name -> gamekeeper.control.v1.Tenancy
+	6,  // 75: gamekeeper.control.v1.Control.Attach:input_type -> gamekeeper.control.v1.OperatorMessage
+	50, // 76: gamekeeper.control.v1.Handover.Transfer:input_type -> gamekeeper.control.v1.HandoverPart
+	7,  // 77: gamekeeper.control.v1.Control.Attach:output_type -> gamekeeper.control.v1.ServerMessage
+	51, // 78: gamekeeper.control.v1.Handover.Transfer:output_type -> gamekeeper.control.v1.HandoverProgress
+	77, // [77:79] is the sub-list for method output_type
+	75, // [75:77] is the sub-list for method input_type
+	75, // [75:75] is the sub-list for extension type_name
+	75, // [75:75] is the sub-list for extension extendee
+	0,  // [0:75] is the sub-list for field type_name
 }
 
 func init() { file_gamekeeper_control_v1_control_proto_init() }
@@ -4057,6 +4205,7 @@ func file_gamekeeper_control_v1_control_proto_init() {
 		(*OperatorMessage_Fallbacks)(nil),
 		(*OperatorMessage_StandBy)(nil),
 		(*OperatorMessage_Mirror)(nil),
+		(*OperatorMessage_Found)(nil),
 	}
 	file_gamekeeper_control_v1_control_proto_msgTypes[1].OneofWrappers = []any{
 		(*ServerMessage_Welcome)(nil),
@@ -4077,6 +4226,7 @@ func file_gamekeeper_control_v1_control_proto_init() {
 		(*ServerMessage_Loaded)(nil),
 		(*ServerMessage_Activated)(nil),
 		(*ServerMessage_StandingBy)(nil),
+		(*ServerMessage_Sought)(nil),
 	}
 	file_gamekeeper_control_v1_control_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
@@ -4085,7 +4235,7 @@ func file_gamekeeper_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gamekeeper_control_v1_control_proto_rawDesc), len(file_gamekeeper_control_v1_control_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   47,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
