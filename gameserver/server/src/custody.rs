@@ -89,7 +89,13 @@ impl Custody {
             return Leave::Stop(Epoch(later));
         }
         let accepted = Duration::from_micros(self.accepted.load(Ordering::Acquire));
+        let last = heard.map_or(accepted, |it| it.max(accepted));
+        let is_unheard = self.fence_after <= now.saturating_sub(last);
         if let Some(stood_until) = self.stood_until() {
+            // Whoever stood still before counts as frozen, too, once nobody was heard for so long.
+            if is_unheard && !self.is_unheard() {
+                self.heard_since.store(NEVER, Ordering::Release);
+            }
             let is_ours = stood_until <= accepted;
             // Without the store nobody else can have it either; then a word of the operator is enough (I8).
             let is_heard = heard.is_some_and(|it| stood_until <= it);
@@ -106,8 +112,7 @@ impl Custody {
             self.stood_until.store(NEVER, Ordering::Release);
             self.heard_since.store(0, Ordering::Release);
         }
-        let last = heard.map_or(accepted, |it| it.max(accepted));
-        if now.saturating_sub(last) < self.fence_after {
+        if !is_unheard {
             return Leave::Tick;
         }
         // From here on the room may be another's, and an operator that is back learns of that later than the store.
@@ -239,6 +244,21 @@ mod tests {
         room.accepted(ms(301));
         assert_eq!(room.leave(ms(310), None), Leave::Tick);
         assert_eq!(room.stood_until(), None, "and it is over");
+    }
+
+    #[test]
+    fn i7_a_loop_that_stood_still_while_nobody_was_heard_asks_once_more_when_somebody_is() {
+        let room = Custody::new(FENCE, ms(0));
+        room.stood_still(ms(300));
+        room.unanswered(ms(400));
+        assert_eq!(room.leave(ms(900), None), Leave::Freeze);
+        assert!(!room.is_unheard(), "not for so long");
+        assert_eq!(room.leave(ms(2000), None), Leave::Freeze);
+        assert!(room.is_unheard());
+        assert_eq!(room.leave(ms(2100), Some(ms(2050))), Leave::Freeze, "the store may answer now, too");
+        room.unanswered(ms(2150));
+        assert_eq!(room.leave(ms(2200), Some(ms(2050))), Leave::Tick);
+        assert!(!room.is_unheard());
     }
 
     #[test]

@@ -90,8 +90,13 @@ impl Rooms {
             if self.has(room) {
                 return;
             }
-            // A room that was forsaken says nothing when it is not any more.
-            let _ = timeout(LOOK_AGAIN, arrived).await;
+            let is_forsaken = self.by_uid(room).or_else(|| self.by_name(room)).is_some();
+            if is_forsaken {
+                // It says nothing when it is not any more.
+                let _ = timeout(LOOK_AGAIN, arrived).await;
+            } else {
+                arrived.await;
+            }
         }
     }
 

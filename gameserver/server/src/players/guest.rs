@@ -163,6 +163,13 @@ fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWh
     if let Some(ending) = place.ending() {
         return Err(tell_end(host, line, &place, ending, join));
     }
+    if place.is_forsaken() {
+        // Who waited for it in vain goes on waiting elsewhere: to be let in would end that.
+        return Err(no(
+            RefusedWhy::Busy,
+            "nobody who could tell reaches this server: the room may be elsewhere",
+        ));
+    }
     let (name, presence) = take_seat(host, &place, join)?;
     line.sit(presence.map(|it| it.seat()));
     let admitted = Admitted {

@@ -45,6 +45,8 @@ pub(super) struct CutOff {
     last: String,
     /// The store has given one of its rooms away.
     is_confirmed: bool,
+    /// People were told of that.
+    was_told: bool,
 }
 
 /// A room was sent to a server that is to have it only if its owner is silent.
@@ -105,6 +107,7 @@ impl Tables {
             again_at: None,
             last: String::new(),
             is_confirmed: false,
+            was_told: false,
         });
         self.cut_off.insert(uid.to_owned());
     }
@@ -148,7 +151,9 @@ impl Tables {
             self.rooms.get(*it).is_some_and(|it| {
                 let is_wanted = it.room.metadata.deletion_timestamp.is_none() && self.is_ours(it);
                 // What begins afresh asks no store, and would be played twice.
-                is_wanted && !it.is_busy && it.room.spec.recovery == Recovery::Restore
+                // What was given up already waits for its place, or for its status.
+                let is_here = self.published_loss(it, entry).is_none();
+                is_wanted && is_here && !it.is_busy && it.room.spec.recovery == Recovery::Restore
             })
         };
         let published = self.published_on.get(&entry.view.uid).into_iter().flatten();
@@ -164,6 +169,10 @@ impl Tables {
         let epoch = Epoch(room.room.status.as_ref()?.epoch);
         let later = self.tenancies_of(&room.uid).filter(|it| epoch < it.epoch && it.is_reachable);
         let owner = later.filter(|it| !matches!(it.fate(), Fate::Lost(_))).max_by_key(|it| it.epoch)?;
+        // Who has a room goes on under a new epoch without a question: not if it was sent to somebody else since.
+        if room.sent.is_later_than(owner.epoch) {
+            return None;
+        }
         self.servers.get(&owner.server.uid).filter(|it| asks_first(it)).map(|it| it.view.uid.clone())
     }
 }
@@ -269,7 +278,8 @@ impl Ledger {
         let owner_entry = self.tables.server_entry_mut(&owner).and_then(|it| it.cut_off.as_mut());
         let confirms = owner_entry.and_then(|it| {
             (it.attempts, it.again_at) = (0, Some(now.instant));
-            let is_first = !std::mem::replace(&mut it.is_confirmed, true);
+            it.is_confirmed = true;
+            let is_first = !std::mem::replace(&mut it.was_told, true);
             let (since, noticed) = (it.since, it.noticed);
             is_first.then_some(Confirmed { server_uid: owner, since, noticed })
         });

@@ -65,7 +65,7 @@ impl Ledger {
     /// On which server a room is or is about to be, under which epoch, and how long somebody must have sought it to be told.
     fn whereabouts(&self, entry: &RoomEntry, now: Now) -> Option<(String, Epoch, Duration)> {
         // Whether it goes there is for the store to say.
-        if entry.attempt.is_some() {
+        if entry.attempt.is_some() && entry.promised.is_some() {
             return None;
         }
         if let Some(server) = &entry.promised {

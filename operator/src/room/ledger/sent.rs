@@ -39,6 +39,11 @@ impl Sent {
         self.unnamed = self.unnamed.filter(|it| epoch < *it);
     }
 
+    /// Whether it was sent to somebody under a later epoch than this.
+    pub(super) fn is_later_than(&self, epoch: Epoch) -> bool {
+        self.to.keys().copied().chain(self.unnamed).any(|it| epoch < it)
+    }
+
     /// The latest epoch under which it was sent to this server.
     pub(super) fn latest_to(&self, server_uid: &str) -> Option<Epoch> {
         self.to.iter().rev().find(|(_, it)| *it == server_uid).map(|(epoch, _)| *epoch)

@@ -98,10 +98,10 @@ pub(super) struct Tables {
     pub(super) due: BTreeSet<String>,
     timers: BTreeSet<(Instant, String)>,
     pub(super) changed: BTreeSet<ObjectName>,
-    /// Servers that others reach and we do not.
-    pub(super) cut_off: BTreeSet<String>,
     /// Those of them that were looked at for fallbacks.
     reviewed: BTreeSet<ObjectName>,
+    /// Servers that others reach and we do not.
+    pub(super) cut_off: BTreeSet<String>,
     /// Rooms that may take their server down.
     pub(super) poisonous: BTreeSet<String>,
     /// Servers, and rooms of theirs that are not known.

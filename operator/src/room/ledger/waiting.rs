@@ -193,6 +193,7 @@ impl Ledger {
         let entry = self.tables.room_mut(room_uid)?;
         entry.is_busy = true;
         entry.promised = Some(server_uid.to_owned());
+        entry.attempt = None;
         // Nor may anybody play it who was sent it since that owner was lost.
         let (room, is_proven) = (entry.room.clone(), entry.is_loss_proven && is_nowhere);
         if view.is_controlled {

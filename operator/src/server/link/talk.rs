@@ -37,6 +37,8 @@ pub(super) struct Talk {
     /// When to look for the answers; not later than the first of them is due.
     answer_by: Option<Instant>,
     echoed: Option<Instant>,
+    /// The sequence of the latest beat.
+    beat: Option<u64>,
     heard: Heard,
 }
 
@@ -66,6 +68,7 @@ impl Talk {
             unanswered: HashMap::new(),
             answer_by: None,
             echoed: None,
+            beat: None,
             heard,
         };
         talk.pulse.host(!talk.moving.is_empty(), now);
@@ -94,6 +97,7 @@ impl Talk {
         let news = match answer {
             ToOperator::Beat(beat) => {
                 self.pulse.beat(beat.progress, now);
+                self.beat = Some(beat.sequence);
                 self.echo(beat.sequence, now);
                 if self.pulse.look(now, now) != Health::Ready {
                     return Ok(Vec::new());
@@ -183,6 +187,15 @@ impl Talk {
         }
     }
 
+    /// Whoever only listens does not hear that the other end of a connection is gone. If something is sent there, its kernel
+    /// says so, and the server is greeted anew before it is taken for one that hangs. What was echoed before says nothing
+    /// new to a server that hears it.
+    fn provoke(&mut self) {
+        if let Some(sequence) = self.beat {
+            let _ = self.requests.try_send(ToServer::BeatEcho { sequence }.into());
+        }
+    }
+
     pub(super) fn deadline(&self) -> Instant {
         let pulse = match self.health {
             Health::Ready => Some(self.pulse.deadline()),
@@ -207,6 +220,58 @@ impl Talk {
         let health = self.pulse.look(planned, now);
         let has_changed = health != self.health;
         self.health = health;
+        if has_changed && health == Health::Unhealthy {
+            self.provoke();
+        }
         Ok(has_changed.then_some(health))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gamekeeper_control::{Beat, HostedRoom, Tenancy};
+    use tokio::time::advance;
+
+    use super::*;
+
+    const HANG: Duration = Duration::from_millis(300);
+
+    fn hosting() -> Welcome {
+        let tenancy = Tenancy { namespace: "games".into(), name: "duel".into(), uid: "uid".into(), epoch: 5 };
+        let room = HostedRoom {
+            tenancy,
+            phase: RoomPhase::Playing,
+            players: 1,
+            result: None,
+            ports: Vec::new(),
+            certificate_hashes: Vec::new(),
+        };
+        Welcome {
+            boot_id: "boot".into(),
+            protocol: 1,
+            features: [].into(),
+            capacity: 4,
+            is_retired: false,
+            is_draining: false,
+            rooms: vec![room],
+            certificate_hashes: Vec::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn p3_a_silent_server_is_sent_something_so_that_a_dead_connection_shows() {
+        let (requests, mut sent) = mpsc::channel(8);
+        let mut talk = Talk::new(requests, HANG, &hosting(), Heard::new());
+        let beat = Beat { sequence: 7, progress: 9, tick_p99: Duration::ZERO, load_permille: 0 };
+        talk.hear(ToOperator::Beat(beat)).unwrap();
+        let echo = || Some(proto::OperatorMessage::from(ToServer::BeatEcho { sequence: 7 }));
+        assert_eq!(sent.try_recv().ok(), echo());
+        let planned = talk.deadline();
+        advance(HANG).await;
+        assert_eq!(talk.look(planned).unwrap(), Some(Health::Unhealthy));
+        assert_eq!(sent.try_recv().ok(), echo(), "it says what it said before");
+        advance(HANG).await;
+        assert_eq!(talk.look(talk.deadline()).unwrap(), None);
+        assert!(sent.try_recv().is_err(), "once");
     }
 }
