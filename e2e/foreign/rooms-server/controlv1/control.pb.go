@@ -1587,7 +1587,7 @@ func (x *Beat) GetLoad() uint32 {
 	return 0
 }
 
-// Echoes the latest Beat, so that the server knows that it is heard. Not every beat is echoed. Not answered.
+// Echoes the latest Beat, so that the server knows that it is heard. Not every beat is echoed, and one may be echoed twice. Not answered.
 type BeatEcho struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sequence      uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
