@@ -2962,9 +2962,9 @@ func (x *Fallback) GetCertificateHashes() []string {
 	return nil
 }
 
-// Players came for rooms that the server does not have, and that may be on their way to it or to another one. Said once
-// for a room while somebody waits for it, and again after Welcome. Answered by Found for those that are elsewhere, now
-// or later; not for those that are to come here, and those that are nowhere.
+// Players came for rooms that the server does not have, and that may be on their way to it or to another one. Said of a
+// room when somebody begins to wait for it, again every few seconds while somebody does, and after Welcome. Answered by
+// Found for those that are elsewhere, now or later; not for those that are to come here, and those that are nowhere.
 type Sought struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Their uids, as players said them, each 1 to 64 bytes; at most 256.

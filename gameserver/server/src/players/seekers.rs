@@ -13,7 +13,7 @@ use gamekeeper_control::{
 use gamekeeper_player::frame::{Place, Redirect};
 use tokio::{
     sync::{Notify, mpsc},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use super::fallbacks::merged;
@@ -21,6 +21,9 @@ use crate::desk::Note;
 
 /// The operator is asked at most so often, for all that has come together meanwhile: nobody can make us flood it.
 const ASK_EVERY: Duration = Duration::from_millis(50);
+
+/// What is still sought is asked for again so often: the operator may not have known the room, or have forgotten who sought it.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// How long a player may take to get to where it is sent: as long as it would be held there.
 const GET_THERE_WITHIN: Duration = Duration::from_secs(4);
@@ -104,7 +107,9 @@ impl Seekers {
         loop {
             let rooms = self.next();
             if rooms.is_empty() {
-                self.0.asks.notified().await;
+                if timeout(ASK_AGAIN, self.0.asks.notified()).await.is_err() {
+                    self.ask_anew();
+                }
             } else if notes.send(Note::Sought(rooms)).await.is_ok() {
                 sleep(ASK_EVERY).await;
             } else {
@@ -207,6 +212,18 @@ mod tests {
         seekers.book().new.insert("uid-3".to_owned());
         seekers.0.asks.notify_one();
         asks.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_sought_for_long_is_asked_for_again() {
+        let (seekers, (notes, mut desk)) = (Seekers::default(), mpsc::channel(1));
+        tokio::spawn(seekers.clone().ask(notes));
+        let _waiting = tokio::spawn(seek(&seekers, "uid-1"));
+        let since = tokio::time::Instant::now();
+        for turn in 0..3 {
+            assert!(matches!(desk.recv().await, Some(Note::Sought(rooms)) if rooms == ["uid-1"]));
+            assert!(ASK_AGAIN * turn <= since.elapsed(), "{:?}", since.elapsed());
+        }
     }
 
     #[tokio::test(start_paused = true)]

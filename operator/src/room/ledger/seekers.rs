@@ -28,8 +28,8 @@ impl Ledger {
             // Rooms of others are none of its business.
             let Some(room) = self.tables.room_mut(&uid).filter(|it| it.fleet == fleet) else { continue };
             room.seekers.retain(|_, since| now.instant < *since + WAIT_MAX);
-            if room.seekers.len() < SEEKERS_MAX {
-                room.seekers.insert(server_uid.to_owned(), now.instant);
+            if room.seekers.len() < SEEKERS_MAX || room.seekers.contains_key(server_uid) {
+                room.seekers.entry(server_uid.to_owned()).or_insert(now.instant);
                 self.tables.wake(&uid, now.instant + SETTLED);
                 self.tables.due.insert(uid);
             }

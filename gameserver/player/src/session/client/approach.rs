@@ -134,9 +134,12 @@ impl Approach {
 /// Makes one place of two.
 fn add(to: &mut Place, more: Place) {
     let is_new = |it: &Endpoint| !to.endpoints.contains(it);
-    let endpoints: Vec<_> = more.endpoints.into_iter().filter(is_new).collect();
+    // As many as a place has: servers that send on to ever other places do not fill the memory.
+    let room = limits::ENDPOINTS_MAX.saturating_sub(to.endpoints.len());
+    let endpoints: Vec<_> = more.endpoints.into_iter().filter(is_new).take(room).collect();
     to.endpoints.extend(endpoints);
     let is_new = |it: &[u8; limits::CERTIFICATE_HASH_BYTES]| !to.certificate_hashes.contains(it);
-    let hashes: Vec<_> = more.certificate_hashes.into_iter().filter(is_new).collect();
+    let room = (2 * limits::CERTIFICATE_HASHES_MAX).saturating_sub(to.certificate_hashes.len());
+    let hashes: Vec<_> = more.certificate_hashes.into_iter().filter(is_new).take(room).collect();
     to.certificate_hashes.extend(hashes);
 }
