@@ -149,7 +149,9 @@ async fn choose_node(stage: &Stage, with_leader: bool, chance: &mut StdRng) -> R
         let scene = stage.scene().await?;
         let leaders = scene.leaders_node();
         if with_leader {
-            if let Some(node) = leaders.filter(|it| *it != scene.store.node) {
+            // Who cuts off all operators has nobody left to watch.
+            if let Some(node) = leaders.filter(|it| *it != scene.store.node && scene.has_operator_beside(it))
+            {
                 return Ok(node.to_owned());
             }
         } else {

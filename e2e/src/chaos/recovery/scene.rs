@@ -52,6 +52,11 @@ impl Scene {
         self.operators.iter().find(|it| it.pod == self.leader).map(|it| it.node.as_str())
     }
 
+    /// Whether there is an operator on another node than this.
+    pub(super) fn has_operator_beside(&self, node: &str) -> bool {
+        self.operators.iter().any(|it| it.node != node)
+    }
+
     /// The servers on a node that have rooms.
     pub(super) fn busy_on(&self, node: &str) -> Vec<&Server> {
         self.servers.iter().filter(|it| it.node == node && !it.rooms.is_empty()).collect()
@@ -116,6 +121,10 @@ mod tests {
     fn it_is_known_who_is_where() {
         let scene = scene();
         assert_eq!(scene.leaders_node(), Some("node-2"));
+        assert!(scene.has_operator_beside("node-2"));
+        let alone =
+            Scene { operators: vec![fellow("op-2", "node-2"), fellow("op-3", "node-2")], ..self::scene() };
+        assert!(!alone.has_operator_beside("node-2"));
         assert_eq!(scene.busy_on("node-2").len(), 1);
         assert!(scene.busy_on("node-3").is_empty());
     }
