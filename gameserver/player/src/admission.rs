@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     frame::{Credentials, Join, RefusedWhy, Role, Secret},
     limits,
-    ticket::{BadTicket, Verifier},
+    ticket::{BadTicket, Ticket, Verifier},
 };
 
 /// Whom a fleet lets in, as in `GameFleet.spec.admission`.
@@ -51,13 +51,22 @@ impl Admission {
     /// Whether somebody may wait for a room that is not here yet: where tickets are asked for, who has one. Which room
     /// it is for, and whether it has expired, is looked at when the room is here.
     pub fn may_wait(&self, join: &Join) -> Result<(), RefusedWhy> {
+        match self.read(join, &join.room) {
+            // The room may have been asked for by its name, which is in no ticket.
+            Ok(_) | Err(RefusedWhy::TicketForAnotherRoom) => Ok(()),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Who somebody says to be, and the ticket that says so, where one is asked for.
+    fn read(&self, join: &Join, room: &str) -> Result<(String, Option<Ticket>), RefusedWhy> {
         match (self, &join.credentials) {
-            (Self::Open, Credentials::Open(_)) => Ok(()),
-            (Self::Ticket(verifier), Credentials::Ticket(token)) => match verifier.read(token, &join.room) {
-                // The room may have been asked for by its name, which is in no ticket.
-                Ok(_) | Err(BadTicket::OtherRoom) => Ok(()),
-                Err(bad) => Err(bad.into()),
-            },
+            (Self::Open, Credentials::Open(player)) => Ok((player.clone(), None)),
+            (Self::Ticket(verifier), Credentials::Ticket(token)) => {
+                let ticket = verifier.read(token, room)?;
+                Ok((ticket.player.clone(), Some(ticket)))
+            }
+            // Nobody checks tickets here, so what they say is worth nothing.
             (Self::Open, Credentials::Ticket(_)) | (Self::Ticket(_), Credentials::Open(_)) => {
                 Err(RefusedWhy::NotAdmitted)
             }
@@ -75,18 +84,9 @@ impl Guests {
         room: &str,
         now: Timestamp,
     ) -> Result<String, RefusedWhy> {
-        let (player, has_expired, taken) = match (admission, &join.credentials) {
-            (Admission::Open, Credentials::Open(player)) => (player.clone(), None, RefusedWhy::NameTaken),
-            (Admission::Ticket(verifier), Credentials::Ticket(token)) => {
-                let ticket = verifier.read(token, room)?;
-                let has_expired = ticket.check_time(now).err();
-                (ticket.player, has_expired, RefusedWhy::TicketUsed)
-            }
-            // Nobody checks tickets here, so what they say is worth nothing.
-            (Admission::Open, Credentials::Ticket(_)) | (Admission::Ticket(_), Credentials::Open(_)) => {
-                return Err(RefusedWhy::NotAdmitted);
-            }
-        };
+        let (player, ticket) = admission.read(join, room)?;
+        let taken = if ticket.is_some() { RefusedWhy::TicketUsed } else { RefusedWhy::NameTaken };
+        let has_expired = ticket.and_then(|it| it.check_time(now).err());
         match self.book(join.role).get(&player) {
             // A place outlives its ticket.
             Some(known) if known.secret == join.secret => return Ok(player),
