@@ -141,19 +141,22 @@ impl Pass {
     }
 }
 
+impl Count {
+    /// How many are so far, where that is counted.
+    fn of(&mut self, stay: Stay) -> Option<&mut usize> {
+        match stay {
+            Stay::Stranger => Some(&mut self.strangers),
+            Stay::Held => Some(&mut self.held),
+            Stay::Seated => None,
+        }
+    }
+}
+
 impl Stay {
     fn become_in(&mut self, next: Self, counts: [&mut Count; 2]) {
         for count in counts {
-            match self {
-                Self::Stranger => count.strangers -= 1,
-                Self::Held => count.held -= 1,
-                Self::Seated => (),
-            }
-            match next {
-                Self::Stranger => count.strangers += 1,
-                Self::Held => count.held += 1,
-                Self::Seated => (),
-            }
+            count.of(*self).into_iter().for_each(|it| *it -= 1);
+            count.of(next).into_iter().for_each(|it| *it += 1);
         }
         *self = next;
     }
