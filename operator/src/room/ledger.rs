@@ -421,8 +421,7 @@ fn is_running(room: &GameRoom) -> bool {
 
 /// Whether nobody can say what a controlled server, which may live, has.
 fn is_silent(server: &servers::ServerEntry) -> bool {
-    let is_up = server.link.as_ref().is_some_and(|it| it.is_up);
-    server.view.is_controlled && !matches!(server.view.state, ServerState::Ended(_)) && !is_up
+    server.view.is_controlled && !matches!(server.view.state, ServerState::Ended(_)) && !server.is_linked()
 }
 
 /// Why a server must let go of a room.

@@ -98,7 +98,7 @@ impl Tables {
     /// Takes in that others reach a server, and we do not.
     pub(super) fn cut_off(&mut self, uid: &str, since: Instant, noticed: Instant, now: Instant) {
         let Some(entry) = self.servers.get_mut(uid).filter(|it| it.view.is_controlled) else { return };
-        let has_link = entry.link.as_ref().is_some_and(|it| it.is_up);
+        let has_link = entry.is_linked();
         entry.cut_off = Some(CutOff {
             since,
             noticed,
@@ -150,9 +150,9 @@ impl Tables {
         let is_to_be = |it: &&String| {
             self.rooms.get(*it).is_some_and(|it| {
                 let is_wanted = it.room.metadata.deletion_timestamp.is_none() && self.is_ours(it);
-                // What begins afresh asks no store, and would be played twice.
                 // What was given up already waits for its place, or for its status.
                 let is_here = self.published_loss(it, entry).is_none();
+                // What begins afresh asks no store, and would be played twice.
                 is_wanted && is_here && !it.is_busy && it.room.spec.recovery == Recovery::Restore
             })
         };
@@ -299,5 +299,5 @@ fn silence_of(fleet: &FleetView) -> Option<Duration> {
 /// Whether a server that is asked to take a room asks the store whether its owner lives. One that does not would take it
 /// from whoever plays it.
 fn asks_first(server: &ServerEntry) -> bool {
-    server.link.as_ref().is_some_and(|it| it.is_up && it.offers(Feature::TakeIfSilent))
+    server.is_offering(Feature::TakeIfSilent)
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use gamekeeper_control::{Endpoint, Fallback, Transport, limits};
+use gamekeeper_control::{Endpoint, Fallback, Feature, Transport, limits};
 use gamekeeper_crds::fleet::Protocol;
 
 use super::{
@@ -40,7 +40,7 @@ impl Ledger {
 
     fn tell_fallbacks_of(&mut self, name: &ObjectName, now: Now, commands: &mut Vec<Command>) {
         let Some(fleet) = self.tables.fleet(name).filter(|it| it.is_ours) else { return };
-        let restoring = |it: &&ServerEntry| it.link.as_ref().is_some_and(|it| it.is_up && it.restores());
+        let restoring = |it: &&ServerEntry| it.is_offering(Feature::Restore);
         let servers = || self.tables.servers_of(name).filter(restoring);
         let told: BTreeSet<&str> = servers().flat_map(|it| &it.fallbacks).map(String::as_str).collect();
         let spare = |it: &'_ ServerEntry| {

@@ -130,7 +130,7 @@ impl Ledger {
         let mut nodes = BTreeSet::from([node]);
         let mut witnesses = Vec::new();
         for entry in self.tables.servers.values() {
-            let offers = entry.link.as_ref().is_some_and(|it| it.is_up && it.offers(Feature::Witness));
+            let offers = entry.is_offering(Feature::Witness);
             if !offers || entry.view.state != ServerState::Ready || entry.verdict.is_some() {
                 continue;
             }

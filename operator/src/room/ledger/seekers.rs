@@ -5,7 +5,7 @@ use std::time::Duration;
 use gamekeeper_control::{Found, Tenancy};
 use gamekeeper_crds::room::Phase;
 
-use super::{Command, Ledger, fallbacks::fallback, tables::RoomEntry};
+use super::{Command, Ledger, fallbacks::fallback, servers::ServerEntry, tables::RoomEntry};
 use crate::{clock::Now, room::ServerState, terms::Epoch};
 
 /// Players who look for a room elsewhere think that its server is lost, and may be right: it is not named to them before
@@ -45,10 +45,7 @@ impl Ledger {
         let tenancy =
             Tenancy { namespace, name: name.unwrap_or_default(), uid: room_uid.to_owned(), epoch: epoch.0 };
         let found = Found { tenancy, server: fallback(server) };
-        let is_up = |uid: &str| {
-            let server = self.tables.server_entry(uid);
-            server.and_then(|it| it.link.as_ref()).is_some_and(|it| it.is_up)
-        };
+        let is_up = |uid: &str| self.tables.server_entry(uid).is_some_and(ServerEntry::is_linked);
         let told: Vec<String> = entry
             .seekers
             .iter()
@@ -73,8 +70,7 @@ impl Ledger {
         }
         let status = entry.room.status.as_ref().filter(|it| it.phase == Phase::Running)?;
         let server = self.tables.server_entry(&status.server.as_ref()?.pod_uid)?;
-        let is_up = server.link.as_ref().is_some_and(|it| it.is_up);
-        let is_well = is_up && server.view.state == ServerState::Ready;
+        let is_well = server.is_linked() && server.view.state == ServerState::Ready;
         if !is_well || self.tables.published_loss(entry, server).is_some() {
             return None;
         }

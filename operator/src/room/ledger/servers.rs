@@ -137,6 +137,16 @@ impl ServerEntry {
         !self.is_busy && self.retry_at.is_none_or(|it| it <= now)
     }
 
+    /// Whether a controlled server can be talked to now.
+    pub(super) fn is_linked(&self) -> bool {
+        self.link.as_ref().is_some_and(|it| it.is_up)
+    }
+
+    /// Whether it can be talked to now, and has offered to do this.
+    pub(super) fn is_offering(&self, feature: Feature) -> bool {
+        self.link.as_ref().is_some_and(|it| it.is_up && it.offers(feature))
+    }
+
     /// Uids of the rooms that it has.
     pub(super) fn rooms(&self) -> impl Iterator<Item = &String> {
         let claim = self.view.claim.as_ref().filter(|_| !self.view.is_controlled);
