@@ -182,9 +182,13 @@ impl Talk {
     fn echo(&mut self, sequence: u64, now: Instant) {
         if self.echoed.is_none_or(|it| it + ECHO_EVERY <= now) {
             self.echoed = Some(now);
-            // One that finds no place is not needed: the next comes soon.
-            let _ = self.requests.try_send(ToServer::BeatEcho { sequence }.into());
+            self.send_echo(sequence);
         }
+    }
+
+    fn send_echo(&self, sequence: u64) {
+        // One that finds no place is not needed: the next comes soon.
+        let _ = self.requests.try_send(ToServer::BeatEcho { sequence }.into());
     }
 
     /// Whoever only listens does not hear that the other end of a connection is gone. If something is sent there, its kernel
@@ -192,7 +196,7 @@ impl Talk {
     /// new to a server that hears it.
     fn provoke(&mut self) {
         if let Some(sequence) = self.beat {
-            let _ = self.requests.try_send(ToServer::BeatEcho { sequence }.into());
+            self.send_echo(sequence);
         }
     }
 
