@@ -217,10 +217,8 @@ impl Stage {
     /// Any fleet.
     pub(super) async fn ensure_servers(&mut self) -> Result<()> {
         let nodes = self.faults.cluster().nodes().count();
-        match self.scenery.as_ref().map(|it| it.size) {
-            Some(size) => self.arena.settled(size.name).await,
-            None => self.ensure_fleet(fleet::usual(nodes)?).await,
-        }
+        let size = self.scenery.as_ref().map_or_else(|| fleet::usual(nodes), |it| Ok(it.size))?;
+        self.ensure_fleet(size).await
     }
 
     /// Rooms that are played, on a whole fleet. None of them has just lost a server.
