@@ -1,5 +1,6 @@
 //! The operators of the chart: who leads, and how that ends.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -9,7 +10,7 @@ use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
 use tokio::time::sleep;
 
-use crate::arena::PATIENCE;
+use crate::arena::{PATIENCE, node_of};
 use crate::chart;
 use crate::faults::{self, Signal, Victim};
 use crate::testenv::Env;
@@ -17,6 +18,9 @@ use crate::wait::eventually;
 
 /// The Lease by which the chart's operators elect a leader.
 const LEASE: &str = "gamekeeper-operator";
+
+/// What the names of their pods begin with.
+const PREFIX: &str = "gamekeeper-operator-";
 
 /// How often is looked who is made to wait.
 const LOOK: Duration = Duration::from_millis(500);
@@ -81,6 +85,18 @@ impl Operators {
         kubectl.run(&["rollout", "status", "deployment/gamekeeper-operator", &timeout]).await.map(drop)
     }
 
+    /// The nodes that they are on.
+    pub async fn nodes(&self) -> Result<BTreeSet<String>> {
+        let all = self.all().await?;
+        Ok(all.iter().map(|it| node_of(it).to_owned()).collect())
+    }
+
+    /// Their pods.
+    pub(crate) async fn all(&self) -> Result<Vec<Pod>> {
+        let pods = self.pods().list(&ListParams::default()).await?;
+        Ok(pods.into_iter().filter(|it| it.name_any().starts_with(PREFIX)).collect())
+    }
+
     /// Lets those that the kubelet makes wait come again without a history: it does not know that their ends were ours. Goes on
     /// until it is dropped.
     pub(crate) async fn relieve<T>(&self) -> T {
@@ -100,7 +116,7 @@ impl Operators {
     }
 
     /// Their pods, and what else the chart runs.
-    pub(crate) fn pods(&self) -> Api<Pod> {
+    fn pods(&self) -> Api<Pod> {
         Api::namespaced(self.env.client().clone(), chart::NAMESPACE)
     }
 }

@@ -12,9 +12,7 @@ use futures::future::{join_all, try_join_all};
 use gamekeeper_checker::Record;
 use gamekeeper_checker::record::{Fault, Step};
 use gamekeeper_crds::room::Phase;
-use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use kube::api::ListParams;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -192,9 +190,7 @@ impl Stage {
             Some(Server { pod: pod.name_any(), pod_uid, node: node_of(pod).to_owned(), ip, rooms })
         });
         let servers = servers.collect();
-        let operators = self.operators.pods().list(&ListParams::default()).await?;
-        let is_operator = |pod: &&Pod| pod.name_any().starts_with("gamekeeper-operator-");
-        let operators = operators.iter().filter(is_operator).filter_map(store::fellow).collect();
+        let operators = self.operators.all().await?.iter().filter_map(store::fellow).collect();
         let leader = self.operators.leader(None).await?.pod;
         Ok(Scene { servers, store: store::pod(env).await?, operators, leader })
     }

@@ -47,6 +47,8 @@ async fn killing_the_leader_20_times_ends_no_match_and_gives_no_room_two_servers
             arena.finish(game).await?;
         }
         operators.available().await?;
+        let nodes = operators.nodes().await?;
+        ensure!(1 < nodes.len(), "all operators are on {nodes:?}: who loses it has nobody left to watch");
         arena.settled(FLEET).await?;
         // No room had a second server.
         let tally = arena.verdict()?;

@@ -1,6 +1,12 @@
 //! Whether all is well: no round begins before.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, ListParams};
+use kube::{Api, ResourceExt as _};
+use tokio::time::sleep;
 
 use super::super::scene::{Scene, Server};
 use super::super::{folder, store};
@@ -8,6 +14,9 @@ use super::{Scenery, Stage};
 use crate::arena::PATIENCE;
 use crate::clock::Moment;
 use crate::wait::eventually;
+
+/// How often is looked for servers that have failed.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What a server's log says when its standby takes copies, with the standby's address.
 const MIRRORED: &str = "rooms are copied to the standby";
@@ -20,10 +29,27 @@ impl Stage {
             never = self.operators.relieve() => never,
         }
         if let Some(Scenery { size, .. }) = &self.scenery {
-            self.arena.settled(size.name).await?;
+            tokio::select! {
+                settled = self.arena.settled(size.name) => settled?,
+                never = self.relieve() => never,
+            }
         }
         store::ready(self.arena.namespace().env()).await?;
         self.all_well().await
+    }
+
+    /// Removes servers that have failed: the fleet starts those in their place ever more slowly, as it does not know that their
+    /// ends were ours. Goes on until it is dropped.
+    async fn relieve<T>(&self) -> T {
+        let pods: Api<Pod> = Api::namespaced(self.arena.namespace().env().client().clone(), self.namespace());
+        let failed = ListParams::default().fields("status.phase=Failed");
+        loop {
+            for pod in pods.list(&failed).await.into_iter().flatten() {
+                // It may be gone just now; else the next look finds it again.
+                let _ = pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await;
+            }
+            sleep(LOOK).await;
+        }
     }
 
     /// Waits until all bots in all rooms play, and the rooms are copied where they are to be.
