@@ -41,8 +41,7 @@ impl Driver {
                     debug!(namespace, room = name, server = server.pod_name, epoch = epoch.0, "asked for");
                 } else if room.status.as_ref().is_some_and(|it| it.epoch != 0) {
                     let fence = restore.as_ref().is_some_and(|it| it.fence);
-                    let (ObjectName { namespace, name }, server) = (room.key(), &server.pod_name);
-                    info!(namespace, room = name, server, epoch = epoch.0, fence, "placed anew");
+                    placed_anew(&room, &server.pod_name, epoch, fence);
                 }
                 let sent = self.links.send(&server.uid, ToServer::Open(open(&room, epoch, restore)));
                 self.count_order(RoomAction::Open, sent.is_ok());
@@ -219,6 +218,12 @@ impl Driver {
             Word::Unneeded(server_uid) => self.tell(vec![Event::Unneeded { server_uid }]),
         }
     }
+}
+
+/// Tells that a room goes on on another server.
+pub(super) fn placed_anew(room: &GameRoom, server: &str, epoch: Epoch, fence: bool) {
+    let ObjectName { namespace, name } = room.key();
+    info!(namespace, room = name, server, epoch = epoch.0, fence, "placed anew");
 }
 
 fn open(room: &GameRoom, epoch: Epoch, restore: Option<Restore>) -> Open {

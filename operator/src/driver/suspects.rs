@@ -6,11 +6,10 @@ use gamekeeper_control::{Finding, Probe, ProbeResult, ToServer};
 use tokio::{sync::mpsc, time::Instant};
 use tracing::{info, warn};
 
-use super::Driver;
+use super::{Driver, orders::placed_anew};
 use crate::{
-    cache::Cached as _,
     leader::Fence,
-    metrics,
+    metrics::Loss,
     name::ObjectName,
     room::{
         Event,
@@ -153,15 +152,13 @@ impl Driver {
                 let ObjectName { namespace, name } = self.name_of(&server);
                 info!(namespace, server = name, node, kind = ?cause, since_ms = ms(since, now), "suspected");
             }
-            Command::Lost { server, node, verdict, since, noticed } => {
-                let ObjectName { namespace, name } = self.name_of(&server);
-                let (since_ms, noticed_ms) = (ms(since, now), ms(noticed, now));
-                info!(namespace, server = name, node, kind = ?verdict, since_ms, noticed_ms, "confirmed");
-                self.metrics.server_lost(match verdict {
-                    Verdict::Proven => metrics::Loss::Proven,
-                    Verdict::Hang => metrics::Loss::Hang,
-                    Verdict::Presumed => metrics::Loss::Presumed,
-                });
+            Command::Lost { server, verdict, since, noticed } => {
+                let loss = match verdict {
+                    Verdict::Proven => Loss::Proven,
+                    Verdict::Hang => Loss::Hang,
+                    Verdict::Presumed => Loss::Presumed,
+                };
+                self.confirmed(&server, loss, since, noticed);
                 self.tell(vec![Event::ServerLost { server_uid: server, verdict }]);
             }
             Command::CutOff { server, node, is_reached, since, noticed } => {
@@ -190,13 +187,17 @@ impl Driver {
     pub(super) fn tell_taken(&self, taken: &Taken) {
         let Taken { room, server, epoch, confirms } = taken;
         if let Some(Confirmed { server_uid, since, noticed }) = confirms {
-            let (now, ObjectName { namespace, name }) = (Instant::now(), self.name_of(server_uid));
-            let (since_ms, noticed_ms) = (ms(*since, now), ms(*noticed, now));
-            info!(namespace, server = name, kind = "CutOff", since_ms, noticed_ms, "confirmed");
-            self.metrics.server_lost(metrics::Loss::CutOff);
+            self.confirmed(server_uid, Loss::CutOff, *since, *noticed);
         }
-        let ObjectName { namespace, name } = room.key();
-        info!(namespace, room = name, server, epoch = epoch.0, fence = true, "placed anew");
+        placed_anew(room, server, *epoch, true);
+    }
+
+    /// Tells and counts that a server is lost.
+    fn confirmed(&self, server: &str, kind: Loss, since: Instant, noticed: Instant) {
+        let (now, ObjectName { namespace, name }) = (Instant::now(), self.name_of(server));
+        let (since_ms, noticed_ms) = (ms(since, now), ms(noticed, now));
+        info!(namespace, server = name, ?kind, since_ms, noticed_ms, "confirmed");
+        self.metrics.server_lost(kind);
     }
 
     fn ask_witnesses(&mut self, whom: &Whom, node: &str, now: Instant) {

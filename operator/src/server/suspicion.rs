@@ -131,7 +131,7 @@ pub enum Command {
     /// A server is suspected; the last sign of its life came at `since`, or before.
     Tell { server: String, node: String, cause: Cause, since: Instant },
     /// A server is lost, or more certainly so than before. It was suspected at `noticed`.
-    Lost { server: String, node: String, verdict: Verdict, since: Instant, noticed: Instant },
+    Lost { server: String, verdict: Verdict, since: Instant, noticed: Instant },
     /// A server is out of our reach, and not lost: a witness reaches it, or its node answers.
     CutOff { server: String, node: String, is_reached: bool, since: Instant, noticed: Instant },
     /// A server that was lost or out of reach is heard again.
@@ -328,8 +328,8 @@ impl Suspicions {
         );
         if let (Some(verdict), Some(suspect)) = (verdict, self.suspects.get_mut(server)) {
             suspect.verdict = Some(verdict);
-            let (node, since, noticed) = (suspect.node.clone(), suspect.since(), suspect.noticed);
-            commands.push(Command::Lost { server: server.to_owned(), node, verdict, since, noticed });
+            let (since, noticed) = (suspect.since(), suspect.noticed);
+            commands.push(Command::Lost { server: server.to_owned(), verdict, since, noticed });
         }
         self.tell_cut_off(server, now, commands);
     }

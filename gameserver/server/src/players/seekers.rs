@@ -96,7 +96,7 @@ impl Seekers {
     /// Nothing is known to the operator that is there now.
     pub(crate) fn ask_anew(&self) {
         let mut book = self.book();
-        let sought: Vec<String> = book.sought.keys().filter(|it| may_be_uid(it)).cloned().collect();
+        let sought: Vec<String> = book.sought.keys().cloned().collect();
         book.new.extend(sought);
         drop(book);
         self.0.asks.notify_one();
@@ -121,7 +121,7 @@ impl Seekers {
     /// The rooms that the operator is to be asked for next.
     fn next(&self) -> Vec<String> {
         let mut book = self.book();
-        std::iter::from_fn(|| book.new.pop_first()).take(SOUGHT_MAX).collect()
+        std::iter::from_fn(|| book.new.pop_first()).filter(|it| may_be_uid(it)).take(SOUGHT_MAX).collect()
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -134,7 +134,7 @@ impl<'a> Seeker<'a> {
         let mut book = seekers.book();
         let sought = book.sought.entry(room.to_owned()).or_default();
         sought.players += 1;
-        if sought.players == 1 && may_be_uid(room) {
+        if sought.players == 1 {
             book.new.insert(room.to_owned());
             seekers.0.asks.notify_one();
         }

@@ -152,7 +152,7 @@ impl Ledger {
         let is_on_its_way =
             self.tables.room(&tenancy.uid).is_some_and(|it| it.promised.as_deref() == Some(uid));
         if let Some(room) = self.tables.room_mut(&tenancy.uid) {
-            room.sent.is_refused(Epoch(tenancy.epoch));
+            room.sent.refused(Epoch(tenancy.epoch));
         }
         let was_attempt = self.attempt_failed(&tenancy.uid, Epoch(tenancy.epoch), why);
         match why {

@@ -29,12 +29,12 @@ impl Sent {
     }
 
     /// Who was sent it under this epoch does not have it, and never will under that.
-    pub(super) fn is_refused(&mut self, epoch: Epoch) {
+    pub(super) fn refused(&mut self, epoch: Epoch) {
         self.to.remove(&epoch);
     }
 
     /// Its players were told of the owner with this epoch. Who has it under a lower one is refused by the store.
-    pub(super) fn is_published(&mut self, epoch: Epoch) {
+    pub(super) fn published(&mut self, epoch: Epoch) {
         self.to.retain(|it, _| epoch < *it);
         self.unnamed = self.unnamed.filter(|it| epoch < *it);
     }

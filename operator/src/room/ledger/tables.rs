@@ -198,7 +198,7 @@ impl Tables {
                     (entry.placed_again_at, entry.losses) = (Some(now.instant), None);
                 }
                 let epoch = room.status.as_ref().map_or(0, |it| it.epoch);
-                entry.sent.is_published(Epoch(epoch));
+                entry.sent.published(Epoch(epoch));
                 entry.attempt = entry.attempt.take().filter(|it| it.is_of(Epoch(epoch)));
                 entry.room = room;
                 entry.selector = selector;
