@@ -28,6 +28,7 @@ pub mod process;
 pub mod scene;
 pub mod search;
 pub mod store;
+pub mod walks;
 pub mod words;
 pub mod world;
 

@@ -1,4 +1,5 @@
-//! `cargo run -p gamekeeper-model -- --help`: searches all histories within bounds, and prints what came of it.
+//! `cargo run -p gamekeeper-model -- --help`: searches all histories within bounds, or goes random ways through them, and
+//! prints what came of it.
 
 use std::process::ExitCode;
 
@@ -6,6 +7,7 @@ use clap::Parser;
 use gamekeeper_model::{
     bounds::{Bounds, Rule},
     search::search,
+    walks::walk,
 };
 
 /// Searches all histories of who owns a room, within bounds.
@@ -46,6 +48,12 @@ struct Args {
     /// A rule to break, such as `EqualEpochs`; a wrong name says which there are.
     #[arg(long, default_value = "Kept")]
     rule: Rule,
+    /// Instead of all ways, so many random ones: for bounds that are too wide to be searched.
+    #[arg(long)]
+    walks: Option<u32>,
+    /// What the dice of the first of them come from.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
 }
 
 #[allow(clippy::print_stdout, reason = "what it is for")]
@@ -67,7 +75,14 @@ fn main() -> ExitCode {
         is_fresh: args.fresh,
         states: args.states,
     };
-    let found = search(bounds, args.rule);
-    println!("{found}");
-    if found.broken.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let is_broken = if let Some(walks) = args.walks {
+        let walked = walk(bounds, args.rule, walks, args.seed);
+        println!("{walked}");
+        walked.broken.is_some()
+    } else {
+        let found = search(bounds, args.rule);
+        println!("{found}");
+        found.broken.is_some()
+    };
+    if is_broken { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -42,14 +42,17 @@ impl fmt::Display for Found {
             f,
             "{states} states visited ({all}), {steps} steps, depth {depth}, {rested} left in peace, {seconds:.1} s; {machines}"
         )?;
-        if let Some((broken, way)) = broken {
-            write!(f, "\n{broken}")?;
-            for (number, action) in (1..).zip(way) {
-                write!(f, "\n{number:4}. {action}")?;
-            }
-        }
-        Ok(())
+        broken.as_ref().map_or(Ok(()), |(broken, way)| tell(f, broken, way))
     }
+}
+
+/// What is wrong, and every step on the way there.
+pub fn tell(f: &mut fmt::Formatter<'_>, broken: &Broken, way: &[Action]) -> fmt::Result {
+    write!(f, "\n{broken}")?;
+    for (number, action) in (1..).zip(way) {
+        write!(f, "\n{number:4}. {action}")?;
+    }
+    Ok(())
 }
 
 struct Search {
@@ -112,9 +115,8 @@ impl Search {
     fn run(&mut self, limit: usize) {
         while let Some((number, depth, world)) = self.waiting.pop_front() {
             let actions = self.model.actions(&world);
-            let is_last = !actions.contains(&Action::Pass) && self.model.duties(&world).is_empty();
             let mut rest = Vec::new();
-            if is_last && let Err(broken) = self.leave_in_peace(&world, &mut rest) {
+            if self.model.is_last(&world, &actions) && let Err(broken) = self.leave_in_peace(&world, &mut rest) {
                 return self.tell(broken, number, &rest);
             }
             for action in actions {
@@ -155,6 +157,11 @@ impl Search {
 }
 
 impl Model {
+    /// Time is over, and nothing has to be done: what may happen next is trouble.
+    pub fn is_last(&mut self, world: &World, actions: &[Action]) -> bool {
+        !actions.contains(&Action::Pass) && self.duties(world).is_empty()
+    }
+
     /// A leader that has heard all servers; and unless it is to be fresh, every room is played somewhere.
     pub fn beginning(&mut self) -> Result<World, Broken> {
         let bounds = self.bounds;
