@@ -42,7 +42,7 @@ func (s *server) open(asked *pb.Open, now time.Time) *pb.ServerMessage {
 		return s.unsupported(tenancy, "the command is malformed")
 	}
 	if room := s.rooms[tenancy.GetUid()]; room != nil {
-		return s.openAgain(room, tenancy, now)
+		return s.openAgain(room, asked, now)
 	}
 	wish, err := parse(asked.GetParameters())
 	switch {
@@ -68,13 +68,17 @@ func (s *server) open(asked *pb.Open, now time.Time) *pb.ServerMessage {
 }
 
 // openAgain answers for a room that is here already: the same command again, or an owner of a higher epoch.
-func (s *server) openAgain(room *room, tenancy *pb.Tenancy, now time.Time) *pb.ServerMessage {
-	if tenancy.GetEpoch() < room.tenancy.GetEpoch() {
+func (s *server) openAgain(room *room, asked *pb.Open, now time.Time) *pb.ServerMessage {
+	tenancy := asked.GetTenancy()
+	switch {
+	case tenancy.GetEpoch() < room.tenancy.GetEpoch():
 		return s.refuse(tenancy, pb.Refused_WHY_EPOCH, "a later epoch has the room")
-	}
-	if room.phase == pb.RoomPhase_ROOM_PHASE_RESTORING {
-		s.beginAgain(room, tenancy, now)
+	case room.phase == pb.RoomPhase_ROOM_PHASE_RESTORING:
+		s.beginAgain(room, asked, now)
 		return nil
+	case room.open() && asked.Restore != nil && tenancy.GetEpoch() > room.tenancy.GetEpoch():
+		// The operator does not know that the room is open. Who owns it under that epoch, the store would have to say.
+		return s.refuse(tenancy, pb.Refused_WHY_EPOCH, "the room is open here")
 	}
 	if room.custody != nil && tenancy.GetEpoch() > room.tenancy.GetEpoch() {
 		// The store has heard nothing of this owner yet, and may have forgotten the result.

@@ -19,10 +19,13 @@ func (s *server) begin(room *room, restore *pb.Restore, now time.Time) {
 }
 
 // beginAgain answers an Open for a room that is still being opened.
-func (s *server) beginAgain(room *room, tenancy *pb.Tenancy, now time.Time) {
-	if tenancy.GetEpoch() > room.tenancy.GetEpoch() {
+func (s *server) beginAgain(room *room, open *pb.Open, now time.Time) {
+	if tenancy := open.GetTenancy(); tenancy.GetEpoch() > room.tenancy.GetEpoch() {
 		overtaken := room.tenancy
 		room.tenancy = tenancy
+		if open.Restore != nil {
+			room.restore = open.Restore
+		}
 		if room.waitedFor(s.operator) {
 			s.say(s.refuse(overtaken, pb.Refused_WHY_EPOCH, "a later Open has overtaken it"))
 		}

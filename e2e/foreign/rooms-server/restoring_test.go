@@ -199,6 +199,22 @@ func progressOf(o *operator) uint64 {
 	return await(o, (*pb.ServerMessage).GetBeat).GetProgress()
 }
 
+func TestARoomThatIsOpenIsNotHadFromTheStoreUnderALaterEpoch(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t)
+	keptIn(t, server, unchanged)
+	_, at := startWith(t, 2, server.keeping(testFence))
+	operator := attached(t, at)
+	operator.tell(restore(tenancy("duel", 2), &pb.Restore{}))
+	await(operator, (*pb.ServerMessage).GetOpened)
+	operator.tell(restore(tenancy("duel", 5), &pb.Restore{Fence: true}))
+	refused := await(operator, (*pb.ServerMessage).GetRefused)
+	if refused.GetWhy() != pb.Refused_WHY_EPOCH || refused.GetTenancy().GetEpoch() != 5 || refused.GetCurrentEpoch() != 2 {
+		t.Error(refused)
+	}
+	play(t, at).ask("duel hello")
+}
+
 func TestWithoutAFenceNothingIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)

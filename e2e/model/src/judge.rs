@@ -14,6 +14,9 @@ use crate::{
 /// A world that is left in peace is at rest within so many steps.
 const PEACE: u8 = 30;
 
+/// And nobody does more than so much on the way there.
+const DUTIES_MAX: usize = 2_000;
+
 impl Model {
     /// I1: two servers tick a room for its players for less than the fence's time, and not for a moment, unless the older
     /// one was waited for and lives by the operator's word alone: the store did not answer it last, and counts from an
@@ -75,8 +78,11 @@ impl Model {
             if here.pace != Pace::Goes {
                 scene.go_on(server);
             }
-            if here.process.is_none() && scene.world.pods[usize::from(server)] == Pod::Runs {
-                scene.change_pod(server, Pod::Ended);
+            match scene.world.pods[usize::from(server)] {
+                Pod::Runs if here.process.is_none() => scene.change_pod(server, Pod::Ended),
+                // The kubelet ends what has no pod any more.
+                Pod::Gone if here.process.is_some() => scene.crash(server),
+                _ => (),
             }
         }
         for operator in 0..2 {
@@ -104,6 +110,10 @@ impl Model {
                 return Ok(worlds);
             }
             worlds.push(world);
+            if DUTIES_MAX < worlds.len() {
+                let what = "what has to be done has no end".to_owned();
+                return Err(Broken { promise: "P7", what });
+            }
             let duties = self.duties(&world);
             let next = match duties.first() {
                 Some(duty) => *duty,
@@ -131,9 +141,7 @@ impl Model {
             let mut is_ticked = false;
             for server in self.servers() {
                 let sights = self.sights_of(&world.servers[usize::from(server)]);
-                // What runs without a pod is nobody's business any more, but it must not play.
-                let is_known = world.pods[usize::from(server)] == Pod::Runs;
-                for it in sights.rooms.iter().filter(|it| it.room == room && (is_known || it.ticks)) {
+                for it in sights.rooms.iter().filter(|it| it.room == room) {
                     has_it |= 1 << server;
                     is_ticked |= it.ticks && it.epoch == status.epoch && status.server == Some(server);
                 }

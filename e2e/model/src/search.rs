@@ -116,7 +116,9 @@ impl Search {
         while let Some((number, depth, world)) = self.waiting.pop_front() {
             let actions = self.model.actions(&world);
             let mut rest = Vec::new();
-            if self.model.is_last(&world, &actions) && let Err(broken) = self.leave_in_peace(&world, &mut rest) {
+            if self.model.is_last(&world, &actions)
+                && let Err(broken) = self.leave_in_peace(&world, &mut rest)
+            {
                 return self.tell(broken, number, &rest);
             }
             for action in actions {

@@ -17,7 +17,10 @@ use crate::{
 const DUTY: f64 = 0.7;
 
 /// So many states of ledgers are remembered, then all are forgotten: on random ways there is no end of new ones.
-const LEDGERS_MAX: usize = 200_000;
+const LEDGERS_MAX: usize = 20_000;
+
+/// No way is so long, unless what has to be done has no end. Then it has none in peace, either.
+const STEPS_MAX: usize = 1_000;
 
 /// What came of the walks.
 pub struct Walked {
@@ -74,7 +77,7 @@ fn go(model: &mut Model, chance: &mut StdRng, way: &mut Vec<Action>) -> Result<(
         let duties = model.duties(&world);
         let duty = duties.choose(chance).filter(|_| chance.random_bool(DUTY));
         // Trouble has no end of its own once time is over: it may as well have ended.
-        if model.is_last(&world, &actions) && chance.random_bool(DUTY) {
+        if STEPS_MAX < way.len() || (model.is_last(&world, &actions) && chance.random_bool(DUTY)) {
             break;
         }
         let action = *duty.unwrap_or(any);

@@ -81,7 +81,7 @@ impl Scene<'_> {
         }
     }
 
-    fn crash(&mut self, server: u8) {
+    pub(crate) fn crash(&mut self, server: u8) {
         let here = &mut self.world.servers[usize::from(server)];
         *here = Server { process: None, pace: Pace::Goes, ..*here };
         for told in &mut self.world.told {

@@ -2,9 +2,12 @@
 
 #![allow(clippy::panic, clippy::print_stdout, reason = "tests, with their helpers")]
 
+use std::env;
+
 use gamekeeper_model::{
     bounds::{Bounds, Rule},
     search::search,
+    walks::walk,
 };
 
 const CALM: Bounds = Bounds::CALM;
@@ -22,6 +25,58 @@ fn is_needed(rule: Rule, promise: &str, bounds: Bounds) {
     println!("{rule:?}: {found}");
     let Some((broken, _)) = &found.broken else { panic!("{rule:?} is not found: {found}") };
     assert_eq!(broken.promise, promise, "{broken}");
+}
+
+/// More than can be searched: all that may go wrong, at once.
+const ALL: Bounds = Bounds {
+    rooms: 2,
+    crashes: 2,
+    messages: 2,
+    pauses: 2,
+    cuts: 1,
+    partings: 1,
+    alarms: 1,
+    ends: 1,
+    steps: 8,
+    ..CALM
+};
+
+/// From another seed, and more or fewer: `SEED=42 WALKS=100000 cargo test -p gamekeeper-model random`.
+fn holds_on_random_ways(what: &str, bounds: Bounds) {
+    let number = |name: &str| env::var(name).ok().and_then(|it| it.parse().ok());
+    let (seed, walks) = (number("SEED").unwrap_or_default(), number("WALKS").unwrap_or(3_000));
+    let walks = u32::try_from(walks).unwrap_or(u32::MAX);
+    println!("{what}: SEED={seed} WALKS={walks}");
+    let walked = walk(bounds, Rule::Kept, walks, seed);
+    println!("{what}: {walked}");
+    assert!(walked.broken.is_none(), "{what}: {walked}");
+}
+
+#[test]
+fn i1_i2_i3_i4_i7_p6_p7_hold_on_random_ways_where_all_goes_wrong_at_once() {
+    holds_on_random_ways("all at once", ALL);
+    holds_on_random_ways("all at once, and others see through", Bounds { is_reached: true, ..ALL });
+    let only = Bounds { cuts: 0, partings: 0, alarms: 0, ends: 0, ..ALL };
+    holds_on_random_ways("crashes, messages and pauses", only);
+}
+
+#[test]
+fn i1_i2_i7_broken_rules_are_found_on_random_ways() {
+    for rule in [
+        Rule::NoCompareAndSet,
+        Rule::EqualEpochs,
+        Rule::RepeatedTerm,
+        Rule::UnheardIsAbsent,
+        Rule::NoFreeze,
+        Rule::NoQuestion,
+        Rule::NoFence,
+        Rule::UnansweredIsRefused,
+        Rule::NoSilence,
+    ] {
+        let walked = walk(ALL, rule, 20_000, 0);
+        println!("{rule:?}: {walked}");
+        assert!(walked.broken.is_some(), "{rule:?} is not found: {walked}");
+    }
 }
 
 #[test]

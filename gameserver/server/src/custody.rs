@@ -144,7 +144,8 @@ impl Custody {
 
     /// Whether the loop waits, and the store has not said anything since it stood still.
     pub fn has_question(&self) -> bool {
-        self.stood_until().is_some_and(|it| self.accepted.load(Ordering::Acquire) < micros(it))
+        let is_unsaid = |it| self.accepted.load(Ordering::Acquire) < micros(it);
+        !self.is_lost() && self.stood_until().is_some_and(is_unsaid)
     }
 
     /// The store did not answer the question that was sent at this time.

@@ -1636,7 +1636,8 @@ func (x *BeatEcho) GetSequence() uint64 {
 //
 // If the server has the room under the same epoch or a lower one, it goes on under this one, whatever `seats`
 // and `parameters` say, also while the server drains or is full. It is answered by Opened, when the room is
-// open; or, if the match is over, by Finished instead. Under a higher epoch: Refused.
+// open; or, if the match is over, by Finished instead. Under a higher epoch: Refused. With `restore`, under a
+// lower one: the store is asked once more if the room is being restored; if it is open, Refused.
 type Open struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Tenancy *Tenancy               `protobuf:"bytes,1,opt,name=tenancy,proto3" json:"tenancy,omitempty"`

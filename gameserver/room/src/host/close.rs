@@ -17,16 +17,16 @@ impl Host {
             return self.refuse(tenancy, RefusedWhy::Epoch, Some(current), message, out);
         }
         match entry.state {
-            State::Opening { is_owed } => {
+            State::Opening { is_owed, .. } => {
                 if is_owed {
                     let opening = entry.tenancy.clone();
                     let message = "closed before it was open".to_owned();
                     self.refuse(opening, RefusedWhy::UnknownRoom, None, message, out);
                 }
-                self.table.leave(number, false, tenancy.epoch);
+                self.table.leave(number, false, Some(tenancy.epoch));
             }
             State::Live(_) => {
-                self.table.leave(number, true, tenancy.epoch);
+                self.table.leave(number, true, Some(tenancy.epoch));
                 out.push(Action::Drop(number));
             }
             State::Finished { .. } => {

@@ -17,13 +17,22 @@ impl Host {
         now: Duration,
         out: &mut Vec<Action>,
     ) {
+        let is_outdated = match &outcome {
+            Ok(()) => self.drops_made(number, out),
+            // A match that is over stays over, whoever asks.
+            Err(NotMade::Over(_)) => false,
+            Err(_) => self.make_anew(number, out),
+        };
+        if is_outdated {
+            return;
+        }
         if let Err(why) = outcome {
             return self.not_made(number, why, now, out);
         }
         let Some(entry) = self.table.get_mut(number) else { return };
         let tenancy = entry.tenancy.clone();
         match &mut entry.state {
-            State::Opening { is_owed } => {
+            State::Opening { is_owed, .. } => {
                 let is_owed = *is_owed;
                 let mut live = Live::new(now);
                 let state = live.tell(&tenancy, now);
@@ -63,8 +72,8 @@ impl Host {
             NotMade::Over(_) => (RefusedWhy::UnknownRoom, None, String::new()),
         };
         match state {
-            State::Opening { is_owed: true } => self.refuse(tenancy, refused, current, message, out),
-            State::Opening { is_owed: false } => self.send(Report::Fault(tenancy, message), out),
+            State::Opening { is_owed: true, .. } => self.refuse(tenancy, refused, current, message, out),
+            State::Opening { is_owed: false, .. } => self.send(Report::Fault(tenancy, message), out),
             State::Leaving { owed, .. } => self.closed(&tenancy, owed, out),
             State::Live(_) | State::Finished { .. } => (),
         }
@@ -117,7 +126,7 @@ impl Host {
                 self.send(Report::Finished(tenancy, ending), out);
             }
             // It ended while it was being closed.
-            (State::Leaving { .. }, Some(_)) => self.gone(number, out),
+            (State::Opening { .. } | State::Leaving { .. }, Some(_)) => self.gone(number, out),
             (State::Opening { .. } | State::Finished { .. } | State::Leaving { .. }, _) => (),
         }
     }
@@ -129,12 +138,15 @@ impl Host {
                 out.push(Action::Shut(number));
                 self.send(Report::Fault(entry.tenancy, message), out);
             }
-            Some(State::Leaving { .. }) => self.gone(number, out),
-            Some(State::Opening { .. } | State::Finished { .. }) | None => (),
+            Some(State::Opening { .. } | State::Leaving { .. }) => self.gone(number, out),
+            Some(State::Finished { .. }) | None => (),
         }
     }
 
     pub(super) fn gone(&mut self, number: RoomNumber, out: &mut Vec<Action>) {
+        if self.make_anew(number, out) {
+            return;
+        }
         if !matches!(self.table.get_mut(number).map(|it| &it.state), Some(State::Leaving { .. })) {
             return;
         }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Action, FINISHED_PERIOD, Host, Order, RefusedWhy, Report, RoomNumber, table::State};
+use super::{
+    Action, FINISHED_PERIOD, Host, Order, RefusedWhy, Report, RoomNumber,
+    table::{Anew, Entry, State},
+};
 use crate::{Epoch, Tenancy};
 
 impl Host {
@@ -17,10 +20,10 @@ impl Host {
             return self.refuse(order.tenancy, RefusedWhy::Epoch, Some(current), message, out);
         }
         match here {
-            Some((number, before)) => self.open_again(number, before, order.tenancy, now, out),
+            Some((number, before)) => self.open_again(number, before, order, now, out),
             None => match self.objection() {
                 Some((why, message)) => self.refuse(order.tenancy, why, None, message, out),
-                None => out.push(Action::Make(self.table.insert(order.tenancy.clone()), order)),
+                None => out.push(Action::Make(self.table.insert(order.tenancy.clone(), true), order)),
             },
         }
     }
@@ -47,21 +50,32 @@ impl Host {
         &mut self,
         number: RoomNumber,
         before: Epoch,
-        tenancy: Tenancy,
+        order: Order,
         now: Duration,
         out: &mut Vec<Action>,
     ) {
+        let tenancy = order.tenancy.clone();
         let Some(entry) = self.table.get_mut(number) else { return };
         entry.tenancy.epoch = tenancy.epoch;
         let is_later = before < tenancy.epoch;
         match &mut entry.state {
-            State::Opening { is_owed } => {
+            State::Opening { is_owed, anew } => {
+                if is_later && order.restore.is_some() {
+                    let before = anew.as_ref().map_or(before, |it| it.before);
+                    *anew = Some(Box::new(Anew { before, order }));
+                }
                 let is_outdated = std::mem::replace(is_owed, true) && is_later;
                 if is_outdated {
                     let outdated = Tenancy { epoch: before, ..tenancy.clone() };
                     let message = format!("opened under epoch {} meanwhile", tenancy.epoch);
                     self.refuse(outdated, RefusedWhy::Epoch, Some(tenancy.epoch), message, out);
                 }
+            }
+            // The store decides who is next, not we: whoever sends that does not know that it is played here.
+            State::Live(_) if is_later && order.restore.is_some() => {
+                entry.tenancy.epoch = before;
+                let message = format!("the room is open here, under epoch {before}");
+                self.refuse(tenancy, RefusedWhy::Epoch, Some(before), message, out);
             }
             State::Live(_) => {
                 out.extend(is_later.then_some(Action::Adopt(number, tenancy.epoch)));
@@ -75,6 +89,34 @@ impl Host {
             }
             State::Leaving { .. } => (),
         }
+    }
+
+    /// Whether a room that was made is to be made anew, and then lets go of it. What the store said to an earlier epoch says nothing
+    /// of a later one, which another owner may lie between: that is asked once more, and what came of the first time is dropped.
+    pub(super) fn drops_made(&mut self, number: RoomNumber, out: &mut Vec<Action>) -> bool {
+        let Some(Entry { tenancy, state: State::Opening { anew: Some(anew), .. } }) =
+            self.table.get_mut(number)
+        else {
+            return false;
+        };
+        let outdated = Tenancy { epoch: anew.before, ..tenancy.clone() };
+        // Dropped where it would have been played: a game's code runs nowhere else.
+        out.extend([Action::Run(number, outdated), Action::Drop(number)]);
+        true
+    }
+
+    /// Makes a room anew, if that is to be, in place of what is gone.
+    pub(super) fn make_anew(&mut self, number: RoomNumber, out: &mut Vec<Action>) -> bool {
+        let Some(Entry { tenancy, state: State::Opening { is_owed, anew } }) = self.table.get_mut(number)
+        else {
+            return false;
+        };
+        let Some(anew) = anew.take() else { return false };
+        let (tenancy, is_owed) = (tenancy.clone(), *is_owed);
+        self.table.remove(number);
+        let order = Order { tenancy, ..anew.order };
+        out.push(Action::Make(self.table.insert(order.tenancy.clone(), is_owed), order));
+        true
     }
 
     pub(super) fn refuse(

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Hosted, PLAYERS_PERIOD, Report, RoomNumber};
+use super::{Hosted, Order, PLAYERS_PERIOD, Report, RoomNumber};
 use crate::{Ending, Epoch, Phase, RoomNow, Tenancy, Tick};
 
 /// All rooms that take up a place.
@@ -32,6 +32,8 @@ pub(super) enum State {
     Opening {
         /// Somebody waits for the answer to its Open.
         is_owed: bool,
+        /// It was opened under a later epoch meanwhile, and is to be had from the store under that.
+        anew: Option<Box<Anew>>,
     },
     /// It ticks.
     Live(Live),
@@ -44,6 +46,14 @@ pub(super) enum State {
         /// Epochs of the Closes that wait for their answer.
         owed: BTreeSet<Epoch>,
     },
+}
+
+/// How a room is to be made after what is being made.
+#[derive(Clone, Debug)]
+pub(super) struct Anew {
+    /// Under which it is being made.
+    pub(super) before: Epoch,
+    pub(super) order: Order,
 }
 
 /// A room that ticks, and what the operator was told of it.
@@ -114,12 +124,12 @@ impl Table {
         self.rooms.iter_mut().map(|(number, entry)| (*number, entry))
     }
 
-    /// A new room, whose game is to be made.
-    pub(super) fn insert(&mut self, tenancy: Tenancy) -> RoomNumber {
+    /// A new room, whose game is to be made; and somebody waits for the answer.
+    pub(super) fn insert(&mut self, tenancy: Tenancy, is_owed: bool) -> RoomNumber {
         self.last_number += 1;
         let number = RoomNumber(self.last_number);
         self.by_uid.insert(tenancy.uid.clone(), number);
-        self.rooms.insert(number, Entry { tenancy, state: State::Opening { is_owed: true } });
+        self.rooms.insert(number, Entry { tenancy, state: State::Opening { is_owed, anew: None } });
         number
     }
 
@@ -141,10 +151,10 @@ impl Table {
         })
     }
 
-    /// The room was closed: its uid may come back.
-    pub(super) fn leave(&mut self, number: RoomNumber, is_made: bool, epoch: Epoch) {
+    /// The room is closed, by a Close with this epoch if that is to be answered: its uid may come back.
+    pub(super) fn leave(&mut self, number: RoomNumber, is_made: bool, owed: Option<Epoch>) {
         if let Some(entry) = self.rooms.get_mut(&number) {
-            entry.state = State::Leaving { is_made, owed: [epoch].into() };
+            entry.state = State::Leaving { is_made, owed: owed.into_iter().collect() };
             self.by_uid.remove(&entry.tenancy.uid);
         }
     }
@@ -162,7 +172,7 @@ impl Table {
     pub(super) fn forget_debts(&mut self) {
         for entry in self.rooms.values_mut() {
             match &mut entry.state {
-                State::Opening { is_owed } => *is_owed = false,
+                State::Opening { is_owed, .. } => *is_owed = false,
                 State::Leaving { owed, .. } => owed.clear(),
                 State::Live(_) | State::Finished { .. } => (),
             }

@@ -90,6 +90,11 @@ impl Case {
         self.ask(Command::Open(order(name, epoch)))
     }
 
+    fn restore(&mut self, name: &str, epoch: i64) -> Vec<String> {
+        let restore = Restore { lost_epoch: None, fence: true, ended_epoch: None, owner_silent: None };
+        self.ask(Command::Open(Order { restore: Some(restore), ..order(name, epoch) }))
+    }
+
     fn close(&mut self, name: &str, epoch: i64) -> Vec<String> {
         self.ask(Command::Close(tenancy(name, epoch)))
     }

@@ -238,3 +238,50 @@ fn a_match_that_is_over_in_the_store_is_not_played_again() {
     assert_eq!(case.pass(1000), ["1: Finished duel@5 ann"]);
     assert_eq!(case.close("duel", 5), ["1: Closed duel@5"]);
 }
+
+#[test]
+fn i1_a_room_that_is_restored_under_a_later_epoch_meanwhile_is_had_from_the_store_under_that() {
+    let mut case = Case::greeted(1);
+    assert_eq!(case.restore("duel", 5), ["make 1 duel@5"]);
+    assert_eq!(case.restore("duel", 5), NOTHING, "it is what is being done");
+    assert_eq!(case.restore("duel", 7), ["1: Refused duel@5 Epoch 7"]);
+    assert_eq!(case.restore("duel", 9), ["1: Refused duel@7 Epoch 9"]);
+    assert_eq!(case.hello(2, 7), ["replace 1", "2: Welcome v1 duel@9 Opening 0", "beat 2"]);
+    // Another may have had it between the two: what was restored is not played.
+    assert_eq!(case.made(1), ["run 1 duel@5", "drop 1"]);
+    assert_eq!(case.gone(1), ["make 2 duel@9"], "and there is no place for both");
+    assert_eq!(case.made(2), ["run 2 duel@9", "2: RoomState duel@9 Waiting 0"]);
+}
+
+#[test]
+fn i1_an_attempt_that_came_to_nothing_says_nothing_of_a_later_epoch() {
+    let mut case = Case::greeted(1);
+    case.restore("duel", 5);
+    case.restore("duel", 7);
+    assert_eq!(case.not_made_because(1, NotMade::Fenced { owner: Epoch(6) }), ["make 2 duel@7"]);
+    case.restore("duel", 8);
+    let over = NotMade::Over(crate::Ending::new([("winner", "ann")]).unwrap().into());
+    assert_eq!(case.not_made_because(2, over), ["1: Finished duel@8 ann"], "whoever asks");
+
+    let mut case = Case::greeted(1);
+    case.restore("duel", 5);
+    case.restore("duel", 7);
+    assert_eq!(case.close("duel", 7), ["1: Refused duel@7 UnknownRoom"]);
+    assert_eq!(case.made(1), ["run 1 duel@7", "drop 1"]);
+    assert_eq!(case.gone(1), ["1: Closed duel@7"]);
+}
+
+#[test]
+fn i1_a_room_that_is_open_does_not_take_a_later_epoch_that_is_to_be_had_from_the_store() {
+    let mut case = Case::greeted(1);
+    case.restore("duel", 5);
+    case.made(1);
+    assert_eq!(case.restore("duel", 5), ["1: Opened duel@5"]);
+    assert_eq!(case.restore("duel", 7), ["1: Refused duel@7 Epoch 5"]);
+    assert_eq!(
+        case.open("duel", 8),
+        ["adopt 1 8", "1: Opened duel@8"],
+        "who says nothing of the store knows it"
+    );
+    assert_eq!(case.restore("duel", 7), ["1: Refused duel@7 Epoch 8"]);
+}

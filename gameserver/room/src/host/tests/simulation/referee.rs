@@ -11,6 +11,8 @@ pub(super) struct Referee {
     ended: BTreeSet<StreamId>,
     /// Answers that the stream that counts waits for.
     owed: BTreeSet<String>,
+    /// Opens that were to go on from the store.
+    restores: BTreeSet<String>,
     /// How many it may get: the same command twice is answered once or twice.
     allowed: BTreeMap<String, usize>,
     /// By uid: the highest epoch that was heard of since the room is here, with its tenancy.
@@ -40,6 +42,7 @@ impl Referee {
             stream: None,
             ended: BTreeSet::new(),
             owed: BTreeSet::new(),
+            restores: BTreeSet::new(),
             allowed: BTreeMap::new(),
             here: BTreeMap::new(),
             endings: BTreeMap::new(),
@@ -105,7 +108,10 @@ impl Referee {
 
     fn asked(&mut self, command: &Command) {
         let owed = match command {
-            Command::Open(Order { tenancy, .. }) => {
+            Command::Open(Order { tenancy, restore, .. }) => {
+                if restore.is_some() {
+                    self.restores.insert(key("open", tenancy));
+                }
                 let newest = self.newest.entry(tenancy.name.clone()).or_default();
                 *newest = tenancy.epoch.0.max(*newest);
                 key("open", tenancy)
@@ -242,8 +248,12 @@ impl Referee {
         }
         match why {
             RefusedWhy::Epoch => {
-                assert!(current.is_some_and(|it| tenancy.epoch < it), "a higher epoch is here");
-                self.see("a lower epoch was refused");
+                if current.is_some_and(|it| tenancy.epoch < it) {
+                    self.see("a lower epoch was refused");
+                } else {
+                    assert!(self.restores.contains(&open), "a higher epoch is here, or it is open already");
+                    self.see("an open room was not to be had from the store");
+                }
             }
             RefusedWhy::Full => self.see("a full server refused"),
             RefusedWhy::Draining => self.see("a draining server refused"),
