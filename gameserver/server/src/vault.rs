@@ -7,7 +7,10 @@ mod restorer;
 use std::{sync::Arc, time::Duration};
 
 use gamekeeper_store::{Options, Store, checkpointer::Pace};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::sleep,
+};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -30,6 +33,9 @@ const RESTORES_MAX: usize = 32;
 /// The longest time of one call. Redis on the same network answers within a millisecond.
 const CALL_MAX: Duration = Duration::from_millis(500);
 
+/// How soon it is tried again to connect, before there is anything to say.
+const APPROACH_AGAIN: Duration = Duration::from_secs(1);
+
 /// The way to the store. A copy is another handle to the same one.
 #[derive(Clone, Debug)]
 pub(crate) struct Vault {
@@ -44,7 +50,7 @@ pub(crate) struct Vault {
 }
 
 impl Vault {
-    /// Nothing is sent yet.
+    /// Connects by and by.
     pub(crate) fn new(state: State, clock: Clock, standby: Option<Standby>) -> Result<Self, StateError> {
         let State { url, checkpoint_interval: interval, fence_after } = state;
         if fence_after < interval.saturating_mul(2) {
@@ -52,10 +58,11 @@ impl Vault {
         }
         // Well below the fence: a call that takes as long would freeze the room.
         let options = Options { timeout: CALL_MAX.min(fence_after / 2), ..Options::default() };
-        let store = Store::connect(&url, options).map_err(StateError::Url)?;
+        let store = Arc::new(Store::connect(&url, options).map_err(StateError::Url)?);
+        tokio::spawn(approach(store.clone()));
         let (turns, tasks) = (Arc::new(Semaphore::new(RESTORES_MAX)), TaskTracker::new());
         let pace = Pace { interval, fence_after };
-        Ok(Self { store: Arc::new(store), pace, clock, turns, standby, tasks })
+        Ok(Self { store, pace, clock, turns, standby, tasks })
     }
 
     /// For a room that the store gave us at this time, or that begins.
@@ -88,5 +95,13 @@ impl Vault {
     pub(crate) async fn close(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// Gets the connection before it is needed: where a room is to be had because a node is lost, the store's name may not be found any
+/// more, since the one who knew it was there, too.
+async fn approach(store: Arc<Store>) {
+    while store.approach().await.is_err() {
+        sleep(APPROACH_AGAIN).await;
     }
 }

@@ -75,6 +75,11 @@ impl Store {
         })
     }
 
+    /// Gets the connection, if there is none, so that the first call does not have to.
+    pub async fn approach(&self) -> Result<(), StoreError> {
+        self.link.line().await.map(drop)
+    }
+
     /// Keeps a checkpoint, sealed, if the room is the caller's.
     pub async fn write(
         &self,

@@ -88,3 +88,18 @@ async fn i7_a_server_that_nobody_hears_freezes_until_one_does() {
     }
     redis.signal("CONT");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_server_is_connected_to_its_store_before_it_has_a_room() {
+    let mut redis = Redis::start(&[]).await;
+    redis.kill();
+    let _server = TestServer::with_store(&redis, FENCE).await;
+    redis.restart().await;
+    let connected = async {
+        // Who asks is one of them.
+        while redis.cli(&["CLIENT", "LIST"]).lines().count() < 2 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    soon("its connection", connected).await;
+}
