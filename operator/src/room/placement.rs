@@ -32,6 +32,8 @@ pub struct Wish<'a> {
     pub origin: Option<Origin<'a>>,
     /// It may take its server down, and others with it.
     pub is_suspect: bool,
+    /// The server, by its uid, that could not restore it last: it may be the one that does not reach the store.
+    pub failed_on: Option<&'a str>,
     /// Servers that must let go of it first, by their uids: what they have is of an owner that was given up, and would go on
     /// from there, whatever the store has by now.
     pub still_on: Vec<&'a str>,
@@ -55,6 +57,9 @@ impl Wish<'_> {
 
     /// How far a server is from where it should be: the lower, the better.
     fn distance(&self, server: &ServerView) -> usize {
+        if self.failed_on == Some(server.uid.as_str()) {
+            return 4;
+        }
         let Some(Origin { node, fallbacks, standby }) = &self.origin else { return 0 };
         if *standby == Some(server.uid.as_str()) {
             return 0;
@@ -78,7 +83,7 @@ pub struct Candidate<'a> {
 /// The best of the `open` servers, by its index, for this room.
 ///
 /// Rooms that may take their server down are kept apart from others. A room that lost a server goes where there is a copy of it,
-/// or else where its players look for it, if that is on another node than it was; or on any other node. Then servers of the newest revision first; then the fullest node and on it the fullest server (`Packed`, so that
+/// or else where its players look for it, if that is on another node than it was; or on any other node; and where it could not be restored last only if there is no other place. Then servers of the newest revision first; then the fullest node and on it the fullest server (`Packed`, so that
 /// others can be emptied) or the emptiest (`Distributed`), by the rooms in `rooms_on`; then the first name.
 pub fn choose(
     fleet: &FleetView,

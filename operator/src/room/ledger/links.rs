@@ -6,7 +6,7 @@ use gamekeeper_control::{
     HostedRoom, Opened, Refused, RefusedWhy, RoomPhase, RoomState, StandingBy, Tenancy, Welcome,
 };
 
-use super::{Command, Ledger, Outcome, servers::Saved};
+use super::{Command, Ledger, Outcome, servers::Saved, waiting::NotRestored};
 use crate::{clock::Now, terms::Epoch};
 
 /// News over a link.
@@ -168,9 +168,9 @@ impl Ledger {
                 }
             }
             RefusedWhy::Checkpoint | RefusedWhy::Fenced if is_on_its_way => {
-                // Another server would fare no better: it is the room that pauses.
+                // Others may fare no better: it is the room that pauses.
                 if let Some(room) = self.tables.room_mut(&tenancy.uid) {
-                    room.not_restored = Some(message);
+                    room.not_restored = Some(NotRestored { server_uid: uid.to_owned(), why: message });
                 }
                 return self.tables.answer_room(&tenancy.uid, Outcome::Failed, now.instant);
             }

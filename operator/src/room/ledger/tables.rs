@@ -62,8 +62,8 @@ pub(super) struct RoomEntry {
     written_at: Option<Instant>,
     /// Why a server's game will not have it.
     pub(super) refusal: Option<String>,
-    /// Why a server could not restore it.
-    pub(super) not_restored: Option<String>,
+    /// Which server could not restore it last, and why.
+    pub(super) not_restored: Option<super::waiting::NotRestored>,
     /// The server that it lost last has told itself, or its kubelet has, that it does not have the room any more:
     /// nobody can write the room's checkpoints. Not known of losses that an earlier leader saw.
     pub(super) is_loss_proven: bool,

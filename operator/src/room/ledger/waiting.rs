@@ -25,6 +25,14 @@ use crate::{
 /// nearly every room.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// A server could not restore a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NotRestored {
+    pub(super) server_uid: String,
+    /// For people.
+    pub(super) why: String,
+}
+
 /// How often a waiting room's reason is looked at again, without news of the room itself.
 const REVIEW: Duration = Duration::from_secs(15);
 
@@ -153,6 +161,7 @@ impl Ledger {
             selector,
             origin: self.tables.origin(entry),
             is_suspect: 0 < entry.losses_in_a_row(),
+            failed_on: entry.not_restored.as_ref().map(|it| it.server_uid.as_str()),
             still_on: self.tables.tenancies_of(&entry.uid).map(|it| it.server.uid.as_str()).collect(),
         }
     }
@@ -245,7 +254,7 @@ impl Ledger {
     /// Writes down, before it is tried again, that a server could not restore the room. Returns whether that was to be done.
     pub(super) fn tell_not_restored(&mut self, uid: &str, now: Now, commands: &mut Vec<Command>) -> bool {
         let Some(entry) = self.tables.room(uid) else { return false };
-        let Some(why) = &entry.not_restored else { return false };
+        let Some(NotRestored { why, .. }) = &entry.not_restored else { return false };
         let message = format!("a server could not restore the match, and it is tried again: {why}");
         let waiting = Waiting { reason: reason::RESTORE_FAILED, message };
         if is_told(entry, &waiting) {

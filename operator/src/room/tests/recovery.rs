@@ -1,6 +1,6 @@
 //! Where lost rooms go, in which order, and which go nowhere any more.
 
-use gamekeeper_control::{Feature, Opened, Tenancy, Welcome};
+use gamekeeper_control::{Feature, Opened, Refused, RefusedWhy, Tenancy, Welcome};
 
 use super::*;
 use crate::room::ledger::LinkNews;
@@ -146,6 +146,39 @@ fn p3_a_lost_room_goes_where_its_players_look_for_it() {
     greeted(&mut desk, "near", "node-1", 4);
     let lost = crash(&mut desk, "a", "node-1");
     assert_eq!(names(&lost), [("duel".to_owned(), "told".to_owned())]);
+}
+
+#[test]
+fn p4_a_room_that_a_server_could_not_restore_goes_to_another_one_next() {
+    let mut desk = stored();
+    greeted(&mut desk, "a", "node-1", 4);
+    let mut duel = played(&mut desk, "duel", json!({}));
+    greeted(&mut desk, "told", "node-2", 4);
+    desk.after(Duration::from_secs(1));
+    let mut lost = crash(&mut desk, "a", "node-1");
+    desk.on(Event::Link { server_uid: "uid-a".to_owned(), news: LinkNews::Lost });
+    greeted(&mut desk, "other", "node-1", 4);
+    for (server, gone) in [("told", "a"), ("other", "told"), ("told", "other")] {
+        let [(_, to, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
+        assert_eq!(to, server, "after {gone}");
+        let tenancy = Tenancy {
+            namespace: "games".to_owned(),
+            name: "duel".to_owned(),
+            uid: duel.metadata.uid.clone().unwrap(),
+            epoch: epoch.0,
+        };
+        let (why, message) = (RefusedWhy::Checkpoint, "no answer".to_owned());
+        let news = LinkNews::Refused(Refused { tenancy, why, current_epoch: 0, message });
+        desk.on(Event::Link { server_uid: format!("uid-{server}"), news });
+        lost = desk.after(Duration::from_secs(30));
+        // The first time it is told of.
+        let told = lost.iter().find(|it| matches!(it, Command::WriteStatus { .. }));
+        if let Some(Command::WriteStatus { status, .. }) = told {
+            duel.status = Some((**status).clone());
+            desk.room(&duel);
+            lost = desk.done(&duel);
+        }
+    }
 }
 
 #[test]
