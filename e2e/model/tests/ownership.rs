@@ -82,6 +82,7 @@ fn i1_i2_i7_broken_rules_are_found_on_random_ways() {
 #[test]
 fn i1_i2_i4_p6_p7_hold_when_two_processes_die() {
     holds("two crashes", Bounds { crashes: 2, steps: 5, ..CALM });
+    holds("two crashes and a message", Bounds { crashes: 2, messages: 1, steps: 2, ..CALM });
     holds("two crashes, two rooms", Bounds { rooms: 2, crashes: 2, steps: 3, ..CALM });
 }
 

@@ -147,12 +147,19 @@ impl Ledger {
             if openings.open.is_empty() {
                 break;
             }
-            let Some(entry) = self.tables.room(uid).filter(|it| !it.is_busy) else { continue };
+            let Some(entry) = self.tables.room(uid).filter(|it| self.is_to_place(it, now)) else { continue };
             let Some(selector) = &entry.selector else { continue };
             let wish = self.wish(entry, selector);
             pairs.extend(openings.choose(fleet, &wish).map(|it| (uid.clone(), it)));
         }
         pairs
+    }
+
+    /// Whether a room that waits has no place yet. One that could not be looked at since it began to wait, because something was
+    /// under way, may have been heard of meanwhile.
+    fn is_to_place(&self, entry: &RoomEntry, now: Now) -> bool {
+        !entry.is_busy
+            && matches!(life::next(&self.known(entry, now), self.term, now).0, life::Step::Place(_))
     }
 
     /// Where a room is to go.

@@ -467,6 +467,32 @@ fn a_server_is_told_once_to_let_go_of_a_room() {
     assert!(told.iter().any(|it| matches!(it, Command::Close { .. })), "{told:?}");
 }
 
+#[test]
+fn i1_i5_a_lost_room_that_is_heard_of_while_its_loss_is_written_down_is_not_placed_again() {
+    let mut desk = Desk::open();
+    let mut before = Desk::open();
+    let mut room = stored(&mut before, json!({}), &[Feature::Restore]);
+    // The next leader knows that its server has ended, and not yet that the leader before has placed it on "b".
+    desk.on(Event::Fleet(fleet_name(), FleetView { has_store: true, ..fleet() }));
+    for name in ["b", "c"] {
+        desk.on(Event::Server(ServerView { is_controlled: true, ..server(name, "node-1") }));
+    }
+    let exit = ServerState::Ended(Exit { code: 1 });
+    desk.on(Event::Server(ServerView { is_controlled: true, state: exit, ..server("a", "node-1") }));
+    let commands = desk.room(&room);
+    assert!(commands.iter().any(|it| matches!(it, Command::WriteStatus { .. })), "{commands:?}");
+    let epoch = Epoch::new(3, 900).0;
+    greeted_with(&mut desk, "b", &[(&room, epoch)], &[Feature::Restore]);
+    greeted_with(&mut desk, "c", &[], &[Feature::Restore]);
+    let uid = room.metadata.uid.clone().unwrap();
+    let commands = desk.on(Event::RoomAnswer { uid, outcome: Outcome::Failed });
+    assert_eq!(commands, [], "it is played on \"b\"");
+    let commands = desk.after(Duration::from_secs(10));
+    room.status = Some(written(&commands).clone());
+    let status = room.status.unwrap();
+    assert_eq!((status.server.unwrap().pod_name.as_str(), status.epoch), ("b", epoch));
+}
+
 /// A room that runs on the controlled server "a", in a fleet with a store.
 fn stored(desk: &mut Desk, change: Value, features: &[Feature]) -> GameRoom {
     desk.on(Event::Fleet(fleet_name(), FleetView { has_store: true, ..fleet() }));
