@@ -1,17 +1,21 @@
 //! The one connection to the store: made when it is wanted, made anew when it broke, with pauses in between.
 
 use std::{
+    io,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, RedisError, RedisResult, ServerErrorKind,
+    Value,
     aio::{ConnectionLike as _, MultiplexedConnection},
     cluster_async::ClusterConnection,
     cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
 };
 use tokio::{
+    net::lookup_host,
     sync::OwnedMutexGuard,
     time::{Instant, timeout},
 };
@@ -46,6 +50,8 @@ pub(crate) struct Link {
     /// One attempt at a time, and the others wait for it.
     connecting: Arc<tokio::sync::Mutex<()>>,
     slot: Mutex<Slot>,
+    /// Where the name of a single node led to when it was last connected to.
+    found_at: Mutex<Option<SocketAddr>>,
 }
 
 #[derive(Default)]
@@ -78,6 +84,7 @@ impl Line {
     pub(crate) fn failed(&self, error: &RedisError) {
         // A node that serves no more may have become a replica: the address leads to another one by now.
         if error.kind() != ErrorKind::Server(ServerErrorKind::ResponseError) {
+            self.link.set_found(None);
             self.give_up();
         }
     }
@@ -110,7 +117,13 @@ impl Link {
             // A node that hangs is waited for twice, once for its address and once for its slots.
             Address::Cluster { .. } => timeout * 3,
         };
-        Arc::new(Self { address, patience, connecting: Arc::default(), slot: Mutex::default() })
+        Arc::new(Self {
+            address,
+            patience,
+            connecting: Arc::default(),
+            slot: Mutex::default(),
+            found_at: Mutex::default(),
+        })
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -154,12 +167,41 @@ impl Link {
 
     async fn connect(&self) -> RedisResult<Connection> {
         match &self.address {
-            Address::Single(client) => multiplexed(client).await.map(Connection::Single),
+            Address::Single(client) => self.connect_to(client).await.map(Connection::Single),
             Address::Cluster { client, first } => match client.get_async_connection().await {
                 Ok(connection) => Ok(Connection::Cluster(connection)),
                 Err(error) => Err(multiplexed(first).await.err().unwrap_or(error)),
             },
         }
+    }
+
+    /// To where its name led last, or where it leads now if that failed: when a node is lost, names may not be found any more.
+    /// Over TLS always by the name, which the certificate is for.
+    async fn connect_to(&self, client: &Client) -> RedisResult<MultiplexedConnection> {
+        let info = client.get_connection_info();
+        let ConnectionAddr::Tcp(host, port) = info.addr() else { return multiplexed(client).await };
+        let is_first = self.slot().failures.is_multiple_of(2);
+        let known = *self.found_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let addresses = match known.filter(|_| is_first) {
+            Some(known) => vec![known],
+            None => lookup_host((host.as_str(), *port)).await?.collect(),
+        };
+        let mut failure = RedisError::from(io::Error::from(io::ErrorKind::NotFound));
+        for address in addresses {
+            let there = ConnectionAddr::Tcp(address.ip().to_string(), address.port());
+            match multiplexed(&Client::open(info.clone().set_addr(there))?).await {
+                Ok(connection) => {
+                    self.set_found(Some(address));
+                    return Ok(connection);
+                }
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    fn set_found(&self, address: Option<SocketAddr>) {
+        *self.found_at.lock().unwrap_or_else(PoisonError::into_inner) = address;
     }
 
     /// Nothing that could panic is done while it is locked.
@@ -198,5 +240,29 @@ impl Slot {
                 self.not_before = Some(Instant::now() + pause_after(self.failures));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn p4_where_a_name_led_last_is_gone_to_without_asking_for_the_name() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let silence = Duration::from_millis(500);
+        let link = Link::new(Address::parse("redis://nowhere.invalid", silence).unwrap(), silence);
+        assert!(link.line().await.is_err(), "there is no such name");
+        link.set_found(Some(listener.local_addr().unwrap()));
+        let again = link.clone();
+        tokio::spawn(async move {
+            // By the name and where it led last, in turns, with pauses in between.
+            while again.line().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        timeout(Duration::from_secs(20), listener.accept()).await.expect("somebody comes").unwrap();
     }
 }
