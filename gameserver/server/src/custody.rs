@@ -103,8 +103,12 @@ impl Custody {
                 self.heard_since.store(micros(now), Ordering::Release);
             }
             // What failed while nobody was heard was our own network: it is asked once more.
-            let heard_since = self.heard_since.load(Ordering::Acquire);
-            let fails = |it: Duration| stood_until <= it && heard_since < micros(it);
+            // Some time later: the operator is back sooner than a connection to the store, and then gives up the room, if it has.
+            let counts_from = match self.heard_since.load(Ordering::Acquire) {
+                0 => 0,
+                since => since.saturating_add(micros(self.fence_after / 2)),
+            };
+            let fails = |it: Duration| stood_until <= it && counts_from < micros(it);
             let is_answered = is_ours || (is_heard && time_of(&self.unanswered).is_some_and(fails));
             if !is_answered {
                 return Leave::Freeze;
@@ -258,7 +262,9 @@ mod tests {
         assert!(room.is_unheard());
         assert_eq!(room.leave(ms(2100), Some(ms(2050))), Leave::Freeze, "the store may answer now, too");
         room.unanswered(ms(2150));
-        assert_eq!(room.leave(ms(2200), Some(ms(2050))), Leave::Tick);
+        assert_eq!(room.leave(ms(2200), Some(ms(2050))), Leave::Freeze, "the operator is back sooner");
+        room.unanswered(ms(2650));
+        assert_eq!(room.leave(ms(2700), Some(ms(2050))), Leave::Tick);
         assert!(!room.is_unheard());
     }
 
@@ -275,7 +281,9 @@ mod tests {
         room.unanswered(ms(1499));
         assert_eq!(room.leave(ms(1600), Some(ms(1550))), Leave::Freeze, "that was before, too");
         room.unanswered(ms(1650));
-        assert_eq!(room.leave(ms(1700), Some(ms(1550))), Leave::Tick);
+        assert_eq!(room.leave(ms(1700), Some(ms(1550))), Leave::Freeze, "the operator is back sooner");
+        room.unanswered(ms(2050));
+        assert_eq!(room.leave(ms(2100), Some(ms(1550))), Leave::Tick);
     }
 
     #[test]
