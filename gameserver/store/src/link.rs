@@ -82,11 +82,15 @@ impl Line {
 
     /// Gives the connection up if this error says that it, or the node at its end, is of no use any more.
     pub(crate) fn failed(&self, error: &RedisError) {
-        // A node that serves no more may have become a replica: the address leads to another one by now.
-        if error.kind() != ErrorKind::Server(ServerErrorKind::ResponseError) {
+        // A node that serves no more may have become a replica: the address leads to another one by now. A connection that broke
+        // says nothing of where it led.
+        if let ErrorKind::Server(_) = error.kind() {
+            if error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) {
+                return;
+            }
             self.link.set_found(None);
-            self.give_up();
         }
+        self.give_up();
     }
 
     /// A cluster's connections are mended one by one by its own client, and a node that hangs is no reason to
