@@ -52,7 +52,7 @@ impl Operators {
             let holder = lease.spec.and_then(|it| it.holder_identity).unwrap_or_default();
             ensure!(!holder.is_empty(), "nobody holds the Lease");
             ensure!(before.is_none_or(|it| it.identity != holder), "{holder} still holds the Lease");
-            let pods = self.pods().list(&ListParams::default()).await?;
+            let pods = self.all().await?;
             let pod = pods.iter().map(ResourceExt::name_any).find(|it| holder.starts_with(it));
             let pod = pod.with_context(|| format!("the leader {holder} has no pod"))?;
             Ok(Leader { identity: holder, pod })

@@ -11,6 +11,7 @@ use crate::{
     model::Model,
     scene::Broken,
     search::tell,
+    world::World,
 };
 
 /// So often is done what has to be done: who breaks everything at once never comes to anything.
@@ -84,7 +85,12 @@ fn go(model: &mut Model, chance: &mut StdRng, way: &mut Vec<Action>) -> Result<(
         way.push(action);
         world = model.apply(&world, action)?;
     }
-    let mended = model.mended(&world)?;
+    leave_in_peace(model, &world, way)
+}
+
+/// All trouble ends, and the world must come to rest.
+fn leave_in_peace(model: &mut Model, world: &World, way: &mut Vec<Action>) -> Result<(), Broken> {
+    let mended = model.mended(world)?;
     model.rest(&mended, way, |_| false).map(drop)
 }
 
@@ -120,6 +126,5 @@ fn again(model: &mut Model, wanted: &[Action]) -> Option<(Broken, Vec<Action>)> 
             Err(broken) => return Some((broken, way)),
         }
     }
-    let rested = model.mended(&world).and_then(|it| model.rest(&it, &mut way, |_| false));
-    rested.err().map(|broken| (broken, way))
+    leave_in_peace(model, &world, &mut way).err().map(|broken| (broken, way))
 }

@@ -8,6 +8,7 @@ mod standbys;
 
 use std::{sync::Arc, time::Duration};
 
+use gamekeeper_control::Tenancy;
 use gamekeeper_crds::{
     GameRoom,
     conditions::{self, CHECKPOINTED, FINISHED, PLACED, reason},
@@ -25,6 +26,15 @@ use crate::{
     server::{Claim, pod::Exit},
     terms::Epoch,
 };
+
+fn tenancy(room: &GameRoom, epoch: i64) -> Tenancy {
+    Tenancy {
+        namespace: "games".to_owned(),
+        name: room.metadata.name.clone().unwrap(),
+        uid: room.metadata.uid.clone().unwrap(),
+        epoch,
+    }
+}
 
 fn fleet_name() -> ObjectName {
     ObjectName::new("games", "arena")

@@ -23,10 +23,10 @@ impl Host {
                     let message = "closed before it was open".to_owned();
                     self.refuse(opening, RefusedWhy::UnknownRoom, None, message, out);
                 }
-                self.table.leave(number, false, Some(tenancy.epoch));
+                self.table.leave(number, false, tenancy.epoch);
             }
             State::Live(_) => {
-                self.table.leave(number, true, Some(tenancy.epoch));
+                self.table.leave(number, true, tenancy.epoch);
                 out.push(Action::Drop(number));
             }
             State::Finished { .. } => {

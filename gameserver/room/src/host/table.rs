@@ -124,7 +124,7 @@ impl Table {
         self.rooms.iter_mut().map(|(number, entry)| (*number, entry))
     }
 
-    /// A new room, whose game is to be made; and somebody waits for the answer.
+    /// A new room, whose game is to be made, and whether somebody waits for the answer.
     pub(super) fn insert(&mut self, tenancy: Tenancy, is_owed: bool) -> RoomNumber {
         self.last_number += 1;
         let number = RoomNumber(self.last_number);
@@ -151,10 +151,10 @@ impl Table {
         })
     }
 
-    /// The room is closed, by a Close with this epoch if that is to be answered: its uid may come back.
-    pub(super) fn leave(&mut self, number: RoomNumber, is_made: bool, owed: Option<Epoch>) {
+    /// The room was closed: its uid may come back.
+    pub(super) fn leave(&mut self, number: RoomNumber, is_made: bool, epoch: Epoch) {
         if let Some(entry) = self.rooms.get_mut(&number) {
-            entry.state = State::Leaving { is_made, owed: owed.into_iter().collect() };
+            entry.state = State::Leaving { is_made, owed: [epoch].into() };
             self.by_uid.remove(&entry.tenancy.uid);
         }
     }

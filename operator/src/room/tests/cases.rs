@@ -7,8 +7,7 @@ mod losses;
 use std::num::NonZeroU64;
 
 use gamekeeper_control::{
-    CloseWhy, Feature, HostedRoom, Opened, Refused, RefusedWhy, Restore, RoomPhase, RoomState, Tenancy,
-    Welcome,
+    CloseWhy, Feature, HostedRoom, Opened, Refused, RefusedWhy, Restore, RoomPhase, RoomState, Welcome,
 };
 
 use super::*;
@@ -426,15 +425,6 @@ fn greeted_with(
 
 fn link(desk: &mut Desk, name: &str, news: LinkNews) -> Vec<Command> {
     desk.on(Event::Link { server_uid: format!("uid-{name}"), news })
-}
-
-fn tenancy(room: &GameRoom, epoch: i64) -> Tenancy {
-    Tenancy {
-        namespace: "games".to_owned(),
-        name: room.metadata.name.clone().unwrap(),
-        uid: room.metadata.uid.clone().unwrap(),
-        epoch,
-    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Where lost rooms go, in which order, and which go nowhere any more.
 
-use gamekeeper_control::{Feature, Opened, Refused, RefusedWhy, Tenancy, Welcome};
+use gamekeeper_control::{Feature, Opened, Refused, RefusedWhy, Welcome};
 
 use super::*;
 use crate::room::ledger::LinkNews;
@@ -79,13 +79,8 @@ fn found(commands: &[Command]) -> Vec<(String, String, i64)> {
 
 /// The server has opened the room, and its status says so.
 fn settle(desk: &mut Desk, room: &mut GameRoom, server: &str, epoch: Epoch) {
-    let tenancy = Tenancy {
-        namespace: "games".to_owned(),
-        name: room.metadata.name.clone().unwrap(),
-        uid: room.metadata.uid.clone().unwrap(),
-        epoch: epoch.0,
-    };
-    let opened = Opened { tenancy, ports: Vec::new(), certificate_hashes: Vec::new() };
+    let opened =
+        Opened { tenancy: tenancy(room, epoch.0), ports: Vec::new(), certificate_hashes: Vec::new() };
     let news = LinkNews::Opened(opened);
     let commands = desk.on(Event::Link { server_uid: format!("uid-{server}"), news });
     room.status = Some(written(&commands).clone());
@@ -161,12 +156,7 @@ fn p4_a_room_that_a_server_could_not_restore_goes_to_another_one_next() {
     for (server, gone) in [("told", "a"), ("other", "told"), ("told", "other")] {
         let [(_, to, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
         assert_eq!(to, server, "after {gone}");
-        let tenancy = Tenancy {
-            namespace: "games".to_owned(),
-            name: "duel".to_owned(),
-            uid: duel.metadata.uid.clone().unwrap(),
-            epoch: epoch.0,
-        };
+        let tenancy = tenancy(&duel, epoch.0);
         let (why, message) = (RefusedWhy::Checkpoint, "no answer".to_owned());
         let news = LinkNews::Refused(Refused { tenancy, why, current_epoch: 0, message });
         desk.on(Event::Link { server_uid: format!("uid-{server}"), news });
