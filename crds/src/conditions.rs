@@ -107,7 +107,7 @@ pub mod reason {
     pub const REFUSED: &str = "Refused";
     /// Finished: the server was lost and the room's `recovery` is `Fail`.
     pub const LOST: &str = "Lost";
-    /// Finished: the room's servers crashed again and again, each soon after it came there.
+    /// Finished: the room's servers crashed or hung again and again, each soon after it came there.
     pub const POISONED: &str = "Poisoned";
 }
 

@@ -127,7 +127,7 @@ pub struct GameRoomStatus {
     #[serde(default, skip_serializing_if = "is_none")]
     #[schemars(range(min = 0))]
     pub recoveries: i32,
-    /// How many servers crashed in a row, each within ten seconds of having been given the room again. A room with one is kept
+    /// How many servers crashed or hung in a row, each within ten seconds of having been given the room again. A room with one is kept
     /// apart from others where there is place; one with two is not placed again.
     #[serde(default, skip_serializing_if = "is_none")]
     #[schemars(range(min = 0))]

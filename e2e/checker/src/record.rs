@@ -8,7 +8,7 @@ pub struct Record {
     /// In the order of time.
     #[serde(default)]
     pub faults: Vec<Fault>,
-    /// What the operators' logs tell.
+    /// What the logs tell.
     #[serde(default)]
     pub steps: Vec<Step>,
 }
@@ -34,7 +34,7 @@ pub struct Fault {
     pub interval_ms: u64,
 }
 
-/// Something that an operator did or knew.
+/// Something that an operator, or a new owner, did or knew.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// Such as noticed, confirmed, placed, fenced, status.

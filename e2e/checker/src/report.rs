@@ -39,8 +39,21 @@ pub struct Scenario {
     pub recovered: usize,
     /// Rooms that were hit and are not.
     pub failed: usize,
+    /// How long after the fault each step of a recovery was taken, of all rooms, in the order of [`STEPS`]; without
+    /// those that nobody saw.
+    pub steps: Vec<Taken>,
     /// In words.
     pub violations: Vec<String>,
+}
+
+/// When a step was taken, in milliseconds after the fault.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Taken {
+    /// One of [`STEPS`].
+    pub step: String,
+    /// Of all rooms.
+    #[serde(flatten)]
+    pub ms: Spread,
 }
 
 /// Of some measurements: by nearest rank, so that each is one that was made.
@@ -89,6 +102,7 @@ impl Report {
                 lost_ms: Spread::of(of.iter().filter_map(|it| it.lost_ms)),
                 recovered,
                 failed: of.len() - recovered,
+                steps: taken(&of),
                 violations: violations.iter().filter(is_of).map(ToString::to_string).collect(),
             }
         };
@@ -103,6 +117,19 @@ impl Report {
     pub fn is_good(&self) -> bool {
         let is_good = |it: &Scenario| it.failed == 0 && it.violations.is_empty();
         self.violations.is_empty() && self.scenarios.iter().all(is_good)
+    }
+
+    /// For people: when the steps were taken.
+    pub fn steps(&self) -> String {
+        let mut out = String::new();
+        for it in self.scenarios.iter().filter(|it| !it.steps.is_empty()) {
+            let head = format!("{}, {} rooms", it.scenario, it.recovered + it.failed);
+            let _ = writeln!(out, "{head:<36}{:>8}{:>8}{:>8}   (ms after the fault)", "p50", "p99", "max");
+            for Taken { step, ms: Spread { p50, p99, max } } in &it.steps {
+                let _ = writeln!(out, "  {step:<34}{p50:>8.0}{p99:>8.0}{max:>8.0}");
+            }
+        }
+        out
     }
 
     /// For people: the scenarios, the steps of each room, what was broken.
@@ -143,6 +170,15 @@ impl Report {
         }
         out
     }
+}
+
+/// When each step was taken, as far as anybody saw it.
+fn taken(of: &[&Measured]) -> Vec<Taken> {
+    let steps = STEPS.into_iter().enumerate().filter_map(|(index, step)| {
+        let ms = Spread::of(of.iter().filter_map(|it| it.steps[index]))?;
+        Some(Taken { step: step.to_owned(), ms })
+    });
+    steps.collect()
 }
 
 /// Of the rooms of each round, the latest time: a node is lost when all of its servers are.

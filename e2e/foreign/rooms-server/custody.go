@@ -8,6 +8,10 @@ const (
 	longestPause  = time.Second
 )
 
+// redialPause is how old what a failed call says may be: without a connection, the library answers at once with what its last
+// attempt to get one came to.
+const redialPause = 1500 * time.Millisecond
+
 // errand is what the store is to be asked about a room.
 type errand int
 
@@ -38,6 +42,8 @@ type custody struct {
 	// The match stands still: it may be another server's by now.
 	held   bool
 	heldAt time.Time
+	// Nobody was heard for the time of the fence: it does not stand still only because the loop did.
+	unheard bool
 	// When the operator was heard to hear this server, since then; zero: not yet.
 	echoedAt time.Time
 
@@ -68,8 +74,12 @@ func (c *custody) standing(now, echoed time.Time) bool {
 	if echoed.After(heard) {
 		heard = echoed
 	}
-	if !c.held && now.Sub(heard) >= c.fenceAfter {
-		c.hold(now)
+	if now.Sub(heard) >= c.fenceAfter {
+		if !c.held {
+			c.hold(now)
+		}
+		// What was heard since is too old to count.
+		c.unheard, c.echoedAt = true, time.Time{}
 	}
 	return c.held || now.Before(c.fencedUntil)
 }
@@ -118,7 +128,7 @@ func (c *custody) allowed(sent time.Time) {
 		c.accepted = sent
 	}
 	if !sent.Before(c.heldAt) {
-		c.held = false
+		c.held, c.unheard = false, false
 	}
 }
 
@@ -131,10 +141,29 @@ func (c *custody) unanswered(sent, now time.Time) {
 	case sent.Before(c.heldAt) || !c.echoedAt.IsZero() && sent.Before(c.echoedAt):
 		// It was sent too early to say anything of now.
 		c.pausedUntil = time.Time{}
-	case !c.echoedAt.IsZero():
+	case c.echoedAt.IsZero():
+	case sent.Before(c.countsFrom()):
+		c.pausedUntil = earlier(c.pausedUntil, c.countsFrom())
+	default:
 		// Without the store, the operator's word is enough.
-		c.held = false
+		c.held, c.unheard = false, false
 	}
+}
+
+// countsFrom is from when on a call that fails says that the store is gone. After a cut the operator is back sooner than a
+// connection to the store, and sooner than it knows that it gave the room up.
+func (c *custody) countsFrom() time.Time {
+	if !c.unheard {
+		return c.echoedAt
+	}
+	return c.echoedAt.Add(c.fenceAfter/2 + redialPause)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // fails says whether the store has been silent for so long that the operator must know.

@@ -141,11 +141,62 @@ func TestI7AFrozenRoomGoesOnByAnEchoOnlyAfterTheStoreWasAsked(t *testing.T) {
 	}
 	wantErrand(t, c, 1600, 9, toCheck)
 	c.unanswered(at(1600), at(1700))
-	if c.standing(at(1700), at(1505)) {
+	if !c.standing(at(1700), at(1505)) {
+		t.Error("the operator is back sooner than the connection to the store")
+	}
+	c.unanswered(at(3100), at(3150))
+	if !c.standing(at(3200), at(3150)) {
+		t.Error("the operator is back sooner than the connection to the store")
+	}
+	// The pause would be longer.
+	wantErrand(t, c, 3519, 9, toNothing)
+	wantErrand(t, c, 3520, 9, toCheck)
+	c.unanswered(at(3520), at(3530))
+	if c.standing(at(3530), at(3500)) {
 		t.Error("still frozen")
 	}
-	if !c.standing(at(2505), at(1505)) {
+	if !c.standing(at(4500), at(3500)) {
 		t.Error("the operator is gone again, and it is not frozen")
+	}
+}
+
+func TestI7ARoomThatStoodStillWhileNobodyWasHeardIsFrozenToo(t *testing.T) {
+	c := newTestCustody()
+	c.hold(at(300))
+	c.echo(at(310), at(320))
+	c.standing(at(1310), at(310))
+	c.echo(at(1400), at(1410))
+	c.standing(at(1415), at(1400))
+	c.unanswered(at(1420), at(1430))
+	if !c.standing(at(1440), at(1400)) {
+		t.Error("it goes on as if its loop had only stood still")
+	}
+	c.unanswered(at(3410), at(3420))
+	if c.standing(at(3430), at(3400)) {
+		t.Error("still frozen")
+	}
+}
+
+func TestI7WhoHearsNobodyOnceMoreBeginsToWaitAnew(t *testing.T) {
+	c := newTestCustody()
+	c.standsAt(1000)
+	c.echo(at(1050), at(1100))
+	c.standing(at(2050), at(1050))
+	c.echo(at(2300), at(2310))
+	// After the first echo that would have been late enough.
+	c.unanswered(at(3500), at(3510))
+	if !c.standing(at(3520), at(3500)) {
+		t.Error("what was heard before the second cut counts")
+	}
+}
+
+func TestI8AfterAStandstillTheOperatorsWordIsEnoughAtOnceWithoutTheStore(t *testing.T) {
+	c := newTestCustody()
+	c.hold(at(300))
+	c.echo(at(310), at(320))
+	c.unanswered(at(330), at(340))
+	if c.standing(at(350), at(310)) {
+		t.Error("still frozen")
 	}
 }
 

@@ -147,8 +147,9 @@ impl Model {
                 }
             }
             let is_played = status.phase == Phase::Running && is_ticked && has_it.is_power_of_two();
-            // A room that took two servers down is not placed again.
-            let may_fail = status.phase == Phase::Finished || 2 <= self.bounds.crashes;
+            // A room that took three servers down is not placed again.
+            let taken_down = self.bounds.crashes + self.bounds.alarms + self.bounds.pauses;
+            let may_fail = status.phase == Phase::Finished || 3 <= taken_down;
             let is_over = status.phase.is_over() && may_fail && has_it == 0;
             // A crowd of servers that are dead or deleted is no place to play.
             let has_place = world

@@ -19,7 +19,7 @@ fn holds(what: &str, bounds: Bounds) {
     assert!(found.broken.is_none() && found.is_complete, "{what}: {found}");
 }
 
-/// The promise that is broken with this rule is found; and with the rule kept, it holds within the same bounds.
+/// The promise that is broken with this rule is found. With the rule kept, it holds within the same bounds: other tests search them.
 fn is_needed(rule: Rule, promise: &str, bounds: Bounds) {
     let found = search(bounds, rule);
     println!("{rule:?}: {found}");
@@ -121,6 +121,12 @@ fn i7_i8_a_take_that_does_not_ask_whether_the_owner_is_silent_is_found() {
 fn i1_i4_p6_p7_hold_when_messages_are_lost_late_or_doubled() {
     holds("two messages and a crash", Bounds { messages: 2, crashes: 1, steps: 2, ..CALM });
     holds("two messages, from nothing", Bounds { messages: 2, steps: 2, is_fresh: true, ..CALM });
+}
+
+#[test]
+fn i1_i7_hold_when_a_server_is_cut_off_for_long() {
+    holds("a cut", Bounds { cuts: 1, steps: 5, ..CALM });
+    holds("a cut that others see through", Bounds { partings: 1, steps: 5, ..CALM });
 }
 
 #[test]

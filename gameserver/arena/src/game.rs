@@ -1,7 +1,8 @@
 //! The arena as a server hosts it.
 
 use gamekeeper_room::{
-    Afterwards, Checkpoint, Declined, Ending, Game, GameMaker, Next, PlayerName, Schema, Seat, Setup, Turn,
+    Afterwards, Build, Checkpoint, Declined, Ending, Game, GameMaker, Next, PlayerName, Schema, Seat, Setup,
+    Turn,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -16,6 +17,8 @@ use crate::{
 
 /// The version of what [`Game::save`] returns.
 const SCHEMA: Schema = Schema(2);
+
+const BUILD: Build = Build::new(concat!("arena ", env!("CARGO_PKG_VERSION")));
 
 /// Of the text with all scores. A result may have 4,096 bytes, and a name 128 of them.
 const SCORES_BYTES_MAX: usize = 3000;
@@ -41,6 +44,10 @@ impl GameMaker for Arena {
 
     fn schema(&self) -> Schema {
         SCHEMA
+    }
+
+    fn build(&self) -> Build {
+        BUILD
     }
 
     fn restore(&self, setup: &Setup, checkpoint: &Checkpoint) -> Result<Box<dyn Game>, Declined> {

@@ -126,6 +126,11 @@ pub trait GameMaker: Send + Sync + 'static {
         Schema(0)
     }
 
+    /// What this build is called in the checkpoints that it writes.
+    fn build(&self) -> Build {
+        Build::default()
+    }
+
     /// A match that goes on from a checkpoint, also from one of another schema where this build reads it.
     fn restore(&self, setup: &Setup, checkpoint: &Checkpoint) -> Result<Box<dyn Game>, Declined> {
         let _ = (setup, checkpoint);
@@ -159,6 +164,30 @@ impl Declined {
 /// The version of a game's saved state. Changes when older builds could not read it any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Schema(pub u32);
+
+/// What a build of a game is called, for people who look at what it saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Build(&'static str);
+
+impl Build {
+    /// The longest name: room for a version and a commit.
+    pub const BYTES_MAX: usize = 64;
+
+    /// With a name of [`BYTES_MAX`](Self::BYTES_MAX) bytes at most. In a constant, a longer one does not compile.
+    ///
+    /// # Panics
+    ///
+    /// If it is longer.
+    pub const fn new(name: &'static str) -> Self {
+        assert!(name.len() <= Self::BYTES_MAX, "the name of a build has 64 bytes at most");
+        Self(name)
+    }
+
+    /// Its name; empty if it was given none.
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+}
 
 /// A room's saved state.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ mod text;
 
 pub use door::{Door, INPUT_BYTES_MAX, INPUTS_MAX, Inbound, NotHeard, NotSeated, Occupant, SEATS_MAX};
 pub use ending::{Ending, TooLarge};
-pub use game::{Afterwards, Checkpoint, Declined, Game, GameMaker, Next, Schema, Setup, Tick, Turn};
+pub use game::{Afterwards, Build, Checkpoint, Declined, Game, GameMaker, Next, Schema, Setup, Tick, Turn};
 pub use host::Host;
 pub use messages::{MESSAGE_BYTES_MAX, MESSAGES_MAX, Message, Messages, NotSent};
 pub use pace::{Due, Pace};

@@ -92,25 +92,25 @@ impl Custody {
         let last = heard.map_or(accepted, |it| it.max(accepted));
         let is_unheard = self.fence_after <= now.saturating_sub(last);
         if let Some(stood_until) = self.stood_until() {
-            // Whoever stood still before counts as frozen, too, once nobody was heard for so long.
-            if is_unheard && !self.is_unheard() {
-                self.heard_since.store(NEVER, Ordering::Release);
-            }
-            let is_ours = stood_until <= accepted;
-            // Without the store nobody else can have it either; then a word of the operator is enough (I8).
             let is_heard = heard.is_some_and(|it| stood_until <= it);
-            if is_heard && self.heard_since.load(Ordering::Acquire) == NEVER {
+            if is_unheard {
+                // Whoever stood still before counts as frozen, too, once nobody was heard for so long; and what was heard since is
+                // too old by now.
+                self.heard_since.store(NEVER, Ordering::Release);
+            } else if is_heard && self.heard_since.load(Ordering::Acquire) == NEVER {
                 self.heard_since.store(micros(now), Ordering::Release);
             }
-            // What failed while nobody was heard was our own network: it is asked once more.
-            // Some time later: the operator is back sooner than a connection to the store, and then gives up the room, if it has.
+            // What failed while nobody was heard was our own network: it is asked once more. Some time later: the operator is back
+            // sooner than a connection to the store, and then gives up the room, if it has.
             let counts_from = match self.heard_since.load(Ordering::Acquire) {
                 0 => 0,
                 since => since.saturating_add(micros(self.fence_after / 2)),
             };
-            let fails = |it: Duration| stood_until <= it && counts_from < micros(it);
-            let is_answered = is_ours || (is_heard && time_of(&self.unanswered).is_some_and(fails));
-            if !is_answered {
+            let counts = |it: Duration| stood_until <= it && counts_from <= micros(it);
+            let is_ours = stood_until <= accepted;
+            // Without the store nobody else can have it either; then a word of the operator is enough (I8).
+            let is_told = heard.is_some_and(counts) && time_of(&self.unanswered).is_some_and(counts);
+            if !is_ours && !is_told {
                 return Leave::Freeze;
             }
             self.stood_until.store(NEVER, Ordering::Release);
@@ -261,11 +261,27 @@ mod tests {
         assert_eq!(room.leave(ms(2000), None), Leave::Freeze);
         assert!(room.is_unheard());
         assert_eq!(room.leave(ms(2100), Some(ms(2050))), Leave::Freeze, "the store may answer now, too");
-        room.unanswered(ms(2150));
-        assert_eq!(room.leave(ms(2200), Some(ms(2050))), Leave::Freeze, "the operator is back sooner");
-        room.unanswered(ms(2650));
-        assert_eq!(room.leave(ms(2700), Some(ms(2050))), Leave::Tick);
+        room.unanswered(ms(2599));
+        assert_eq!(room.leave(ms(2650), Some(ms(2640))), Leave::Freeze, "the operator is back sooner");
+        room.unanswered(ms(2600));
+        assert_eq!(room.leave(ms(2650), Some(ms(2599))), Leave::Freeze, "it may be gone again");
+        assert_eq!(room.leave(ms(2650), Some(ms(2640))), Leave::Tick);
         assert!(!room.is_unheard());
+    }
+
+    #[test]
+    fn i7_who_hears_nobody_once_more_begins_to_wait_anew() {
+        let room = Custody::new(FENCE, ms(0));
+        assert_eq!(room.leave(ms(1000), None), Leave::Freeze);
+        assert_eq!(room.leave(ms(1100), Some(ms(1050))), Leave::Freeze);
+        // Asked while it was cut off for the second time.
+        room.unanswered(ms(1700));
+        assert_eq!(room.leave(ms(2050), Some(ms(1050))), Leave::Freeze);
+        assert_eq!(room.leave(ms(2300), Some(ms(2250))), Leave::Freeze, "that was before");
+        room.unanswered(ms(2799));
+        assert_eq!(room.leave(ms(2850), Some(ms(2840))), Leave::Freeze);
+        room.unanswered(ms(2800));
+        assert_eq!(room.leave(ms(2850), Some(ms(2840))), Leave::Tick);
     }
 
     #[test]
@@ -280,10 +296,10 @@ mod tests {
         );
         room.unanswered(ms(1499));
         assert_eq!(room.leave(ms(1600), Some(ms(1550))), Leave::Freeze, "that was before, too");
-        room.unanswered(ms(1650));
-        assert_eq!(room.leave(ms(1700), Some(ms(1550))), Leave::Freeze, "the operator is back sooner");
-        room.unanswered(ms(2050));
-        assert_eq!(room.leave(ms(2100), Some(ms(1550))), Leave::Tick);
+        room.unanswered(ms(1999));
+        assert_eq!(room.leave(ms(2050), Some(ms(2040))), Leave::Freeze, "the operator is back sooner");
+        room.unanswered(ms(2000));
+        assert_eq!(room.leave(ms(2050), Some(ms(2040))), Leave::Tick);
     }
 
     #[test]

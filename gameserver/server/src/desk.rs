@@ -5,7 +5,7 @@ use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 use gamekeeper_control::{Fallback, Found, Hello, Mirror, StandingBy, ToOperator, Token, agree};
 use gamekeeper_player::admission::Guests;
 use gamekeeper_room::{
-    Door, Host, Room, Schema, Setup, Tenancy,
+    Build, Door, Host, Room, Schema, Setup, Tenancy,
     host::{Action, Command, Event, HelloRefusedWhy, NotMade, Order, Report, RoomNumber, StreamId},
 };
 use tokio::{
@@ -101,6 +101,8 @@ pub(crate) struct Desk {
     pub(crate) seekers: Seekers,
     /// Of what its games save.
     pub(crate) schema: Schema,
+    /// Which saves it.
+    pub(crate) build: Build,
     /// For those that work for it.
     pub(crate) notes: mpsc::Sender<Note>,
     pub(crate) callers: HashMap<StreamId, Caller>,
@@ -289,7 +291,7 @@ impl Desk {
         let Made { mut room, door, guests, since, is_restored } = made;
         room.adopt(tenancy.epoch);
         let custody = self.vault.as_ref().map(|it| it.custody(since));
-        let company = Company { door, guests, custody, schema: self.schema };
+        let company = Company { door, guests, custody, schema: self.schema, build: self.build };
         let place = Arc::new(Place::new(number, tenancy, company));
         // Who comes before the first tick is told how far it is.
         place.ticked(room.tick());

@@ -144,7 +144,11 @@ impl Opener {
         let players = saved.players();
         let Saved { has_begun, occupants, guests: names, game, .. } = saved;
         let checkpoint = Checkpoint { schema, tick, epoch: saved_by, state: game.unwrap_or_default() };
-        let game = guarded("restored", || self.maker.restore(setup, &checkpoint)).map_err(no)?;
+        // What one build declines another one reads: it is said whose it was.
+        let by =
+            if sealed.build.is_empty() { String::new() } else { format!(" (saved by {})", sealed.build) };
+        let game = guarded("restored", || self.maker.restore(setup, &checkpoint));
+        let game = game.map_err(|it| no(format!("{it}{by}")))?;
         let mut guests = Guests::default();
         for guest in names {
             // As many as were let in before.

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use gamekeeper_player::admission::Guests;
-use gamekeeper_room::{Door, Ending, Epoch, Schema, Tenancy, Tick, host::RoomNumber};
+use gamekeeper_room::{Build, Door, Ending, Epoch, Schema, Tenancy, Tick, host::RoomNumber};
 
 use crate::{audience::Audience, custody::Custody};
 
@@ -29,6 +29,8 @@ pub(crate) struct Place {
     pub(crate) custody: Option<Custody>,
     /// Of the game's saved state.
     pub(crate) schema: Schema,
+    /// Which saves it.
+    pub(crate) build: Build,
 }
 
 /// Who is in a room, and whose it is.
@@ -38,20 +40,27 @@ pub(crate) struct Company {
     pub(crate) guests: Guests,
     pub(crate) custody: Option<Custody>,
     pub(crate) schema: Schema,
+    pub(crate) build: Build,
 }
 
 #[cfg(test)]
 impl Company {
     /// Of a room that nobody has entered, and that is not kept in a store.
     pub(crate) fn new(door: Door) -> Self {
-        Self { door, guests: Guests::default(), custody: None, schema: Schema::default() }
+        Self {
+            door,
+            guests: Guests::default(),
+            custody: None,
+            schema: Schema::default(),
+            build: Build::default(),
+        }
     }
 }
 
 impl Place {
     pub(crate) fn new(number: RoomNumber, tenancy: Tenancy, company: Company) -> Self {
         let Tenancy { namespace, name, uid, epoch } = tenancy;
-        let Company { door, guests, custody, schema } = company;
+        let Company { door, guests, custody, schema, build } = company;
         Self {
             number,
             namespace,
@@ -67,6 +76,7 @@ impl Place {
             audience: Audience::default(),
             custody,
             schema,
+            build,
         }
     }
 

@@ -181,6 +181,7 @@ impl Server {
             standing_by: None,
             seekers: self.seekers,
             schema: self.maker.schema(),
+            build: self.maker.build(),
             notes: own_notes,
             callers: HashMap::new(),
             made: None,

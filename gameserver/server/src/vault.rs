@@ -12,6 +12,7 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
 
 use crate::{
     clock::Clock,
@@ -101,7 +102,12 @@ impl Vault {
 /// Gets the connection before it is needed: where a room is to be had because a node is lost, the store's name may not be found any
 /// more, since the one who knew it was there, too.
 async fn approach(store: Arc<Store>) {
-    while store.approach().await.is_err() {
+    let mut is_told = false;
+    while let Err(error) = store.approach().await {
+        if !std::mem::replace(&mut is_told, true) {
+            warn!(%error, "the store is not reached yet");
+        }
         sleep(APPROACH_AGAIN).await;
     }
+    info!("the store is reached");
 }

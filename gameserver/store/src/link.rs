@@ -17,7 +17,7 @@ use redis::{
 use tokio::{
     net::lookup_host,
     sync::OwnedMutexGuard,
-    time::{Instant, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::{StoreError, address::Address, backoff::pause_after};
@@ -59,8 +59,8 @@ struct Slot {
     connection: Option<Connection>,
     generation: Generation,
     failures: u32,
-    /// Of the last attempt, while there is no connection.
-    failure: Option<StoreError>,
+    /// Of the last attempt, while there is no connection, and when that began.
+    failure: Option<(StoreError, Instant)>,
     not_before: Option<Instant>,
 }
 
@@ -80,17 +80,12 @@ impl Line {
         outcome.and_then(Value::extract_error)
     }
 
-    /// Gives the connection up if this error says that it, or the node at its end, is of no use any more.
+    /// Gives the connection up if this error says that it, or the node at its end, is of no use any more: one that serves no
+    /// more may have become a replica, and the name leads to another one by now.
     pub(crate) fn failed(&self, error: &RedisError) {
-        // A node that serves no more may have become a replica: the address leads to another one by now. A connection that broke
-        // says nothing of where it led.
-        if let ErrorKind::Server(_) = error.kind() {
-            if error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) {
-                return;
-            }
-            self.link.set_found(None);
+        if error.kind() != ErrorKind::Server(ServerErrorKind::ResponseError) {
+            self.give_up();
         }
-        self.give_up();
     }
 
     /// A cluster's connections are mended one by one by its own client, and a node that hangs is no reason to
@@ -149,14 +144,31 @@ impl Link {
         }
     }
 
+    /// Waits until there is a connection, or an attempt has failed that began since now: the pauses are waited for. What fails
+    /// then says something of now.
+    pub(crate) async fn try_anew(self: &Arc<Self>) -> Result<(), StoreError> {
+        let now = Instant::now();
+        loop {
+            let not_before = match &*self.slot() {
+                Slot { connection: Some(_), .. } => return Ok(()),
+                Slot { failure: Some((failure, began)), .. } if now <= *began => return Err(failure.clone()),
+                Slot { not_before, .. } => *not_before,
+            };
+            sleep_until(not_before.unwrap_or(now)).await;
+            // What came of it is seen above.
+            let _ = self.line().await;
+        }
+    }
+
     /// In a task of its own, which ends with its patience: a call that waits for it may have less.
     fn begin(self: Arc<Self>, turn: OwnedMutexGuard<()>) {
         tokio::spawn(async move {
+            let began = Instant::now();
             let outcome = match timeout(self.patience, self.connect()).await {
                 Ok(outcome) => outcome.map_err(|it| StoreError::of_connecting(&it, self.patience)),
                 Err(_) => Err(StoreError::Timeout(self.patience)),
             };
-            self.slot().settle(outcome);
+            self.slot().settle(outcome, began);
             drop(turn);
         });
     }
@@ -179,23 +191,24 @@ impl Link {
         }
     }
 
-    /// To where its name led last, or where it leads now if that failed: when a node is lost, names may not be found any more.
+    /// To where its name leads; to where it led last, if nobody knows: those who do may be lost with a node.
     /// Over TLS always by the name, which the certificate is for.
     async fn connect_to(&self, client: &Client) -> RedisResult<MultiplexedConnection> {
         let info = client.get_connection_info();
         let ConnectionAddr::Tcp(host, port) = info.addr() else { return multiplexed(client).await };
-        let is_first = self.slot().failures.is_multiple_of(2);
-        let known = *self.found_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let addresses = match known.filter(|_| is_first) {
-            Some(known) => vec![known],
-            None => lookup_host((host.as_str(), *port)).await?.collect(),
+        let found = timeout(self.patience / 2, lookup_host((host.as_str(), *port))).await;
+        let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let addresses: Vec<_> = match (found, self.found_at()) {
+            (Ok(addresses), _) => addresses.collect(),
+            (Err(_), Some(known)) => vec![known],
+            (Err(error), None) => return Err(error.into()),
         };
         let mut failure = RedisError::from(io::Error::from(io::ErrorKind::NotFound));
         for address in addresses {
             let there = ConnectionAddr::Tcp(address.ip().to_string(), address.port());
             match multiplexed(&Client::open(info.clone().set_addr(there))?).await {
                 Ok(connection) => {
-                    self.set_found(Some(address));
+                    self.set_found(address);
                     return Ok(connection);
                 }
                 Err(error) => failure = error,
@@ -204,8 +217,12 @@ impl Link {
         Err(failure)
     }
 
-    fn set_found(&self, address: Option<SocketAddr>) {
-        *self.found_at.lock().unwrap_or_else(PoisonError::into_inner) = address;
+    fn found_at(&self) -> Option<SocketAddr> {
+        *self.found_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_found(&self, address: SocketAddr) {
+        *self.found_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
     }
 
     /// Nothing that could panic is done while it is locked.
@@ -227,12 +244,12 @@ impl Slot {
             return Ok(Some((connection.clone(), self.generation)));
         }
         match (&self.failure, self.not_before) {
-            (Some(failure), Some(not_before)) if Instant::now() < not_before => Err(failure.clone()),
+            (Some((failure, _)), Some(not_before)) if Instant::now() < not_before => Err(failure.clone()),
             _ => Ok(None),
         }
     }
 
-    fn settle(&mut self, outcome: Result<Connection, StoreError>) {
+    fn settle(&mut self, outcome: Result<Connection, StoreError>, began: Instant) {
         match outcome {
             Ok(connection) => {
                 let generation = Generation(self.generation.0 + 1);
@@ -240,7 +257,7 @@ impl Slot {
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
-                self.failure = Some(error);
+                self.failure = Some((error, began));
                 self.not_before = Some(Instant::now() + pause_after(self.failures));
             }
         }
@@ -253,20 +270,42 @@ mod tests {
 
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_millis(500);
+
+    fn link_to(host: &str) -> Arc<Link> {
+        Link::new(Address::parse(&format!("redis://{host}"), PATIENCE).unwrap(), PATIENCE)
+    }
+
     #[tokio::test]
-    async fn p4_where_a_name_led_last_is_gone_to_without_asking_for_the_name() {
+    async fn p4_where_a_name_led_last_is_gone_to_when_nobody_knows_the_name() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let silence = Duration::from_millis(500);
-        let link = Link::new(Address::parse("redis://nowhere.invalid", silence).unwrap(), silence);
+        let link = link_to("nowhere.invalid");
         assert!(link.line().await.is_err(), "there is no such name");
-        link.set_found(Some(listener.local_addr().unwrap()));
+        link.set_found(listener.local_addr().unwrap());
         let again = link.clone();
-        tokio::spawn(async move {
-            // By the name and where it led last, in turns, with pauses in between.
-            while again.line().await.is_err() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        });
+        tokio::spawn(async move { again.try_anew().await });
         timeout(Duration::from_secs(20), listener.accept()).await.expect("somebody comes").unwrap();
+    }
+
+    #[tokio::test]
+    async fn where_a_name_leads_now_comes_before_where_it_led_last() {
+        let [old, new] = [TcpListener::bind("127.0.0.1:0"), TcpListener::bind("127.0.0.1:0")];
+        let (old, new) = (old.await.unwrap(), new.await.unwrap());
+        let link = link_to(&format!("localhost:{}", new.local_addr().unwrap().port()));
+        link.set_found(old.local_addr().unwrap());
+        tokio::spawn(async move { link.try_anew().await });
+        tokio::select! {
+            _ = old.accept() => panic!("the old one"),
+            it = timeout(Duration::from_secs(20), new.accept()) => drop(it.expect("somebody comes").unwrap()),
+        }
+    }
+
+    #[tokio::test]
+    async fn i7_a_question_does_not_fail_by_what_failed_before_it_was_asked() {
+        let link = link_to("localhost:1");
+        assert!(link.line().await.is_err(), "nobody listens there");
+        assert_eq!(link.slot().failures, 1);
+        assert!(link.try_anew().await.is_err());
+        assert_eq!(link.slot().failures, 2);
     }
 }

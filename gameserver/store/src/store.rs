@@ -26,7 +26,8 @@ const ATTEMPTS: u32 = 2;
 
 /// The store of rooms' checkpoints. One for the whole process: all rooms share its connection.
 ///
-/// Every call may be made again, whatever became of it. None waits longer than [`Options::timeout`] says.
+/// Every call may be made again, whatever became of it. None but [`check`](Self::check) waits longer than
+/// [`Options::timeout`] says.
 pub struct Store {
     link: Arc<Link>,
     options: Options,
@@ -139,7 +140,11 @@ impl Store {
     }
 
     /// Asks whether the room is still the caller's. Counts as a sign of life, like a write.
+    ///
+    /// If there is no connection, a new one is waited for, up to a second longer than [`Options::timeout`]: that this
+    /// fails says that the store is out of reach now, and not that it was a moment ago.
     pub async fn check(&self, tenancy: &Tenancy) -> Result<Verdict<()>, StoreError> {
+        self.link.try_anew().await?;
         reply::done(self.call(&self.scripts.check, tenancy, &[]).await?.value, "mine")
     }
 

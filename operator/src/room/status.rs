@@ -135,7 +135,7 @@ pub fn refused(room: &GameRoom, why: &str, now: Timestamp) -> GameRoomStatus {
 /// It took its servers down, again and again: another one would go the same way, and other matches with it.
 pub fn poisoned(room: &GameRoom, losses: i32, now: Timestamp) -> GameRoomStatus {
     let message = format!(
-        "{losses} servers in a row crashed within ten seconds of having been given the match: it is not placed again"
+        "{losses} servers in a row crashed or hung within ten seconds of having been given the match: it is not placed again"
     );
     let over = over(room, Phase::Failed, reason::POISONED, message, now);
     GameRoomStatus { losses_in_a_row: losses, ..over }

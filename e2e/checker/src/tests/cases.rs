@@ -7,8 +7,8 @@ use super::{
 use crate::{
     History,
     journals::{Journal, Line, parse},
-    measure::measure,
-    record::Record,
+    measure::{STEPS, measure},
+    record::{Record, Step},
     report::{Report, Spread},
     timeline,
 };
@@ -278,12 +278,47 @@ fn the_report_has_the_names_that_were_promised() {
     let report = Report::new(&record, &measured, &check(&journals, &record));
     let value = serde_json::to_value(&report).unwrap();
     let scenario = value["scenarios"][0].as_object().unwrap();
-    let names =
-        ["detect_ms", "failed", "lost_ms", "playing_ms", "recovered", "rounds", "scenario", "violations"];
+    let names = [
+        "detect_ms",
+        "failed",
+        "lost_ms",
+        "playing_ms",
+        "recovered",
+        "rounds",
+        "scenario",
+        "steps",
+        "violations",
+    ];
     assert_eq!(scenario.keys().collect::<Vec<_>>(), names);
     let spread: Vec<_> = scenario["lost_ms"].as_object().unwrap().keys().collect();
     assert_eq!(spread, ["max", "p50", "p99"]);
-    println!("{}", report.table(&measured));
+}
+
+#[test]
+fn all_steps_are_measured_from_the_fault() {
+    let Run { journals, mut record, .. } = run(1);
+    let fault = record.faults[0].clone();
+    let of_operators = ["noticed", "confirmed", "placed", "fenced", "status"];
+    record.steps = of_operators
+        .into_iter()
+        .zip([7, 11, 13, 17, 19])
+        .map(|(step, ms)| Step {
+            step: step.to_owned(),
+            mono_ns: fault.fault_mono_ns + ms * 1_000_000,
+            room: Some(fault.rooms[0].clone()),
+            ..Step::default()
+        })
+        .collect();
+    let measured = measure(&History::of(&journals), &record);
+    let report = Report::new(&record, &measured, &[]);
+    let steps = &report.scenarios[0].steps;
+    assert_eq!(steps.iter().map(|it| it.step.as_str()).collect::<Vec<_>>(), STEPS);
+    let at = |step: &str| steps.iter().find(|it| it.step == step).unwrap().ms.max;
+    assert_eq!(of_operators.map(at).to_vec(), vec![7.0, 11.0, 13.0, 17.0, 19.0]);
+    assert!(at("restored") <= at("ticking") && at("ticking") <= at("playing"));
+    for table in [report.steps(), report.table(&measured)] {
+        assert!(STEPS.into_iter().all(|it| table.contains(it)), "{table}");
+    }
 }
 
 #[test]

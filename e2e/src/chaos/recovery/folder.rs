@@ -90,6 +90,11 @@ impl Part {
         write_whole(&self.0.join(RECORD), &serde_json::to_vec_pretty(record)?)
     }
 
+    /// Pictures of what happened after each fault.
+    pub(super) fn timeline(&self) -> PathBuf {
+        self.0.join("timeline")
+    }
+
     /// The players' journals.
     pub(super) fn players(&self) -> PathBuf {
         self.0.join("journals/players")
@@ -110,9 +115,10 @@ pub(super) fn log_of(cluster: &Cluster, node: NodeNumber, namespace: &str, pod: 
     its.filter_map(|log| fs::read_to_string(log).ok()).collect()
 }
 
-/// What the operators' logs tell of a namespace, in the order of time. It needs no API server and no network.
+/// What the logs of operators and servers tell of a namespace, in the order of time. It needs no API server and no network.
 pub(super) fn steps(cluster: &Cluster, namespace: &str, clocks: &Clocks) -> Vec<Step> {
-    let files = cluster.nodes().flat_map(|node| logs(&cluster.pod_logs(node), &[chart::NAMESPACE]));
+    let files =
+        cluster.nodes().flat_map(|node| logs(&cluster.pod_logs(node), &[chart::NAMESPACE, namespace]));
     let texts = files.filter_map(|log| fs::read_to_string(log).ok());
     let mut all: Vec<_> = texts
         .flat_map(|text| {

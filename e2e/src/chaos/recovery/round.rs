@@ -171,10 +171,13 @@ fn again(views: &Views, before: &Before, fault: Moment) -> Fate {
     if back.len() < before.bots {
         return Fate::Failed(format!("{} of {} players play again", back.len(), before.bots));
     }
+    let Some(from) = views.restored(&before.uid, fault) else {
+        return Fate::Failed("its players are back, and the match began afresh".to_owned());
+    };
     let playing = back.iter().map(|it| it.first.at.since(fault)).max().unwrap_or_default();
     // What anybody saw counts as played.
     let seen = back.iter().filter_map(|it| it.before).map(|it| it.tick).max();
-    let lost = seen.zip(views.restored(&before.uid, fault)).map(|(seen, from)| seen.saturating_sub(from));
+    let lost = seen.map(|seen| seen.saturating_sub(from));
     let lost =
         lost.and_then(|it| u32::try_from(it).ok()).map(|it| Duration::from_secs(1) * it / TICKS_PER_SECOND);
     Fate::Recovered { playing, lost }

@@ -21,7 +21,8 @@ use super::folder::{self, Folder, Part};
 use super::scenario::Scenario;
 use super::scene::{Scene, Server};
 use super::sight::Sight;
-use super::{store, verdict};
+use super::store;
+use super::verdict::{self, Verdict};
 use crate::arena::{Arena, node_of};
 use crate::bots::{Bots, Played, Table};
 use crate::clock::{Clocks, Moment};
@@ -29,6 +30,7 @@ use crate::command::program;
 use crate::drain::uncordon;
 use crate::faults::Faults;
 use crate::operators::Operators;
+use crate::progress::say;
 use crate::testenv;
 
 /// Rooms beside each other: some of them share a server, others have one of their own.
@@ -157,12 +159,12 @@ impl Stage {
         self.folder.keep_logs(self.faults.cluster(), self.namespace())
     }
 
-    /// What the operators' logs tell of the namespace.
+    /// What the logs tell of the namespace.
     pub(super) fn steps(&self, clocks: &Clocks) -> Vec<Step> {
         folder::steps(self.faults.cluster(), self.namespace(), clocks)
     }
 
-    /// Writes down what was done, and what operators did then.
+    /// Writes down what was done, and what operators and servers did then.
     pub(super) fn note(&mut self, fault: Fault, steps: Vec<Step>) -> Result<()> {
         let Scenery { record, part, .. } = self.scenery()?;
         record.faults.push(fault);
@@ -346,8 +348,13 @@ impl Stage {
     pub(super) async fn clear(&mut self) -> Result<()> {
         let Some(Scenery { size, part, .. }) = self.scenery.take() else { return Ok(()) };
         let cleared = self.end_fleet(size).await;
-        let found = verdict::violations(&self.programs.checker, &part).await;
-        self.found.extend(found.unwrap_or_else(|error| vec![(None, format!("{error:#}"))]));
+        match verdict::of(&self.programs.checker, &part).await {
+            Ok(Verdict { violations, steps }) => {
+                say(&format!("\n{steps}pictures of each fault: {}", part.timeline().display()));
+                self.found.extend(violations);
+            }
+            Err(error) => self.found.push((None, format!("{error:#}"))),
+        }
         cleared
     }
 

@@ -1,4 +1,4 @@
-//! What the operators' logs tell of a recovery, step by step.
+//! What the logs of operators and servers tell of a recovery, step by step.
 
 use gamekeeper_checker::record::Step;
 use jiff::Timestamp;
@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use crate::clock::Clocks;
 
-/// The messages of the operator's log that are steps, and what the steps are called.
-const MESSAGES: [(&str, &str); 5] = [
+/// The messages that are steps, and what the steps are called. All but `fenced` are operators'.
+const MESSAGES: [(&str, &str); 6] = [
     ("suspected", NOTICED),
     ("confirmed", CONFIRMED),
     ("placed anew", "placed"),
+    ("taken", "fenced"),
     ("recovered", "status"),
     ("leading", LEADING),
 ];

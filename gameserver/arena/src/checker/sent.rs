@@ -40,12 +40,24 @@ struct Mark {
 }
 
 /// What the server said when the player came again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Return {
     /// Inputs up to this one are not sent again.
     acknowledged: u64,
     /// Of these, so many may be lost: the newest ones.
     lost_max: u64,
+    /// What explains the first account that shows what was lost, if more than one thing does: a digest is short. The next
+    /// account tells which it is.
+    doubt: Vec<Story>,
+}
+
+/// What may have become of the inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Story {
+    /// They counted from here on.
+    from: Mark,
+    /// Those after this one and up to what was acknowledged are lost.
+    kept: u64,
 }
 
 /// What was wrong at a checkpoint.
@@ -63,8 +75,6 @@ pub(super) struct Found {
 #[derive(Clone, Copy, Debug)]
 struct Explained {
     mark: Mark,
-    /// Inputs after this one and up to what was acknowledged never count.
-    kept: u64,
     /// One of those that were sent after the return has counted: the rest is certain.
     is_certain: bool,
 }
@@ -94,7 +104,7 @@ impl Sent {
 
     /// The player came again: what was acknowledged is not sent again, and the newest `lost_max` of it may be lost.
     pub(super) fn came_again(&mut self, acknowledged: u64, lost_max: u64) {
-        self.return_ = Some(Return { acknowledged, lost_max });
+        self.return_ = Some(Return { acknowledged, lost_max, doubt: Vec::new() });
         self.in_flight = self.inputs.iter().filter(|(number, _)| acknowledged < *number).count();
     }
 
@@ -112,7 +122,7 @@ impl Sent {
     pub(super) fn settle(&mut self, checkpoint: u32, theirs: Account, is_now: bool) -> Found {
         self.settled_at = checkpoint;
         let mut found = Found::default();
-        match self.return_ {
+        match self.return_.take() {
             None => self.settle_on(theirs, &mut found),
             Some(return_) => self.settle_return(return_, theirs, &mut found),
         }
@@ -145,35 +155,55 @@ impl Sent {
         }
     }
 
-    /// Looks for what became of the inputs: all that was acknowledged still counts, or the newest of it were lost
-    /// with the server, or the game has seen the player leave and counts anew.
-    fn settle_return(&mut self, return_: Return, theirs: Account, found: &mut Found) {
-        let Return { acknowledged, lost_max } = return_;
-        let anew = Mark { account: Account::default(), number: acknowledged };
-        let origin = (self.marks.is_empty()).then(Mark::default);
-        let bases: Vec<Mark> = self.marks.iter().rev().copied().chain(origin).collect();
-        let went_on = (0..=lost_max).filter_map(|lost| {
-            let kept = acknowledged.saturating_sub(lost);
-            let explained = |it: &Mark| self.explain(*it, theirs, Some((kept, acknowledged)));
-            bases.iter().filter(|it| it.number <= kept || kept == acknowledged).find_map(explained)
-        });
-        let explained = went_on.chain(self.explain(anew, theirs, Some((acknowledged, acknowledged)))).next();
-        let Some(Explained { mark, kept, is_certain }) = explained else {
+    /// Looks for what became of the inputs.
+    fn settle_return(&mut self, mut return_: Return, theirs: Account, found: &mut Found) {
+        let acknowledged = return_.acknowledged;
+        let was_in_doubt = !return_.doubt.is_empty();
+        let stories = if was_in_doubt { std::mem::take(&mut return_.doubt) } else { self.stories(&return_) };
+        let mut explained: Vec<(Story, Explained)> = Vec::new();
+        for story in stories {
+            let Story { from, kept } = story;
+            let Some(it) = self.explain(from, theirs, Some((kept, acknowledged))) else { continue };
+            // From an earlier mark it is the same.
+            if !explained.iter().any(|(other, _)| other.kept == kept) {
+                explained.push((story, it));
+            }
+        }
+        let Some((Story { kept, .. }, Explained { mark, is_certain })) = explained.first().copied() else {
             found.differs = true;
-            self.return_ = None;
             return self.believe(theirs);
         };
         if !is_certain {
             // Nothing that was sent since has counted, so what was lost does not show.
+            self.return_ = Some(return_);
             return;
         }
-        self.return_ = None;
+        if 1 < explained.len() && !was_in_doubt {
+            let doubt = explained.into_iter().map(|it| it.0).collect();
+            self.return_ = Some(Return { doubt, ..return_ });
+            return;
+        }
         let before = self.inputs.len();
         self.inputs.retain(|(number, _)| *number <= kept || acknowledged < *number);
         found.lost = before.abs_diff(self.inputs.len()) as u64;
         // Accounts of before are of no use any more: the next return is to be explained from here.
         self.marks.clear();
         self.keep(mark);
+    }
+
+    /// What may have become of the inputs: all that was acknowledged still counts, or the newest of it were lost with the
+    /// server, or the game has seen the player leave and counts anew.
+    fn stories(&self, return_: &Return) -> Vec<Story> {
+        let Return { acknowledged, lost_max, doubt: _ } = *return_;
+        let origin = (self.marks.is_empty()).then(Mark::default);
+        let bases: Vec<Mark> = self.marks.iter().rev().copied().chain(origin).collect();
+        let went_on = (0..=lost_max).flat_map(|lost| {
+            let kept = acknowledged.saturating_sub(lost);
+            let is_before = move |it: &&Mark| it.number <= kept || kept == acknowledged;
+            bases.iter().filter(is_before).map(move |from| Story { from: *from, kept })
+        });
+        let anew = Mark { account: Account::default(), number: acknowledged };
+        went_on.chain([Story { from: anew, kept: acknowledged }]).collect()
     }
 
     /// Tells whether this is the account if what was sent after a mark has counted in order, without `gap`: what was
@@ -191,7 +221,6 @@ impl Sent {
         }
         (mark.account.digest == theirs.digest).then_some(Explained {
             mark: Mark { account: theirs, ..mark },
-            kept,
             is_certain: acknowledged < mark.number,
         })
     }
@@ -220,5 +249,46 @@ impl Sent {
         let number = after.take(newly).last().unwrap_or(base.number);
         self.marks.clear();
         self.keep(Mark { account: theirs, number });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng as _, rngs::StdRng};
+
+    use super::*;
+    use crate::tests::anything;
+
+    #[test]
+    fn p4_a_digest_that_fits_two_stories_is_not_taken_for_the_wrong_one() {
+        const HEARD: u64 = 40;
+        const LOST: u64 = 12;
+        let mut in_doubt = 0;
+        for seed in 0..10_000 {
+            let mut random = StdRng::seed_from_u64(seed);
+            let (mut sent, mut theirs) = (Sent::default(), Account::default());
+            let mut play = |sent: &mut Sent, theirs: &mut Account, numbers: std::ops::RangeInclusive<u64>| {
+                for number in numbers {
+                    let input = anything(&mut random);
+                    sent.push(input);
+                    if !(HEARD - LOST + 1..=HEARD).contains(&number) {
+                        theirs.apply(input.to_bytes());
+                    }
+                }
+            };
+            play(&mut sent, &mut theirs, 1..=20);
+            assert_eq!(sent.settle(30, theirs, true), Found::default(), "SEED {seed}");
+            play(&mut sent, &mut theirs, 21..=HEARD);
+            sent.came_again(HEARD, LOST);
+            play(&mut sent, &mut theirs, HEARD + 1..=55);
+            let first = sent.settle(60, theirs, true);
+            in_doubt += u32::from(sent.return_.is_some());
+            play(&mut sent, &mut theirs, 56..=85);
+            let second = sent.settle(90, theirs, true);
+            assert!(!first.differs && !second.differs, "SEED {seed}: {first:?}, {second:?}");
+            assert_eq!(first.lost + second.lost, LOST, "SEED {seed}");
+            assert_eq!(sent.return_, None, "SEED {seed}");
+        }
+        assert!(0 < in_doubt, "nothing was in doubt");
     }
 }

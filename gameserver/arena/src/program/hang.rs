@@ -9,7 +9,8 @@ use std::{
 };
 
 use gamekeeper_room::{
-    Afterwards, Checkpoint, Declined, Game, GameMaker, Messages, Next, PlayerName, Schema, Seat, Setup, Turn,
+    Afterwards, Build, Checkpoint, Declined, Game, GameMaker, Messages, Next, PlayerName, Schema, Seat,
+    Setup, Turn,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -77,6 +78,10 @@ impl<G: GameMaker> GameMaker for Hanging<G> {
 
     fn schema(&self) -> Schema {
         self.game.schema()
+    }
+
+    fn build(&self) -> Build {
+        self.game.build()
     }
 
     fn restore(&self, setup: &Setup, checkpoint: &Checkpoint) -> Result<Box<dyn Game>, Declined> {

@@ -2,7 +2,8 @@
 
 use arena::game::{Arena, Match};
 use gamekeeper_room::{
-    Afterwards, Checkpoint, Declined, Epoch, Game, GameMaker, Next, PlayerName, Schema, Seat, Setup, Turn,
+    Afterwards, Build, Checkpoint, Declined, Epoch, Game, GameMaker, Next, PlayerName, Schema, Seat, Setup,
+    Turn,
 };
 use serde_json::json;
 
@@ -51,6 +52,10 @@ impl GameMaker for Recorded {
 
     fn schema(&self) -> Schema {
         Arena.schema()
+    }
+
+    fn build(&self) -> Build {
+        Arena.build()
     }
 
     fn restore(&self, setup: &Setup, checkpoint: &Checkpoint) -> Result<Box<dyn Game>, Declined> {

@@ -323,12 +323,13 @@ impl Keeper {
     async fn seal(&mut self, room: Saved) -> Option<(Tick, Bytes)> {
         let size = room.game.as_ref()?.len();
         let (tick, uid, epoch) = (room.tick, self.place.uid.clone(), self.place.epoch());
-        let schema = self.place.schema;
+        let (schema, build) = (self.place.schema, self.place.build);
         let seal = move || {
             let checkpoint = Checkpoint { schema, tick: room.tick, epoch, state: room.encode() };
             let captured_at = Duration::try_from(time_of_day().duration_since(Timestamp::UNIX_EPOCH));
             let captured_at = captured_at.unwrap_or_default();
-            let sealed = Sealed { uid, epoch, build: String::new(), captured_at, checkpoint };
+            let build = build.name().to_owned();
+            let sealed = Sealed { uid, epoch, build, captured_at, checkpoint };
             let mut envelope = Vec::new();
             envelope::encode(&sealed, &mut envelope).map(|()| Bytes::from(envelope))
         };

@@ -59,7 +59,7 @@ async fn attempts_to_connect_are_few_and_calls_in_between_fail_at_once() {
     let store = Store::connect(&format!("redis://:{PASSWORD}@127.0.0.1:{port}"), SHORT).unwrap();
     let (began, mut attempts, mut calls) = (Instant::now(), 0, 0);
     while attempts < 4 {
-        let error = store.check(&tenancy("u-1", 1)).await.unwrap_err();
+        let error = write(&store, &tenancy("u-1", 1), 1).await.unwrap_err();
         assert_eq!(error, StoreError::Timeout(SHORT.timeout / 2));
         calls += 1;
         attempts += std::iter::from_fn(|| silent.accept().ok()).count();

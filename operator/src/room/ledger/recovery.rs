@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// A server that crashes so soon after a room was placed on it again may have been taken down by the room: what a restored
-/// state breaks, it breaks at once.
+/// A server that crashes or hangs so soon after a room was placed on it again may have been taken down by the room: what a
+/// restored state breaks, it breaks at once.
 const TRIAL: Duration = Duration::from_secs(10);
 
 /// So often in a row a room may lose its server so soon; then it is not placed again.
@@ -47,7 +47,7 @@ impl RoomEntry {
         self.room.status.as_ref().is_some_and(|it| 0 < it.epoch)
     }
 
-    /// How many of its servers crashed in a row, each soon after it came there.
+    /// How many of its servers crashed or hung in a row, each soon after it came there.
     pub(super) fn losses_in_a_row(&self) -> i32 {
         let written = self.room.status.as_ref().map_or(0, |it| it.losses_in_a_row);
         self.losses.unwrap_or(written)
@@ -85,8 +85,8 @@ impl Tables {
         let is_restored = self.rooms.get(uid).is_some_and(is_restored);
         let Some(entry) = self.rooms.get_mut(uid) else { return };
         // Not those that an earlier leader placed: how long they have lived is not known, and the innocent go free.
-        let is_crash = matches!(how, How::Exited(_) | How::Refused);
-        let counts = is_crash && is_restored && entry.is_on_trial(now);
+        let is_its_doing = matches!(how, How::Exited(_) | How::Refused | How::Hung);
+        let counts = is_its_doing && is_restored && entry.is_on_trial(now);
         entry.losses = Some(if counts { entry.losses_in_a_row() + 1 } else { 0 });
         entry.placed_again_at = None;
         self.note_suspect(uid);

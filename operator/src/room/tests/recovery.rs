@@ -3,7 +3,7 @@
 use gamekeeper_control::{Feature, Opened, Refused, RefusedWhy, Welcome};
 
 use super::*;
-use crate::room::ledger::LinkNews;
+use crate::{room::ledger::LinkNews, server::suspicion::Verdict};
 
 /// A controlled server that restores rooms, on a node, with so many places.
 fn greeted(desk: &mut Desk, name: &str, node: &str, capacity: u32) -> Vec<Command> {
@@ -272,6 +272,27 @@ fn a_room_that_takes_its_servers_down_is_kept_apart_and_then_ended() {
     let status = status.unwrap_or_else(|| panic!("{last:?}"));
     assert_eq!((status.phase, condition(status, FINISHED).1), (Phase::Failed, reason::POISONED));
     assert!(!names(&last).iter().any(|it| it.0 == "duel"), "{last:?}");
+}
+
+#[test]
+fn a_room_that_makes_its_servers_hang_is_ended_too() {
+    let mut desk = stored();
+    greeted(&mut desk, "a", "node-1", 4);
+    let mut duel = played(&mut desk, "duel", json!({}));
+    for number in 0..3 {
+        greeted(&mut desk, &format!("b{number}"), &format!("node-{}", 2 + number), 4);
+    }
+    let mut lost = crash(&mut desk, "a", "node-1");
+    for losses in 0..2 {
+        let [(_, server, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
+        settle(&mut desk, &mut duel, server, *epoch);
+        assert_eq!(duel.status.as_ref().unwrap().losses_in_a_row, losses);
+        desk.after(Duration::from_secs(5));
+        lost = desk.on(Event::ServerLost { server_uid: format!("uid-{server}"), verdict: Verdict::Hang });
+    }
+    let is_poisoned = |it: &Command| matches!(it, Command::WriteStatus { status, .. } if condition(status, FINISHED).1 == reason::POISONED);
+    assert!(lost.iter().any(is_poisoned), "{lost:?}");
+    assert!(opens(&lost).is_empty(), "{lost:?}");
 }
 
 #[test]

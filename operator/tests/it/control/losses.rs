@@ -161,7 +161,7 @@ async fn i9_the_last_server_of_a_fleet_is_replaced_too_when_it_hangs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn i6_a_hanging_server_that_is_back_before_its_room_went_elsewhere_keeps_it() {
+async fn i6_a_room_whose_server_is_back_with_all_others_is_played_there_or_elsewhere_and_once() {
     let (stage, _operator) = stage(805, json!({})).await;
     let server = play(&stage, "duel").await;
     let before = epoch(&stage, "duel");

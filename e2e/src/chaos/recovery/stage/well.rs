@@ -18,6 +18,9 @@ use crate::wait::eventually;
 /// How often is looked for servers that have failed.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// What a server's log says when it has found the store: what it plays is saved from then on, and what others saved is found.
+const REACHED: &str = "the store is reached";
+
 /// What a server's log says when its standby takes copies, with the standby's address.
 const MIRRORED: &str = "rooms are copied to the standby";
 
@@ -52,19 +55,33 @@ impl Stage {
         }
     }
 
-    /// Waits until all bots in all rooms play, and the rooms are copied where they are to be.
+    /// Waits until all bots in all rooms play, and the rooms are saved and copied where they are to be.
     pub(super) async fn all_well(&mut self) -> Result<()> {
+        if self.scenery.is_none() {
+            return Ok(());
+        }
         self.all_play().await?;
+        self.all_have_found_the_store().await?;
         if self.manner.standby { self.all_mirrored().await } else { Ok(()) }
+    }
+
+    /// Waits until all servers have found the store, those without rooms too.
+    async fn all_have_found_the_store(&self) -> Result<()> {
+        eventually("all servers to find the store", PATIENCE, async || {
+            for server in &self.scene().await?.servers {
+                ensure!(self.log_of(server)?.contains(REACHED), "{} has not found it", server.pod);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Waits until all servers with rooms send copies of them to a server on another node.
     async fn all_mirrored(&self) -> Result<()> {
-        let (cluster, namespace) = (self.faults.cluster(), self.namespace());
         eventually("all rooms to be copied", PATIENCE, async || {
             let Scene { servers, .. } = self.scene().await?;
             for server in servers.iter().filter(|it| !it.rooms.is_empty()) {
-                let log = folder::log_of(cluster, server.node.parse()?, namespace, &server.pod);
+                let log = self.log_of(server)?;
                 let last = log.lines().rfind(|it| it.contains(MIRRORED)).unwrap_or_default();
                 let is_there = |it: &&Server| it.node != server.node && last.contains(&format!("{}:", it.ip));
                 ensure!(servers.iter().any(|it| is_there(&it)), "{} has no standby: {last}", server.pod);
@@ -72,6 +89,11 @@ impl Stage {
             Ok(())
         })
         .await
+    }
+
+    fn log_of(&self, server: &Server) -> Result<String> {
+        let node = server.node.parse()?;
+        Ok(folder::log_of(self.faults.cluster(), node, self.namespace(), &server.pod))
     }
 
     /// Waits until all bots in all rooms play.
