@@ -25,8 +25,8 @@ const SOON: Duration = Duration::from_secs(30);
 /// As long as a match may last: longer than any window.
 const MATCH_SECONDS: &str = "3600";
 
-/// What the server says of its allocations, in a build that counts them.
-const COUNTED: &str = "allocations_per_tick=";
+/// What the server's log says of its allocations, in a build that counts them.
+const COUNTED: &str = "allocations_per_tick";
 
 /// A server that runs.
 pub(super) struct Server {
@@ -56,8 +56,7 @@ impl Server {
         // All bots have one address.
         command.args(["--per-address", "16384"]);
         command.args(["--control-port", &control_port.to_string(), "--game-port", &game_port.to_string()]);
-        let mut child =
-            command.env("NO_COLOR", "1").stderr(Stdio::piped()).spawn().context("start the arena")?;
+        let mut child = command.stderr(Stdio::piped()).spawn().context("start the arena")?;
         let heard = Arc::<Mutex<Heard>>::default();
         let mut tasks = JoinSet::new();
         let log = BufReader::new(child.stderr.take().context("the arena has no stderr")?);
@@ -153,9 +152,9 @@ async fn listen(mut attached: Attached, heard: Arc<Mutex<Heard>>) {
 async fn read_log(log: BufReader<tokio::process::ChildStderr>, heard: Arc<Mutex<Heard>>) {
     let mut lines = log.lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        if let Some((_, counted)) = line.split_once(COUNTED) {
-            let number = counted.split_whitespace().next().and_then(|it| it.parse().ok());
-            lock(&heard).allocations_per_tick = number;
+        let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        if let Some(counted) = entry[COUNTED].as_f64() {
+            lock(&heard).allocations_per_tick = Some(counted);
         }
     }
 }

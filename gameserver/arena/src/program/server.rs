@@ -1,6 +1,6 @@
 //! `arena server`.
 
-use std::{path::PathBuf, process::ExitCode, thread, time::Duration};
+use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use arena::game::Arena;
@@ -62,9 +62,18 @@ enum Whom {
     Ticket,
 }
 
+/// To standard error: for people at a terminal, else one JSON object a line, for collectors.
+fn start_logs() {
+    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    match std::io::stderr().is_terminal() {
+        true => builder.init(),
+        false => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
+    }
+}
+
 impl Server {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+        start_logs();
         // As many as there are cores for us, not on the machine.
         let cores = thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
