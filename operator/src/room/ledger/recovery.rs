@@ -21,7 +21,7 @@ use crate::{
 /// restored state breaks, it breaks at once.
 const TRIAL: Duration = Duration::from_secs(10);
 
-/// So often in a row a room may lose its server so soon; then it is not placed again.
+/// So often in a row a room may lose its server so soon; then it is not placed again. The last time is a crash.
 const LOSSES_MAX: i32 = 2;
 
 /// Where a room was when its server was lost.
@@ -85,9 +85,14 @@ impl Tables {
         let is_restored = self.rooms.get(uid).is_some_and(is_restored);
         let Some(entry) = self.rooms.get_mut(uid) else { return };
         // Not those that an earlier leader placed: how long they have lived is not known, and the innocent go free.
-        let is_its_doing = matches!(how, How::Exited(_) | How::Refused | How::Hung);
-        let counts = is_its_doing && is_restored && entry.is_on_trial(now);
-        entry.losses = Some(if counts { entry.losses_in_a_row() + 1 } else { 0 });
+        let is_suspect = is_restored && entry.is_on_trial(now);
+        let losses = entry.losses_in_a_row() + 1;
+        entry.losses = Some(match how {
+            How::Exited(_) | How::Refused if is_suspect => losses,
+            // Never the one after which it is over: a server that hangs may live, and a match that is over is not played (I3).
+            How::Hung if is_suspect => losses.min(LOSSES_MAX - 1),
+            _ => 0,
+        });
         entry.placed_again_at = None;
         self.note_suspect(uid);
     }
