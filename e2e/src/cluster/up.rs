@@ -19,6 +19,9 @@ use crate::wait::eventually;
 /// From nothing it takes 6 s on two idle cores.
 const DEADLINE: Duration = Duration::from_mins(2);
 
+/// The end of a kubelet that came before containerd had all its parts.
+const NOT_YET: &str = "server is not initialized yet";
+
 /// How often the API server is asked while it starts.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -107,11 +110,14 @@ impl Cluster {
     /// that was powered off a moment ago.
     async fn node_is_ready(&self, client: &Client, node: NodeNumber) -> Result<()> {
         let kubelet = Component::Kubelet(node).name();
-        ensure!(
-            self.processes.is_alive(&kubelet),
-            "{kubelet} has ended: {}",
-            self.processes.last_words(&kubelet)
-        );
+        if !self.processes.is_alive(&kubelet) {
+            let words = self.processes.last_words(&kubelet);
+            // It does not wait for a containerd that answers, and is not ready for it yet. On other nodes, systemd starts it again.
+            if words.contains(NOT_YET) {
+                self.start_kubelet(node).await?;
+            }
+            bail!("{kubelet} has ended: {words}");
+        }
         let started = std::fs::metadata(self.processes.pid_file(&kubelet))?.modified()?;
         // Kubernetes writes whole seconds.
         let started = Timestamp::try_from(started).context("the time of a file")?.as_second();
