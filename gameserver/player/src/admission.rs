@@ -116,6 +116,11 @@ impl Guests {
         book.iter().find(|(_, known)| known.secret == join.secret).map(|(player, _)| player.clone())
     }
 
+    /// Whether a message of a player with this number has come before.
+    pub fn has_heard(&self, player: &str, number: u64) -> bool {
+        number <= self.message_ack(player)
+    }
+
     /// A message of a player with this number has come. Whether it is to be heeded: it is not when it came before,
     /// be it by a connection that another one has just replaced.
     #[must_use]

@@ -21,6 +21,9 @@ pub const INPUT_BYTES_MAX: usize = 1024;
 /// and a server that stood still for half a second loses nothing of a client that sends 60.
 pub const INPUTS_MAX: usize = 32;
 
+/// Messages of one seat that wait for the next tick. None is dropped for a newer one: the next waits outside.
+pub const MESSAGES_WAIT_MAX: usize = 32;
+
 /// Inputs whose memory is kept for the next ones: two of every seat of a usual room.
 const SPARE_MAX: usize = 128;
 
@@ -53,6 +56,9 @@ struct Chair {
     last_number: u64,
     /// The same, of the inputs that a tick has taken: what waits is in no checkpoint.
     taken_number: u64,
+    messages: VecDeque<(u64, Vec<u8>)>,
+    /// The number of the last message that a tick has taken.
+    taken_message: u64,
 }
 
 /// A seat and its player, as a checkpoint keeps them.
@@ -66,6 +72,8 @@ pub struct Occupant {
     pub is_there: bool,
     /// The highest number of the inputs that a tick has taken; 0 if its transport does not number them.
     pub last_number: u64,
+    /// The same of messages.
+    pub last_message: u64,
 }
 
 /// What a tick takes in, and what it gives back. Kept from tick to tick for its memory.
@@ -77,6 +85,8 @@ pub struct Inbound {
     pub left: Vec<Seat>,
     /// What was sent, seat by seat, each in order.
     pub inputs: Vec<(Seat, Vec<u8>)>,
+    /// What was said for certain, likewise.
+    pub messages: Vec<(Seat, Vec<u8>)>,
     /// Seats that the game gives to others: told to the door when it is asked next.
     pub freed: Vec<Seat>,
 }
@@ -104,12 +114,15 @@ pub enum NotHeard {
     /// More than 1,024 bytes.
     #[error("an input of {0} bytes is too long")]
     TooLong(usize),
+    /// As many messages as may wait for the next tick do: say it again then.
+    #[error("too many messages wait for the next tick")]
+    Busy,
 }
 
 impl Inbound {
     /// Nothing happened since the last tick.
     pub fn is_empty(&self) -> bool {
-        self.arrived.is_empty() && self.left.is_empty() && self.inputs.is_empty()
+        self.arrived.is_empty() && self.left.is_empty() && self.inputs.is_empty() && self.messages.is_empty()
     }
 }
 
@@ -131,7 +144,7 @@ impl Door {
     /// knows, until [`dismiss`](Self::dismiss): a player that comes back before has never been away.
     pub fn restored(seats: Option<NonZeroU32>, occupants: impl IntoIterator<Item = Occupant>) -> Self {
         let mut door = Self::new(seats);
-        for Occupant { seat, player, is_there, last_number } in occupants {
+        for Occupant { seat, player, is_there, last_number, last_message } in occupants {
             if door.limit <= seat.0 || door.seats.contains_key(&player) || door.chairs.contains_key(&seat) {
                 continue;
             }
@@ -145,6 +158,8 @@ impl Door {
                 inputs: VecDeque::new(),
                 last_number,
                 taken_number: last_number,
+                messages: VecDeque::new(),
+                taken_message: last_message,
             };
             door.chairs.insert(seat, chair);
         }
@@ -168,6 +183,7 @@ impl Door {
             player: chair.player.clone(),
             is_there: chair.is_known,
             last_number: chair.taken_number,
+            last_message: chair.taken_message,
         })
     }
 
@@ -189,6 +205,8 @@ impl Door {
             inputs: VecDeque::new(),
             last_number: 0,
             taken_number: 0,
+            messages: VecDeque::new(),
+            taken_message: 0,
         });
         chair.arrival = Some(self.arrivals);
         self.seats.insert(player.clone(), seat);
@@ -244,6 +262,23 @@ impl Door {
         Ok(())
     }
 
+    /// A player says something that is to be heard for certain, once: whether it was heard before is for the caller to know.
+    /// `number`: as in [`Occupant::last_message`]; 0 if it has none.
+    pub fn message(&mut self, presence: Presence, number: u64, message: &[u8]) -> Result<(), NotHeard> {
+        if self.is_shut {
+            return Err(NotHeard::Gone);
+        }
+        if INPUT_BYTES_MAX < message.len() {
+            return Err(NotHeard::TooLong(message.len()));
+        }
+        let chair = self.chair(presence).ok_or(NotHeard::Replaced)?;
+        if chair.messages.len() == MESSAGES_WAIT_MAX {
+            return Err(NotHeard::Busy);
+        }
+        chair.messages.push_back((number, message.to_vec()));
+        Ok(())
+    }
+
     /// Nobody comes in any more, and nothing more is heard.
     pub fn shut(&mut self) {
         self.is_shut = true;
@@ -265,6 +300,7 @@ impl Door {
         inbound.left.clear();
         let room = SPARE_MAX.saturating_sub(self.spare.len());
         self.spare.extend(inbound.inputs.drain(..).map(|it| it.1).take(room));
+        inbound.messages.clear();
         for (seat, chair) in &mut self.chairs {
             let is_there = chair.arrival.is_some();
             if is_there && !chair.is_known {
@@ -275,7 +311,12 @@ impl Door {
             // Of somebody whom the game has never seen, it hears nothing.
             if is_there || chair.is_known {
                 inbound.inputs.extend(chair.inputs.drain(..).map(|it| (*seat, it)));
+                for (number, message) in chair.messages.drain(..) {
+                    chair.taken_message = chair.taken_message.max(number);
+                    inbound.messages.push((*seat, message));
+                }
             } else {
+                // Messages wait until it is seen.
                 chair.inputs.clear();
             }
             chair.is_known = is_there;

@@ -82,17 +82,30 @@ pub struct Turn<'a> {
     /// The room's tenancy under which it is taken. Not for the rules of a game: another owner has another one.
     pub epoch: Epoch,
     pub(crate) inputs: &'a [(Seat, Vec<u8>)],
+    pub(crate) messages: &'a [(Seat, Vec<u8>)],
 }
 
 impl<'a> Turn<'a> {
     /// A turn of these inputs, by seat, under epoch 0. For tests of games.
     pub fn new(tick: Tick, inputs: &'a [(Seat, Vec<u8>)]) -> Self {
-        Self { tick, epoch: Epoch(0), inputs }
+        Self { tick, epoch: Epoch(0), inputs, messages: &[] }
+    }
+
+    /// With these messages, too. For tests of games.
+    #[must_use]
+    pub fn with_messages(self, messages: &'a [(Seat, Vec<u8>)]) -> Self {
+        Self { messages, ..self }
     }
 
     /// What the players sent since the last tick: seat by seat, each in the order in which it came in.
     pub fn inputs(&self) -> impl Iterator<Item = (Seat, &'a [u8])> {
         self.inputs.iter().map(|(seat, input)| (*seat, input.as_slice()))
+    }
+
+    /// What the players said for certain since the last tick, in the same order. Each comes once, also over another
+    /// connection, and where the match goes on elsewhere; what was heard after the checkpoint it goes on from is lost.
+    pub fn messages(&self) -> impl Iterator<Item = (Seat, &'a [u8])> {
+        self.messages.iter().map(|(seat, message)| (*seat, message.as_slice()))
     }
 }
 

@@ -94,7 +94,8 @@ impl Room {
         if ticked {
             self.welcome(inbound);
             self.tick.0 += 1;
-            let turn = Turn { tick: self.tick, epoch: self.epoch, inputs: &inbound.inputs };
+            let Inbound { inputs, messages, .. } = &*inbound;
+            let turn = Turn { tick: self.tick, epoch: self.epoch, inputs, messages };
             match self.game.tick(&turn) {
                 Next::Tick => self.is_idle = false,
                 Next::Wait => self.is_idle = true,

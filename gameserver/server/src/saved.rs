@@ -3,6 +3,8 @@
 //! It is the state in the envelope of the checkpoint store, and a matter between servers made with this crate: a byte
 //! for the layout, the seats, and the game's own bytes to the end.
 
+use std::collections::HashMap;
+
 use gamekeeper_player::{
     admission::Guest,
     frame::{Role, Secret},
@@ -62,6 +64,21 @@ struct SavedGuest<'a> {
 }
 
 impl Saved {
+    /// A room after a tick. Of what players said counts what that tick or an earlier one has taken.
+    pub(crate) fn new(
+        tick: Tick,
+        has_begun: bool,
+        occupants: Vec<Occupant>,
+        mut guests: Vec<Guest>,
+        game: Option<Vec<u8>>,
+    ) -> Self {
+        let taken: HashMap<_, _> = occupants.iter().map(|it| (it.player.as_str(), it.last_message)).collect();
+        for guest in guests.iter_mut().filter(|it| it.role == Role::Player) {
+            guest.message_ack = taken.get(guest.player.as_str()).copied().unwrap_or_default();
+        }
+        Self { tick, has_begun, occupants, guests, game }
+    }
+
     /// The state for the envelope. Empty if the game cannot be saved.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let Self { tick: _, has_begun, occupants, guests, game } = self;
@@ -87,8 +104,13 @@ impl Saved {
         }
         let (seats, game) = postcard::take_from_bytes(rest).map_err(|_| Unreadable::Malformed)?;
         let Seats { has_begun, occupants, guests } = seats;
-        let occupants = occupants.into_iter().map(Occupant::try_from).collect::<Result<_, _>>()?;
-        let guests = guests.into_iter().map(Guest::from).collect();
+        let mut occupants = occupants.into_iter().map(Occupant::try_from).collect::<Result<Vec<_>, _>>()?;
+        let guests: Vec<_> = guests.into_iter().map(Guest::from).collect();
+        let heard: HashMap<_, _> =
+            of_players(&guests).map(|it| (it.player.as_str(), it.message_ack)).collect();
+        for occupant in &mut occupants {
+            occupant.last_message = heard.get(occupant.player.as_str()).copied().unwrap_or_default();
+        }
         Ok(Self { tick, has_begun, occupants, guests, game: Some(game.to_vec()) })
     }
 
@@ -98,9 +120,14 @@ impl Saved {
     }
 }
 
+fn of_players(guests: &[Guest]) -> impl Iterator<Item = &Guest> {
+    guests.iter().filter(|it| it.role == Role::Player)
+}
+
 impl<'a> From<&'a Occupant> for SavedOccupant<'a> {
     fn from(occupant: &'a Occupant) -> Self {
-        let Occupant { seat, player, is_there, last_number } = occupant;
+        // What it said is with the guests.
+        let Occupant { seat, player, is_there, last_number, last_message: _ } = occupant;
         Self { seat: seat.0, player: player.as_str(), is_there: *is_there, last_number: *last_number }
     }
 }
@@ -111,7 +138,7 @@ impl TryFrom<SavedOccupant<'_>> for Occupant {
     fn try_from(saved: SavedOccupant<'_>) -> Result<Self, Unreadable> {
         let SavedOccupant { seat, player, is_there, last_number } = saved;
         let player = PlayerName::new(player).map_err(|_| Unreadable::Malformed)?;
-        Ok(Self { seat: Seat(seat), player, is_there, last_number })
+        Ok(Self { seat: Seat(seat), player, is_there, last_number, last_message: 0 })
     }
 }
 
@@ -144,6 +171,7 @@ mod tests {
                 player: PlayerName::new("ann").unwrap(),
                 is_there: true,
                 last_number: 9,
+                last_message: 4,
             }],
             guests: vec![
                 Guest {
@@ -167,6 +195,16 @@ mod tests {
     fn p4_what_was_saved_is_read_again() {
         assert_eq!(Saved::decode(Tick(7), &saved().encode()), Ok(saved()));
         assert_eq!(saved().players(), 1);
+    }
+
+    #[test]
+    fn p4_of_what_was_said_is_saved_what_a_tick_has_taken() {
+        let Saved { tick, has_begun, mut occupants, guests, game } = saved();
+        occupants[0].last_message = 3;
+        let of = |occupants| {
+            Saved::new(tick, has_begun, occupants, guests.clone(), game.clone()).guests[0].message_ack
+        };
+        assert_eq!((of(occupants), of(Vec::new())), (3, 0), "4 were heard");
     }
 
     #[test]

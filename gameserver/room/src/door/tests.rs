@@ -182,6 +182,7 @@ fn p4_who_sat_there_when_the_room_was_lost_still_does() {
     before.join(&player("cid")).unwrap();
     let saved: Vec<Occupant> = before.occupants().collect();
     let occupant = |seat, name: &str, is_there, last_number| Occupant {
+        last_message: 0,
         seat: Seat(seat),
         player: player(name),
         is_there,
@@ -205,8 +206,46 @@ fn p4_who_sat_there_when_the_room_was_lost_still_does() {
 }
 
 #[test]
+fn p4_messages_are_heard_once_in_order_and_saved_as_heard_when_a_tick_has_taken_them() {
+    let (mut door, mut inbound) = (door(2), Inbound::default());
+    let ann = door.join(&player("ann")).unwrap();
+    for number in 1..=MESSAGES_WAIT_MAX as u64 {
+        door.message(ann, number, number.to_string().as_bytes()).unwrap();
+    }
+    assert_eq!(door.message(ann, 99, b"more"), Err(NotHeard::Busy), "none is dropped for it");
+    assert_eq!(door.message(ann, 99, &[0; INPUT_BYTES_MAX + 1]), Err(NotHeard::TooLong(1025)));
+    let acknowledged = |door: &Door| door.occupants().next().map(|it| it.last_message);
+    assert_eq!(acknowledged(&door), None);
+    door.take(&mut inbound);
+    assert!(!inbound.is_empty());
+    let heard: Vec<_> =
+        inbound.messages.iter().map(|(_, it)| String::from_utf8_lossy(it).into_owned()).collect();
+    assert_eq!(heard, (1..=MESSAGES_WAIT_MAX).map(|it| it.to_string()).collect::<Vec<_>>());
+    assert_eq!(acknowledged(&door), Some(MESSAGES_WAIT_MAX as u64));
+    door.message(ann, 33, b"next").unwrap();
+    assert_eq!(acknowledged(&door), Some(MESSAGES_WAIT_MAX as u64), "it waits");
+    door.take(&mut inbound);
+    assert_eq!(inbound.messages, [(Seat(0), b"next".to_vec())]);
+    // Whom the game does not see just now is heard when it is back.
+    door.leave(ann);
+    door.take(&mut inbound);
+    let ann = door.join(&player("ann")).unwrap();
+    door.message(ann, 34, b"hello").unwrap();
+    door.leave(ann);
+    door.take(&mut inbound);
+    assert_eq!((inbound.messages.len(), acknowledged(&door)), (0, Some(33)));
+    let again = door.join(&player("ann")).unwrap();
+    assert_eq!(door.message(ann, 35, b"late"), Err(NotHeard::Replaced));
+    door.take(&mut inbound);
+    assert_eq!(inbound.messages, [(Seat(0), b"hello".to_vec())]);
+    door.shut();
+    assert_eq!(door.message(again, 35, b"late"), Err(NotHeard::Gone));
+}
+
+#[test]
 fn two_on_one_seat_or_one_on_two_are_not_restored() {
     let occupant = |seat, name: &str| Occupant {
+        last_message: 0,
         seat: Seat(seat),
         player: player(name),
         is_there: true,

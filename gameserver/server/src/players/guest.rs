@@ -11,9 +11,9 @@ use gamekeeper_player::{
         server::{Admitted, Happening},
     },
 };
-use gamekeeper_room::{Ending, NotSeated, PlayerName, Presence};
+use gamekeeper_room::{Ending, NotHeard, NotSeated, PlayerName, Presence};
 use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt, crypto::rustls::HandshakeData};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -35,6 +35,9 @@ use crate::{
 /// From the first packet to the end of the handshake: three round trips of a slow path, and losses.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
+/// Until a message that the game has no room for is offered again: about a tick.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
 /// What connections need of the server.
 #[derive(Clone, Debug)]
 pub(crate) struct Host {
@@ -50,6 +53,9 @@ pub(crate) struct Host {
     /// For other servers, which come in here, too.
     pub(crate) standby: Option<Arc<standby::Receiver>>,
 }
+
+/// Too many messages wait for the next tick.
+struct Busy;
 
 /// A guest that was let in.
 struct Visit {
@@ -272,6 +278,24 @@ fn in_words(why: RefusedWhy) -> &'static str {
 }
 
 impl Visit {
+    /// Hands a message to the game, for its next tick, unless it came before: be it by another connection.
+    fn hear(&self, number: u64, message: &[u8]) -> Result<(), Busy> {
+        let Some(presence) = self.presence else { return Ok(()) };
+        let mut guests = self.place.guests();
+        if number != 0 && guests.has_heard(self.name.as_str(), number) {
+            return Ok(());
+        }
+        match self.place.door().message(presence, number, message) {
+            Ok(()) => {
+                let _ = guests.is_news(self.name.as_str(), number);
+                Ok(())
+            }
+            Err(NotHeard::Busy) => Err(Busy),
+            // Whoever replaced it says it again; and nobody hears anything after the end.
+            Err(NotHeard::Replaced | NotHeard::Gone | NotHeard::TooLong(_)) => Ok(()),
+        }
+    }
+
     fn end(&self, line: &Arc<Line>) {
         let viewer: Arc<dyn Viewer> = line.clone();
         self.place.audience.leave(&viewer);
@@ -296,19 +320,23 @@ impl Talk {
 
     /// Moves bytes until the session or the connection is over.
     async fn until_over(&mut self, visit: &Visit) {
-        while let Some(number) = self.next_message().await {
-            if visit.presence.is_some() {
-                // No game of ours reads messages yet; each that is news would be for it.
-                let _ = visit.place.guests().is_news(visit.name.as_str(), number);
+        while let Some((number, message)) = self.next_message().await {
+            while let Err(Busy) = visit.hear(number, &message) {
+                // What is not heard is not confirmed either, since nothing is written meanwhile; and the client has to wait.
+                tokio::select! {
+                    () = sleep(BUSY_PAUSE) => (),
+                    () = self.closed() => return,
+                }
             }
         }
     }
 
-    /// Waits for a message with a number.
-    async fn next_message(&mut self) -> Option<u64> {
+    /// Waits for a message, with its number; 0: it has none.
+    async fn next_message(&mut self) -> Option<(u64, Vec<u8>)> {
         self.next(|happening| match happening {
-            Happening::Numbered(number, _) => Some(number),
-            Happening::Message(_) | Happening::Join(_) | Happening::Leave => None,
+            Happening::Numbered(number, message) => Some((number, message.to_vec())),
+            Happening::Message(message) => Some((0, message.to_vec())),
+            Happening::Join(_) | Happening::Leave => None,
         })
         .await
     }

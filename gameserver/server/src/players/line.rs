@@ -262,6 +262,11 @@ impl Talk {
         Some(())
     }
 
+    /// Waits until the connection is closed.
+    pub(super) async fn closed(&self) {
+        self.line.connection.closed().await;
+    }
+
     /// Says what is still to be said, waits until it is read, and closes.
     pub(super) async fn say_goodbye(mut self) {
         let goodbye = async {

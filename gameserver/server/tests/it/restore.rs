@@ -162,6 +162,56 @@ async fn p4_a_match_goes_on_elsewhere_with_its_players_on_their_seats() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn p4_what_is_said_for_certain_is_heard_once_over_the_loss_of_a_server() {
+    let Fleet { redis: _redis, one: (one, mut first), two: (two, second) } = fleet().await;
+    first.open("duel", 5).await;
+    let both = [one.players.unwrap(), two.players.unwrap()];
+    let hashes = [&one.hashes[..], &two.hashes[..]].concat();
+    let stay = Stay::new("duel", Credentials::Open("ann".to_owned()));
+    let mut ann = Player::join(endpoint().unwrap(), stay, place(&both, &hashes).unwrap());
+    shown(&mut ann, 0).await;
+    ann.message(b"one").unwrap();
+    ann.message(b"two").unwrap();
+    let seen = shown(&mut ann, 2).await;
+    assert!(seen.ends_with("0!one 0!two"), "{seen}");
+    listen(&mut first, Duration::from_millis(300)).await;
+    // The old owner hears of it from the store, and closes its connections.
+    second.say(restore("duel", 9, false, &[])).await;
+    soon("the end of the connection", async { while !matches!(ann.next().await, Event::Lost) {} }).await;
+    // What is said meanwhile is kept, and said there.
+    ann.message(b"three").unwrap();
+    let seen = shown(&mut ann, 3).await;
+    assert!(seen.ends_with("0!one 0!two 0!three"), "{seen}");
+    ann.message(b"four").unwrap();
+    let seen = shown(&mut ann, 4).await;
+    assert!(seen.ends_with("0!one 0!two 0!three 0!four"), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_messages_than_wait_for_a_tick_are_all_heard_in_order() {
+    let (_redis, (server, mut operator)) = {
+        let redis = Redis::start(&[]).await;
+        let server = server(&redis).await;
+        (redis, server)
+    };
+    operator.open("duel", 5).await;
+    let mut ann = come(&server, &Stay::new("duel", Credentials::Open("ann".to_owned())));
+    shown(&mut ann, 0).await;
+    let count = 4 * gamekeeper_room::MESSAGES_WAIT_MAX;
+    for number in 0..count {
+        let said = format!("{number}");
+        soon("a place among what is not confirmed", async {
+            while ann.message(said.as_bytes()).is_err() {
+                ann.next().await;
+            }
+        })
+        .await;
+    }
+    let seen = shown(&mut ann, count).await;
+    assert!(seen.ends_with(&format!("0!{} 0!{}", count - 2, count - 1)), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn i7_a_new_owner_waits_until_the_old_one_has_frozen() {
     let Fleet { redis: _redis, one: (_one, mut first), two: (_two, mut second) } = fleet().await;
     first.open("duel", 5).await;

@@ -84,7 +84,7 @@ impl GameMaker for Games {
 struct TestGame {
     games: Games,
     breaks_when_dropped: bool,
-    /// All inputs, in order.
+    /// All messages and inputs, in order.
     heard: Vec<String>,
     is_told: bool,
 }
@@ -113,6 +113,9 @@ impl Game for TestGame {
     fn tick(&mut self, turn: &Turn<'_>) -> Next {
         let mut next = Next::Tick;
         self.is_told = false;
+        for (seat, message) in turn.messages() {
+            self.heard.push(format!("{}!{}", seat.0, String::from_utf8_lossy(message)));
+        }
         for (seat, input) in turn.inputs() {
             self.heard.push(format!("{}:{}", seat.0, String::from_utf8_lossy(input)));
             match std::str::from_utf8(input) {
