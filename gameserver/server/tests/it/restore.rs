@@ -189,11 +189,8 @@ async fn p4_what_is_said_for_certain_is_heard_once_over_the_loss_of_a_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_messages_than_wait_for_a_tick_are_all_heard_in_order() {
-    let (_redis, (server, mut operator)) = {
-        let redis = Redis::start(&[]).await;
-        let server = server(&redis).await;
-        (redis, server)
-    };
+    let redis = Redis::start(&[]).await;
+    let (server, mut operator) = server(&redis).await;
     operator.open("duel", 5).await;
     let mut ann = come(&server, &Stay::new("duel", Credentials::Open("ann".to_owned())));
     shown(&mut ann, 0).await;
