@@ -2,7 +2,7 @@
 //! whole world costs a few look-ups, and the machines run as often as there is something new to ask them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     fmt::{self, Debug, Write as _},
     hash::{BuildHasherDefault, Hash, Hasher},
     rc::Rc,
@@ -165,9 +165,19 @@ impl<T: Hash + Eq> Pool<T> {
     }
 }
 
-/// A machine: its states, and what it did in each.
+/// So many states of a machine are whole at once. A ledger has some 30 KiB.
+const WHOLE_MAX: usize = 100_000;
+
+/// A machine: its states, and what it did in each. Of most states only the way there is kept, by which they are found again:
+/// there are millions, and few of them are asked for something new.
 pub struct Machine<T, I, O> {
-    states: Prints<T>,
+    ids: Map<u128, Id>,
+    /// From which other one each was come to, and by what. `None`: it is given.
+    origins: Vec<Option<(Id, I)>>,
+    whole: Vec<Option<Rc<T>>>,
+    /// Those that are whole and need not be, and whether they were asked for since they were looked at last.
+    recent: VecDeque<Id>,
+    is_wanted: Vec<bool>,
     known: Map<(Id, I), Outcome<O>>,
 }
 
@@ -176,19 +186,21 @@ pub type Outcome<O> = (Id, Rc<[O]>);
 
 impl<T, I, O> Default for Machine<T, I, O> {
     fn default() -> Self {
-        Self { states: Prints::default(), known: Map::default() }
+        Self {
+            ids: Map::default(),
+            origins: Vec::new(),
+            whole: Vec::new(),
+            recent: VecDeque::new(),
+            is_wanted: Vec::new(),
+            known: Map::default(),
+        }
     }
 }
 
 impl<T: Clone + Debug, I: Copy + Hash + Eq, O> Machine<T, I, O> {
-    /// The number of this state.
+    /// The number of a state that is given.
     pub fn id(&mut self, state: T) -> Id {
-        self.states.id(state)
-    }
-
-    /// The state with this number.
-    pub fn get(&self, id: Id) -> Rc<T> {
-        self.states.get(id)
+        self.take_in(state, None)
     }
 
     /// What it came to in this state by this input, if that was asked before.
@@ -196,11 +208,36 @@ impl<T: Clone + Debug, I: Copy + Hash + Eq, O> Machine<T, I, O> {
         self.known.get(&(id, input)).cloned()
     }
 
-    /// Lets it run: the state afterwards, and what it wants. To be noted, so that it is not asked again.
-    pub fn run<R>(&mut self, id: Id, run: impl FnOnce(&mut T) -> R) -> (Id, R) {
-        let mut state = (*self.states.get(id)).clone();
-        let out = run(&mut state);
-        (self.states.id(state), out)
+    /// The state with this number. `run` is what the machine does, as for [`run`](Self::run).
+    pub fn state(&mut self, id: Id, run: impl Fn(&mut T, I)) -> Rc<T> {
+        let (mut way, mut from) = (Vec::new(), id);
+        let mut state = loop {
+            match (&self.whole[from as usize], self.origins[from as usize]) {
+                (Some(state), _) => break state.clone(),
+                (None, Some((before, input))) => {
+                    way.push((from, input));
+                    from = before;
+                }
+                (None, None) => unreachable!("what is given stays whole"),
+            }
+        };
+        self.is_wanted[from as usize] = true;
+        for (id, input) in way.into_iter().rev() {
+            let mut next = (*state).clone();
+            run(&mut next, input);
+            state = Rc::new(next);
+            self.keep(id, state.clone());
+        }
+        state
+    }
+
+    /// Lets it run: the state afterwards, and what it wants. To be noted, so that it is not asked again. Always the same for
+    /// the same input.
+    pub fn run<R>(&mut self, id: Id, input: I, run: impl Fn(&mut T, I) -> R) -> (Id, R) {
+        let before = self.state(id, |it, input| drop(run(it, input)));
+        let mut state = (*before).clone();
+        let out = run(&mut state, input);
+        (self.take_in(state, Some((id, input))), out)
     }
 
     /// Notes what it came to.
@@ -212,11 +249,65 @@ impl<T: Clone + Debug, I: Copy + Hash + Eq, O> Machine<T, I, O> {
 
     /// States that it was in, and questions that it was asked.
     pub fn size(&self) -> (usize, usize) {
-        (self.states.len(), self.known.len())
+        (self.origins.len(), self.known.len())
+    }
+
+    fn take_in(&mut self, state: T, origin: Option<(Id, I)>) -> Id {
+        let next = number(self.origins.len());
+        let id = *self.ids.entry(Digest::of_text(&state)).or_insert(next);
+        if id == next {
+            self.origins.push(origin);
+            self.whole.push(None);
+            self.is_wanted.push(false);
+            self.keep(id, Rc::new(state));
+        }
+        id
+    }
+
+    /// Keeps a state whole, and forgets another one that was not asked for in a long time.
+    fn keep(&mut self, id: Id, state: Rc<T>) {
+        self.whole[id as usize] = Some(state);
+        if self.origins[id as usize].is_none() {
+            return;
+        }
+        self.recent.push_back(id);
+        while WHOLE_MAX < self.recent.len()
+            && let Some(oldest) = self.recent.pop_front()
+        {
+            if std::mem::take(&mut self.is_wanted[oldest as usize]) {
+                self.recent.push_back(oldest);
+            } else {
+                self.whole[oldest as usize] = None;
+            }
+        }
     }
 }
 
 /// There are fewer than four thousand millions: memory ends before.
 fn number(len: usize) -> Id {
     Id::try_from(len).unwrap_or(Id::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_forgotten_is_found_again_by_the_way_that_led_there() {
+        let mut machine = Machine::<Vec<u32>, u32, ()>::default();
+        let run = |it: &mut Vec<u32>, input| it.push(input);
+        let nothing = machine.id(Vec::new());
+        // A trunk, and so many twigs that it is forgotten.
+        let mut trunk = vec![nothing];
+        for step in 0..50 {
+            trunk.push(machine.run(trunk[step as usize], step, run).0);
+        }
+        for twig in 0..2 * number(WHOLE_MAX) {
+            machine.run(nothing, 100 + twig, run);
+        }
+        assert!(machine.whole[trunk[50] as usize].is_none(), "it is not forgotten");
+        assert!(machine.recent.len() <= WHOLE_MAX);
+        assert_eq!(*machine.state(trunk[50], run), (0..50).collect::<Vec<_>>());
+        assert_eq!(machine.run(trunk[49], 49, run).0, trunk[50], "it has the same number");
+    }
 }

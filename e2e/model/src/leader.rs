@@ -135,9 +135,10 @@ impl Leaders {
         if let Some(known) = self.machine.known(ledger, (input, now)) {
             return known;
         }
-        let event = self.event(input);
-        let moment = self.moment(now);
-        let (after, orders) = self.machine.run(ledger, |it| it.on(event, moment));
+        let mut machine = std::mem::take(&mut self.machine);
+        let run = |it: &mut Ledger, (input, now)| it.on(self.event(input), self.moment(now));
+        let (after, orders) = machine.run(ledger, (input, now), run);
+        self.machine = machine;
         let out: Vec<Out> = orders.into_iter().filter_map(|it| self.out(it)).collect();
         self.machine.note(ledger, (input, now), after, out)
     }

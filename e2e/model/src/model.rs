@@ -137,7 +137,7 @@ impl Model {
             return known;
         }
         let rule = self.rule;
-        let (after, out) = self.processes.run(id, |it| it.on(input, now, rule));
+        let (after, out) = self.processes.run(id, key, |it, (input, _, now)| it.on(input, now, rule));
         let said = out.into_iter().map(|it| self.said(server, it)).collect();
         self.processes.note(id, key, after, said)
     }
@@ -164,8 +164,9 @@ impl Model {
         if self.sights.len() <= index {
             self.sights.resize(index + 1, None);
         }
-        let processes = &self.processes;
-        self.sights[index].get_or_insert_with(|| Rc::new(processes.get(id).sights())).clone()
+        let (processes, rule) = (&mut self.processes, self.rule);
+        let run = |it: &mut Process, (input, _, now): (process::Input, u8, u8)| drop(it.on(input, now, rule));
+        self.sights[index].get_or_insert_with(|| Rc::new(processes.state(id, run).sights())).clone()
     }
 
     /// What can be seen of a server's process; nothing, if it is dead.
@@ -215,11 +216,12 @@ impl Model {
         let (after, is_free) = match self.candidates.known(sightings, key) {
             Some(known) => known,
             None => {
-                let current = self.leases.get(lease);
-                let instant = self.leaders.moment(now).instant;
-                let (after, is_free) = self
-                    .candidates
-                    .run(sightings, |it| it.is_free(Some(&*current), &name(identity), &TIMING, instant));
+                let (leases, leaders) = (&self.leases, &self.leaders);
+                let look = |it: &mut Sightings, (lease, identity, now): (Id, u8, u8)| {
+                    let instant = leaders.moment(now).instant;
+                    it.is_free(Some(&*leases.get(lease)), &name(identity), &TIMING, instant)
+                };
+                let (after, is_free) = self.candidates.run(sightings, key, look);
                 self.candidates.note(sightings, key, after, vec![is_free])
             }
         };

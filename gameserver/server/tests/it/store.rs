@@ -5,7 +5,7 @@ use std::time::Duration;
 use gamekeeper_control::ToOperator;
 use gamekeeper_room::Tick;
 
-use crate::support::{Operator, Redis, TestServer, soon};
+use crate::support::{Operator, Redis, TestServer, say, soon};
 
 const FENCE: Duration = Duration::from_millis(500);
 
@@ -63,6 +63,20 @@ async fn i8_without_the_store_the_match_runs_on_and_the_operator_is_told() {
     assert_eq!(failed(&mut later).await, why, "a new stream is told again");
     redis.signal("CONT");
     assert_eq!(failed(&mut later).await, "", "and that it is well again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i8_a_room_that_is_too_large_is_not_saved_and_runs_on() {
+    let (_redis, server, mut operator) = server().await;
+    operator.echoes = true;
+    server.play("duel", "ann", say::GROW);
+    let why = failed(&mut operator).await;
+    assert!(why.contains("cannot be saved") && why.contains("bytes"), "{why}");
+    let before = server.room("duel").tick();
+    for _ in 0..40 {
+        operator.beat().await;
+    }
+    assert!(before < server.room("duel").tick(), "it ticks, although nothing of it is written");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use gamekeeper_server::{
     Checkpoint, Declined, Ending, Game, GameMaker, Messages, Next, Schema, Seat, Setup, Turn,
 };
+use gamekeeper_store::envelope::STATE_BYTES_MAX;
 
 /// Opens games. A room's parameter `open` says how: `decline`, `panic`, or `slowly`, when they are released.
 #[derive(Clone, Default)]
@@ -101,6 +102,8 @@ pub(crate) mod say {
     pub(crate) const HANG: &str = "hang";
     /// From now on it has nothing to do but when somebody says something.
     pub(crate) const WAIT: &str = "wait";
+    /// The state is too large to be saved.
+    pub(crate) const GROW: &str = "grow";
     /// The game panics when it is dropped.
     pub(crate) const BREAK_LATER: &str = "break later";
     /// All are told [`TOLD`].
@@ -141,7 +144,11 @@ impl Game for TestGame {
     }
 
     fn save(&self) -> Option<Vec<u8>> {
-        Some(self.heard.join("\n").into_bytes())
+        let mut state = self.heard.join("\n").into_bytes();
+        if self.heard.iter().any(|it| it.ends_with(say::GROW)) {
+            state.resize(STATE_BYTES_MAX + 1, b' ');
+        }
+        Some(state)
     }
 
     fn messages(&mut self, out: &mut Messages) {
