@@ -5,7 +5,7 @@ use std::{env, panic, thread};
 use super::simulation::{Seen, Simulation};
 
 /// Histories per run, and steps in each.
-const HISTORIES: u64 = 86_000;
+const HISTORIES: u64 = 100_000;
 
 /// Fewer events than this prove too little.
 const EVENTS_MIN: usize = 10_000_000;
