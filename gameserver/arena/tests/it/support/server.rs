@@ -35,7 +35,6 @@ impl Server {
         let ports = ["--control-port", "0", "--game-port", "0"];
         let mut child = Command::new(env!("CARGO_BIN_EXE_arena"))
             .args([&["server"], &ports[..], arguments].concat())
-            .env("NO_COLOR", "1")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
@@ -47,11 +46,11 @@ impl Server {
         let reader = tokio::spawn(read(stderr, log.clone(), serving));
         let line = soon("a server that serves", line).await.unwrap_or_else(|_| panic!("{log:?}"));
         let port = |field: &str| {
-            let rest = line.split_once(field).unwrap_or_else(|| panic!("no {field} in {line}")).1;
-            let address = rest.split(' ').next().unwrap().parse::<SocketAddr>().unwrap();
-            SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()))
+            let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
+            let address = entry[field].as_str().unwrap_or_else(|| panic!("no {field} in {line}"));
+            SocketAddr::from((Ipv4Addr::LOCALHOST, address.parse::<SocketAddr>().unwrap().port()))
         };
-        Self { control: port("control_address="), players: port("players_address="), child, log, reader }
+        Self { control: port("control_address"), players: port("players_address"), child, log, reader }
     }
 
     /// Memory in use.
@@ -85,7 +84,7 @@ impl Server {
 async fn read(from: ChildStderr, log: Arc<Mutex<Vec<String>>>, serving: oneshot::Sender<String>) {
     let (mut lines, mut serving) = (BufReader::new(from).lines(), Some(serving));
     while let Ok(Some(line)) = lines.next_line().await {
-        if line.contains(": serving ")
+        if line.contains(r#""message":"serving""#)
             && let Some(serving) = serving.take()
         {
             let _ = serving.send(line.clone());
