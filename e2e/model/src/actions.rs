@@ -369,6 +369,7 @@ impl Model {
                 continue;
             }
             let lasts = |since: u8| since < world.now;
+            let has_hung = leads.hung >> server & 1 == 1;
             let is_reached = self.bounds.is_reached || here.keeps_store;
             let verdict = match (here.process, here.cut_since, here.pace) {
                 (Some(_), Some(since), _) if is_reached => {
@@ -381,7 +382,9 @@ impl Model {
                 (None, Some(_), _) if is_reached => Verdict::Proven,
                 (_, Some(since), _) if !link.is_up && lasts(since) => Verdict::Presumed,
                 (None, None, _) => Verdict::Proven,
-                (Some(_), None, Pace::Stands(since) | Pace::Hangs(since)) if lasts(since) => Verdict::Hang,
+                (Some(_), None, Pace::Stands(since) | Pace::Hangs(since)) if lasts(since) && !has_hung => {
+                    Verdict::Hang
+                }
                 (Some(process), None, Pace::Goes) if 0 < world.left.alarms && link.is_up => {
                     // It takes longer to be mistaken than to call the store.
                     if self.sights(process).calls.is_empty() {

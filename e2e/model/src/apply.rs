@@ -31,7 +31,12 @@ impl Model {
             Action::Waited(server, number) => scene.tell_server(server, process::Input::Waited(number)),
             Action::ComeIn(number) => scene.come_in(number),
             Action::Mourn(server) => scene.change_pod(server, Pod::Ended),
-            Action::Lose(operator, server, verdict) => scene.lose(operator, server, verdict),
+            Action::Lose(operator, server, verdict) => {
+                if let Some(leads) = scene.leads(operator) {
+                    leads.hung |= u8::from(verdict == Verdict::Hang) << server;
+                }
+                scene.lose(operator, server, verdict);
+            }
             Action::FindCutOff(operator, server) => scene.find_cut_off(operator, server),
             Action::Recognise(operator, server) => scene.recognise(operator, server),
             fault => scene.go_wrong(fault),
@@ -48,6 +53,9 @@ impl Scene<'_> {
         self.world.now += 1;
         let now = self.world.now;
         for operator in 0..2 {
+            if let Some(leads) = self.leads(operator) {
+                leads.hung = 0;
+            }
             if self.operator(operator).stands_since.is_some() {
                 continue;
             }

@@ -254,6 +254,7 @@ impl<'a> Scene<'a> {
             views: [View::None; SERVERS],
             lost: 0,
             cut_off: 0,
+            hung: 0,
         });
         self.tell_leader(operator, Input::Fleet);
         for server in self.model.servers() {

@@ -145,6 +145,9 @@ pub struct Leads {
     pub lost: u8,
     /// Servers that it knows to be reached by others, as bits.
     pub cut_off: u8,
+    /// Servers that it found to hang in this step of the clock, as bits. Whoever is heard again does not hang at once: that
+    /// takes nearly as long as a step.
+    pub hung: u8,
 }
 
 /// A leader's link to a server.
