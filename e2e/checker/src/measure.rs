@@ -6,8 +6,9 @@ use crate::{
     record::{Fault, Step},
 };
 
-/// The steps of a recovery, in the order in which they usually come. Those of operators, and `fenced`,
-/// when the store had given the room to the new owner, are as the record names them; `restored` and `ticking` are the new owner's, `playing` is the slowest player's.
+/// The steps of a recovery, in the order in which they usually come. Those of operators, and `fenced`, when the store
+/// had given the room to the new owner, are as the record names them; `restored` and `ticking` are the new owner's,
+/// `playing` is the slowest player's.
 pub const STEPS: [&str; 8] =
     ["noticed", "confirmed", "placed", "fenced", "restored", "ticking", "status", "playing"];
 

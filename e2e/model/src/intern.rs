@@ -172,13 +172,18 @@ const WHOLE_MAX: usize = 100_000;
 /// there are millions, and few of them are asked for something new.
 pub struct Machine<T, I, O> {
     ids: Map<u128, Id>,
-    /// From which other one each was come to, and by what. `None`: it is given.
-    origins: Vec<Option<(Id, I)>>,
-    whole: Vec<Option<Rc<T>>>,
-    /// Those that are whole and need not be, and whether they were asked for since they were looked at last.
+    states: Vec<State<T, I>>,
+    /// Those that are whole and need not be.
     recent: VecDeque<Id>,
-    is_wanted: Vec<bool>,
     known: Map<(Id, I), Outcome<O>>,
+}
+
+struct State<T, I> {
+    /// From which other one it was come to, and by what. `None`: it is given.
+    origin: Option<(Id, I)>,
+    whole: Option<Rc<T>>,
+    /// It was asked for since it was looked at last whether it is to be forgotten.
+    is_wanted: bool,
 }
 
 /// The state afterwards, and what the machine wants.
@@ -186,14 +191,7 @@ pub type Outcome<O> = (Id, Rc<[O]>);
 
 impl<T, I, O> Default for Machine<T, I, O> {
     fn default() -> Self {
-        Self {
-            ids: Map::default(),
-            origins: Vec::new(),
-            whole: Vec::new(),
-            recent: VecDeque::new(),
-            is_wanted: Vec::new(),
-            known: Map::default(),
-        }
+        Self { ids: Map::default(), states: Vec::new(), recent: VecDeque::new(), known: Map::default() }
     }
 }
 
@@ -212,16 +210,18 @@ impl<T: Clone + Debug, I: Copy + Hash + Eq, O> Machine<T, I, O> {
     pub fn state(&mut self, id: Id, run: impl Fn(&mut T, I)) -> Rc<T> {
         let (mut way, mut from) = (Vec::new(), id);
         let mut state = loop {
-            match (&self.whole[from as usize], self.origins[from as usize]) {
-                (Some(state), _) => break state.clone(),
-                (None, Some((before, input))) => {
-                    way.push((from, input));
-                    from = before;
+            match &mut self.states[from as usize] {
+                State { whole: Some(state), is_wanted, .. } => {
+                    *is_wanted = true;
+                    break state.clone();
                 }
-                (None, None) => unreachable!("what is given stays whole"),
+                State { origin: Some((before, input)), .. } => {
+                    way.push((from, *input));
+                    from = *before;
+                }
+                State { origin: None, .. } => unreachable!("what is given stays whole"),
             }
         };
-        self.is_wanted[from as usize] = true;
         for (id, input) in way.into_iter().rev() {
             let mut next = (*state).clone();
             run(&mut next, input);
@@ -249,16 +249,14 @@ impl<T: Clone + Debug, I: Copy + Hash + Eq, O> Machine<T, I, O> {
 
     /// States that it was in, and questions that it was asked.
     pub fn size(&self) -> (usize, usize) {
-        (self.origins.len(), self.known.len())
+        (self.states.len(), self.known.len())
     }
 
     fn take_in(&mut self, state: T, origin: Option<(Id, I)>) -> Id {
-        let next = number(self.origins.len());
+        let next = number(self.states.len());
         let id = *self.ids.entry(Digest::of_text(&state)).or_insert(next);
         if id == next {
-            self.origins.push(origin);
-            self.whole.push(None);
-            self.is_wanted.push(false);
+            self.states.push(State { origin, whole: None, is_wanted: false });
             self.keep(id, Rc::new(state));
         }
         id
@@ -266,18 +264,20 @@ impl<T: Clone + Debug, I: Copy + Hash + Eq, O> Machine<T, I, O> {
 
     /// Keeps a state whole, and forgets another one that was not asked for in a long time.
     fn keep(&mut self, id: Id, state: Rc<T>) {
-        self.whole[id as usize] = Some(state);
-        if self.origins[id as usize].is_none() {
+        let kept = &mut self.states[id as usize];
+        kept.whole = Some(state);
+        if kept.origin.is_none() {
             return;
         }
         self.recent.push_back(id);
         while WHOLE_MAX < self.recent.len()
             && let Some(oldest) = self.recent.pop_front()
         {
-            if std::mem::take(&mut self.is_wanted[oldest as usize]) {
+            let state = &mut self.states[oldest as usize];
+            if std::mem::take(&mut state.is_wanted) {
                 self.recent.push_back(oldest);
             } else {
-                self.whole[oldest as usize] = None;
+                state.whole = None;
             }
         }
     }
@@ -305,7 +305,7 @@ mod tests {
         for twig in 0..2 * number(WHOLE_MAX) {
             machine.run(nothing, 100 + twig, run);
         }
-        assert!(machine.whole[trunk[50] as usize].is_none(), "it is not forgotten");
+        assert!(machine.states[trunk[50] as usize].whole.is_none(), "it is not forgotten");
         assert!(machine.recent.len() <= WHOLE_MAX);
         assert_eq!(*machine.state(trunk[50], run), (0..50).collect::<Vec<_>>());
         assert_eq!(machine.run(trunk[49], 49, run).0, trunk[50], "it has the same number");

@@ -125,9 +125,10 @@ impl Guests {
     /// be it by a connection that another one has just replaced.
     #[must_use]
     pub fn is_news(&mut self, player: &str, number: u64) -> bool {
-        let Some(known) = self.players.get_mut(player) else { return true };
-        let is_news = known.message_ack < number;
-        known.message_ack = known.message_ack.max(number);
+        let is_news = !self.has_heard(player, number);
+        if let Some(known) = self.players.get_mut(player) {
+            known.message_ack = known.message_ack.max(number);
+        }
         is_news
     }
 

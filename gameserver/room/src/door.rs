@@ -119,6 +119,23 @@ pub enum NotHeard {
     Busy,
 }
 
+impl Chair {
+    /// Of a player who is not there yet.
+    fn new(player: PlayerName) -> Self {
+        Self {
+            player,
+            arrival: None,
+            is_known: false,
+            was_known: false,
+            inputs: VecDeque::new(),
+            last_number: 0,
+            taken_number: 0,
+            messages: VecDeque::new(),
+            taken_message: 0,
+        }
+    }
+}
+
 impl Inbound {
     /// Nothing happened since the last tick.
     pub fn is_empty(&self) -> bool {
@@ -151,15 +168,13 @@ impl Door {
             door.arrivals += 1;
             door.seats.insert(player.clone(), seat);
             let chair = Chair {
-                player,
                 arrival: is_there.then_some(door.arrivals),
                 is_known: is_there,
                 was_known: true,
-                inputs: VecDeque::new(),
                 last_number,
                 taken_number: last_number,
-                messages: VecDeque::new(),
                 taken_message: last_message,
+                ..Chair::new(player)
             };
             door.chairs.insert(seat, chair);
         }
@@ -197,17 +212,7 @@ impl Door {
             None => self.free_seat().ok_or(NotSeated::Full)?,
         };
         self.arrivals += 1;
-        let chair = self.chairs.entry(seat).or_insert_with(|| Chair {
-            player: player.clone(),
-            arrival: None,
-            is_known: false,
-            was_known: false,
-            inputs: VecDeque::new(),
-            last_number: 0,
-            taken_number: 0,
-            messages: VecDeque::new(),
-            taken_message: 0,
-        });
+        let chair = self.chairs.entry(seat).or_insert_with(|| Chair::new(player.clone()));
         chair.arrival = Some(self.arrivals);
         self.seats.insert(player.clone(), seat);
         Ok(Presence { seat, arrival: self.arrivals })
@@ -242,12 +247,7 @@ impl Door {
 
     /// A player sends something.
     pub fn input(&mut self, presence: Presence, input: &[u8]) -> Result<(), NotHeard> {
-        if self.is_shut {
-            return Err(NotHeard::Gone);
-        }
-        if INPUT_BYTES_MAX < input.len() {
-            return Err(NotHeard::TooLong(input.len()));
-        }
+        self.listens(input)?;
         let mut kept = self.spare.pop().unwrap_or_default();
         let Some(chair) = self.chair(presence) else {
             self.spare.push(kept);
@@ -265,12 +265,7 @@ impl Door {
     /// A player says something that is to be heard for certain, once: whether it was heard before is for the caller to know.
     /// `number`: as in [`Occupant::last_message`]; 0 if it has none.
     pub fn message(&mut self, presence: Presence, number: u64, message: &[u8]) -> Result<(), NotHeard> {
-        if self.is_shut {
-            return Err(NotHeard::Gone);
-        }
-        if INPUT_BYTES_MAX < message.len() {
-            return Err(NotHeard::TooLong(message.len()));
-        }
+        self.listens(message)?;
         let chair = self.chair(presence).ok_or(NotHeard::Replaced)?;
         if chair.messages.len() == MESSAGES_WAIT_MAX {
             return Err(NotHeard::Busy);
@@ -327,6 +322,15 @@ impl Door {
         let seats = &mut self.seats;
         for (_, chair) in self.chairs.extract_if(.., |_, it| it.arrival.is_none() && !it.was_known) {
             seats.remove(&chair.player);
+        }
+    }
+
+    /// Whether anything so long is heard at all.
+    fn listens(&self, bytes: &[u8]) -> Result<(), NotHeard> {
+        match bytes.len() {
+            _ if self.is_shut => Err(NotHeard::Gone),
+            length if INPUT_BYTES_MAX < length => Err(NotHeard::TooLong(length)),
+            _ => Ok(()),
         }
     }
 

@@ -106,8 +106,8 @@ impl Saved {
         let Seats { has_begun, occupants, guests } = seats;
         let mut occupants = occupants.into_iter().map(Occupant::try_from).collect::<Result<Vec<_>, _>>()?;
         let guests: Vec<_> = guests.into_iter().map(Guest::from).collect();
-        let heard: HashMap<_, _> =
-            of_players(&guests).map(|it| (it.player.as_str(), it.message_ack)).collect();
+        let players = guests.iter().filter(|it| it.role == Role::Player);
+        let heard: HashMap<_, _> = players.map(|it| (it.player.as_str(), it.message_ack)).collect();
         for occupant in &mut occupants {
             occupant.last_message = heard.get(occupant.player.as_str()).copied().unwrap_or_default();
         }
@@ -118,10 +118,6 @@ impl Saved {
     pub(crate) fn players(&self) -> u32 {
         u32::try_from(self.occupants.iter().filter(|it| it.is_there).count()).unwrap_or(u32::MAX)
     }
-}
-
-fn of_players(guests: &[Guest]) -> impl Iterator<Item = &Guest> {
-    guests.iter().filter(|it| it.role == Role::Player)
 }
 
 impl<'a> From<&'a Occupant> for SavedOccupant<'a> {

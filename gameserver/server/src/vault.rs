@@ -7,10 +7,7 @@ mod restorer;
 use std::{sync::Arc, time::Duration};
 
 use gamekeeper_store::{Options, Store, checkpointer::Pace};
-use tokio::{
-    sync::{Semaphore, mpsc},
-    time::sleep,
-};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
@@ -33,9 +30,6 @@ const RESTORES_MAX: usize = 32;
 
 /// The longest time of one call. Redis on the same network answers within a millisecond.
 const CALL_MAX: Duration = Duration::from_millis(500);
-
-/// How soon it is tried again to connect, before there is anything to say.
-const APPROACH_AGAIN: Duration = Duration::from_secs(1);
 
 /// The way to the store. A copy is another handle to the same one.
 #[derive(Clone, Debug)]
@@ -107,7 +101,6 @@ async fn approach(store: Arc<Store>) {
         if !std::mem::replace(&mut is_told, true) {
             warn!(%error, "the store is not reached yet");
         }
-        sleep(APPROACH_AGAIN).await;
     }
     info!("the store is reached");
 }

@@ -38,7 +38,7 @@ pub const STATE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const UID_BYTES_MAX: usize = 64;
 
 /// The longest name of a build: room for a version and a commit.
-pub const BUILD_BYTES_MAX: usize = 64;
+pub const BUILD_BYTES_MAX: usize = gamekeeper_room::Build::BYTES_MAX;
 
 /// The longest envelope.
 pub const ENVELOPE_BYTES_MAX: usize = HEADER_BYTES + UID_BYTES_MAX + BUILD_BYTES_MAX + STATE_BYTES_MAX;

@@ -76,9 +76,10 @@ impl Store {
         })
     }
 
-    /// Gets the connection, if there is none, so that the first call does not have to.
+    /// Gets the connection, if there is none, so that the first call does not have to. Keeps the pauses between attempts:
+    /// whoever fails may call again at once.
     pub async fn approach(&self) -> Result<(), StoreError> {
-        self.link.line().await.map(drop)
+        self.link.try_anew().await
     }
 
     /// Keeps a checkpoint, sealed, if the room is the caller's.
@@ -144,7 +145,7 @@ impl Store {
     /// If there is no connection, a new one is waited for, up to a second longer than [`Options::timeout`]: that this
     /// fails says that the store is out of reach now, and not that it was a moment ago.
     pub async fn check(&self, tenancy: &Tenancy) -> Result<Verdict<()>, StoreError> {
-        self.link.try_anew().await?;
+        self.approach().await?;
         reply::done(self.call(&self.scripts.check, tenancy, &[]).await?.value, "mine")
     }
 

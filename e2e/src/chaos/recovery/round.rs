@@ -177,9 +177,8 @@ fn again(views: &Views, before: &Before, fault: Moment) -> Fate {
     let playing = back.iter().map(|it| it.first.at.since(fault)).max().unwrap_or_default();
     // What anybody saw counts as played.
     let seen = back.iter().filter_map(|it| it.before).map(|it| it.tick).max();
-    let lost = seen.map(|seen| seen.saturating_sub(from));
-    let lost =
-        lost.and_then(|it| u32::try_from(it).ok()).map(|it| Duration::from_secs(1) * it / TICKS_PER_SECOND);
+    let lost = seen.and_then(|seen| u32::try_from(seen.saturating_sub(from)).ok());
+    let lost = lost.map(|it| Duration::from_secs(1) * it / TICKS_PER_SECOND);
     Fate::Recovered { playing, lost }
 }
 

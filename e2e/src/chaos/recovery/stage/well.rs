@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt as _};
@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::super::scene::{Scene, Server};
 use super::super::{folder, store};
-use super::{Scenery, Stage};
+use super::{NO_FLEET, Scenery, Stage};
 use crate::arena::PATIENCE;
 use crate::clock::Moment;
 use crate::wait::eventually;
@@ -98,7 +98,7 @@ impl Stage {
 
     /// Waits until all bots in all rooms play.
     async fn all_play(&mut self) -> Result<()> {
-        let Some(scenery) = &mut self.scenery else { return Ok(()) };
+        let scenery = self.scenery.as_mut().context(NO_FLEET)?;
         let (rooms, sight) = (&self.rooms, tokio::sync::Mutex::new(&mut scenery.sight));
         eventually("all bots to play", PATIENCE, async || {
             let mut sight = sight.lock().await;
