@@ -46,6 +46,8 @@ type custody struct {
 	unheard bool
 	// When the operator was heard to hear this server, since then; zero: not yet.
 	echoedAt time.Time
+	// When the newest beat was sent that it has echoed since then, and the newest call that has failed.
+	echoSent, failSent time.Time
 
 	// The newest tick that the store has of this server.
 	savedTick uint64
@@ -93,11 +95,16 @@ func (c *custody) hold(now time.Time) {
 
 // echo is told that the operator has heard the beat that was sent then.
 func (c *custody) echo(sent, now time.Time) {
-	if c.held && c.echoedAt.IsZero() && sent.After(c.heldAt) {
+	if !c.held || !sent.After(c.heldAt) {
+		return
+	}
+	if c.echoedAt.IsZero() {
 		c.echoedAt = now
 		// The store may be back as well: before the match goes on without, it is asked once more.
 		c.pausedUntil = time.Time{}
 	}
+	c.echoSent = sent
+	c.goOnWithoutStore()
 }
 
 // next is what the store is to be asked now, of a match that is on.
@@ -145,7 +152,16 @@ func (c *custody) unanswered(sent, now time.Time) {
 	case sent.Before(c.countsFrom()):
 		c.pausedUntil = earlier(c.pausedUntil, c.countsFrom())
 	default:
-		// Without the store, the operator's word is enough.
+		c.failSent = sent
+		c.goOnWithoutStore()
+	}
+}
+
+// goOnWithoutStore lets the match go on if the operator's word is enough: nobody else can have had it from a store that is
+// gone. After a cut the word must be as fresh as the failure, or both may be of the next cut.
+func (c *custody) goOnWithoutStore() {
+	from := c.countsFrom()
+	if !c.failSent.Before(from) && (!c.unheard || !c.echoSent.Before(from)) {
 		c.held, c.unheard = false, false
 	}
 }

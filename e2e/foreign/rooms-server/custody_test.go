@@ -18,7 +18,11 @@ func at(ms int) time.Time {
 }
 
 func newTestCustody() *custody {
-	return newCustody(&keeping{interval: testInterval, fenceAfter: testFence}, at(0))
+	return newFencedCustody(testFence)
+}
+
+func newFencedCustody(fence time.Duration) *custody {
+	return newCustody(&keeping{interval: testInterval, fenceAfter: fence}, at(0))
 }
 
 // standsAt says so of a moment, where no beat was ever echoed.
@@ -152,10 +156,18 @@ func TestI7AFrozenRoomGoesOnByAnEchoOnlyAfterTheStoreWasAsked(t *testing.T) {
 	wantErrand(t, c, 3519, 9, toNothing)
 	wantErrand(t, c, 3520, 9, toCheck)
 	c.unanswered(at(3520), at(3530))
-	if c.standing(at(3530), at(3500)) {
+	if !c.standing(at(3530), at(3150)) {
+		t.Error("the operator may be gone again")
+	}
+	c.echo(at(3519), at(3530))
+	if !c.standing(at(3530), at(3519)) {
+		t.Error("the operator may be gone again")
+	}
+	c.echo(at(3521), at(3540))
+	if c.standing(at(3540), at(3521)) {
 		t.Error("still frozen")
 	}
-	if !c.standing(at(4500), at(3500)) {
+	if !c.standing(at(4521), at(3521)) {
 		t.Error("the operator is gone again, and it is not frozen")
 	}
 }
@@ -172,7 +184,8 @@ func TestI7ARoomThatStoodStillWhileNobodyWasHeardIsFrozenToo(t *testing.T) {
 		t.Error("it goes on as if its loop had only stood still")
 	}
 	c.unanswered(at(3410), at(3420))
-	if c.standing(at(3430), at(3400)) {
+	c.echo(at(3410), at(3420))
+	if c.standing(at(3430), at(3410)) {
 		t.Error("still frozen")
 	}
 }
@@ -187,6 +200,21 @@ func TestI7WhoHearsNobodyOnceMoreBeginsToWaitAnew(t *testing.T) {
 	c.unanswered(at(3500), at(3510))
 	if !c.standing(at(3520), at(3500)) {
 		t.Error("what was heard before the second cut counts")
+	}
+}
+
+func TestI7WhoIsCutOffAgainBeforeTheFenceIsOverWaitsForAFreshEcho(t *testing.T) {
+	c := newFencedCustody(10 * time.Second)
+	c.standing(at(10_000), time.Time{})
+	c.echo(at(10_010), at(10_020))
+	// Half of the fence and a redial later: it fails, because this server is cut off again, and not long enough to be unheard.
+	c.unanswered(at(16_600), at(16_700))
+	if !c.standing(at(16_800), at(10_010)) {
+		t.Error("an echo from before the second cut counts")
+	}
+	c.echo(at(16_750), at(16_900))
+	if c.standing(at(16_900), at(16_750)) {
+		t.Error("still frozen")
 	}
 }
 

@@ -23,15 +23,8 @@ pub enum Admission {
 /// until they are forgotten, longer than connections and tickets.
 #[derive(Debug, Default)]
 pub struct Guests {
-    players: HashMap<String, Known>,
-    spectators: HashMap<String, Known>,
-}
-
-/// What is known of a guest.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    secret: Secret,
-    message_ack: u64,
+    players: HashMap<String, Secret>,
+    spectators: HashMap<String, Secret>,
 }
 
 /// Somebody who was let in before.
@@ -43,8 +36,6 @@ pub struct Guest {
     pub player: String,
     /// Proves that they are the same.
     pub secret: Secret,
-    /// Their messages up to this number have been heard.
-    pub message_ack: u64,
 }
 
 impl Admission {
@@ -89,52 +80,31 @@ impl Guests {
         let has_expired = ticket.and_then(|it| it.check_time(now).err());
         match self.book(join.role).get(&player) {
             // A place outlives its ticket.
-            Some(known) if known.secret == join.secret => return Ok(player),
+            Some(known) if *known == join.secret => return Ok(player),
             Some(_) => return Err(taken),
             None => {}
         }
         if let Some(bad) = has_expired {
             return Err(bad.into());
         }
-        self.insert(Guest { role: join.role, player: player.clone(), secret: join.secret, message_ack: 0 })?;
+        self.insert(Guest { role: join.role, player: player.clone(), secret: join.secret })?;
         Ok(player)
     }
 
     /// Takes in somebody who was let in elsewhere, before the room moved here.
     pub fn insert(&mut self, guest: Guest) -> Result<(), RefusedWhy> {
-        let Guest { role, player, secret, message_ack } = guest;
+        let Guest { role, player, secret } = guest;
         if self.is_full(role) && !self.book(role).contains_key(&player) {
             return Err(RefusedWhy::Full);
         }
-        self.book(role).insert(player, Known { secret, message_ack });
+        self.book(role).insert(player, secret);
         Ok(())
     }
 
     /// Whether it is who was let in before, by this secret. Says nothing of tickets that were not used yet.
     pub fn knows(&mut self, join: &Join) -> Option<String> {
         let book = self.book(join.role);
-        book.iter().find(|(_, known)| known.secret == join.secret).map(|(player, _)| player.clone())
-    }
-
-    /// Whether a message of a player with this number has come before.
-    pub fn has_heard(&self, player: &str, number: u64) -> bool {
-        number <= self.message_ack(player)
-    }
-
-    /// A message of a player with this number has come. Whether it is to be heeded: it is not when it came before,
-    /// be it by a connection that another one has just replaced.
-    #[must_use]
-    pub fn is_news(&mut self, player: &str, number: u64) -> bool {
-        let is_news = !self.has_heard(player, number);
-        if let Some(known) = self.players.get_mut(player) {
-            known.message_ack = known.message_ack.max(number);
-        }
-        is_news
-    }
-
-    /// Up to which number the messages of a player have been heard.
-    pub fn message_ack(&self, player: &str) -> u64 {
-        self.players.get(player).map_or(0, |it| it.message_ack)
+        book.iter().find(|(_, known)| **known == join.secret).map(|(player, _)| player.clone())
     }
 
     /// The name is free again. With tickets, that is not before the match is over or the ticket has expired,
@@ -155,12 +125,11 @@ impl Guests {
 
     /// All, for the server that the room moves to.
     pub fn iter(&self) -> impl Iterator<Item = Guest> {
-        let of = |role, book: &HashMap<String, Known>| {
-            let guest = move |(player, known): (&String, &Known)| Guest {
+        let of = |role, book: &HashMap<String, Secret>| {
+            let guest = move |(player, secret): (&String, &Secret)| Guest {
                 role,
                 player: player.clone(),
-                secret: known.secret,
-                message_ack: known.message_ack,
+                secret: *secret,
             };
             book.iter().map(guest).collect::<Vec<_>>()
         };
@@ -168,7 +137,7 @@ impl Guests {
     }
 
     /// Spectators have names of their own: to watch a friend takes nobody's seat.
-    fn book(&mut self, role: Role) -> &mut HashMap<String, Known> {
+    fn book(&mut self, role: Role) -> &mut HashMap<String, Secret> {
         match role {
             Role::Player => &mut self.players,
             Role::Spectator => &mut self.spectators,

@@ -56,9 +56,13 @@ struct Chair {
     last_number: u64,
     /// The same, of the inputs that a tick has taken: what waits is in no checkpoint.
     taken_number: u64,
-    messages: VecDeque<(u64, Vec<u8>)>,
-    /// The number of the last message that a tick has taken.
+    messages: VecDeque<Vec<u8>>,
+    /// The highest number of a message, where its transport numbers them.
+    last_message: u64,
+    /// The same, of those that a tick has taken.
     taken_message: u64,
+    /// The same, of those whose tick is done: the player may forget them.
+    heard_message: u64,
 }
 
 /// A seat and its player, as a checkpoint keeps them.
@@ -74,6 +78,15 @@ pub struct Occupant {
     pub last_number: u64,
     /// The same of messages.
     pub last_message: u64,
+}
+
+/// Up to which number a seat's messages have been heard, and need not be said again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Whose.
+    pub seat: Seat,
+    /// The number of the last one.
+    pub number: u64,
 }
 
 /// What a tick takes in, and what it gives back. Kept from tick to tick for its memory.
@@ -131,7 +144,9 @@ impl Chair {
             last_number: 0,
             taken_number: 0,
             messages: VecDeque::new(),
+            last_message: 0,
             taken_message: 0,
+            heard_message: 0,
         }
     }
 }
@@ -173,7 +188,9 @@ impl Door {
                 was_known: true,
                 last_number,
                 taken_number: last_number,
+                last_message,
                 taken_message: last_message,
+                heard_message: last_message,
                 ..Chair::new(player)
             };
             door.chairs.insert(seat, chair);
@@ -262,16 +279,35 @@ impl Door {
         Ok(())
     }
 
-    /// A player says something that is to be heard for certain, once: whether it was heard before is for the caller to know.
-    /// `number`: as in [`Occupant::last_message`]; 0 if it has none.
+    /// A player says something that is to be heard for certain, once: what has come before, by this connection or another,
+    /// is not heard again. `number`: as in [`Occupant::last_message`]; 0 if it has none, and is always heard.
     pub fn message(&mut self, presence: Presence, number: u64, message: &[u8]) -> Result<(), NotHeard> {
         self.listens(message)?;
         let chair = self.chair(presence).ok_or(NotHeard::Replaced)?;
+        if number != 0 && number <= chair.last_message {
+            return Ok(());
+        }
         if chair.messages.len() == MESSAGES_WAIT_MAX {
             return Err(NotHeard::Busy);
         }
-        chair.messages.push_back((number, message.to_vec()));
+        chair.messages.push_back(message.to_vec());
+        chair.last_message = chair.last_message.max(number);
         Ok(())
+    }
+
+    /// Up to which number this player's messages have been heard: a message waits for a tick, and until that is done the
+    /// room may still be lost with it.
+    pub fn heard_message(&mut self, presence: Presence) -> u64 {
+        self.chair(presence).map_or(0, |it| it.heard_message)
+    }
+
+    /// The last tick is done: writes what has been heard by it, by seat; over what `out` had.
+    pub fn heard(&mut self, out: &mut Vec<Heard>) {
+        out.clear();
+        for (seat, chair) in self.chairs.iter_mut().filter(|(_, it)| it.heard_message < it.taken_message) {
+            chair.heard_message = chair.taken_message;
+            out.push(Heard { seat: *seat, number: chair.heard_message });
+        }
     }
 
     /// Nobody comes in any more, and nothing more is heard.
@@ -306,10 +342,8 @@ impl Door {
             // Of somebody whom the game has never seen, it hears nothing.
             if is_there || chair.is_known {
                 inbound.inputs.extend(chair.inputs.drain(..).map(|it| (*seat, it)));
-                for (number, message) in chair.messages.drain(..) {
-                    chair.taken_message = chair.taken_message.max(number);
-                    inbound.messages.push((*seat, message));
-                }
+                inbound.messages.extend(chair.messages.drain(..).map(|it| (*seat, it)));
+                chair.taken_message = chair.last_message;
             } else {
                 // Messages wait until it is seen.
                 chair.inputs.clear();

@@ -18,7 +18,8 @@ mod tenancy;
 mod text;
 
 pub use door::{
-    Door, INPUT_BYTES_MAX, INPUTS_MAX, Inbound, MESSAGES_WAIT_MAX, NotHeard, NotSeated, Occupant, SEATS_MAX,
+    Door, Heard, INPUT_BYTES_MAX, INPUTS_MAX, Inbound, MESSAGES_WAIT_MAX, NotHeard, NotSeated, Occupant,
+    SEATS_MAX,
 };
 pub use ending::{Ending, TooLarge};
 pub use game::{Afterwards, Build, Checkpoint, Declined, Game, GameMaker, Next, Schema, Setup, Tick, Turn};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gamekeeper_player::frame;
-use gamekeeper_room::{Ending, Message, Messages, Room, Seat, Tick};
+use gamekeeper_room::{Ending, Heard, Message, Messages, Room, Seat, Tick};
 
 /// Spectators of one room. Each costs what a player costs, and brings nothing.
 const SPECTATORS_MAX: usize = 64;
@@ -14,6 +14,8 @@ pub(crate) trait Viewer: Send + Sync {
     fn seat(&self) -> Option<Seat>;
     /// What there is to see after this tick. It may be lost on the way.
     fn show(&self, tick: Tick, state: &[u8]);
+    /// The player's messages up to this number have been heard.
+    fn confirm(&self, number: u64);
     /// What is to arrive.
     fn tell(&self, body: &[u8]);
     /// Where the room may be if this server is lost.
@@ -35,6 +37,14 @@ pub(crate) struct Audience(Mutex<Vec<Arc<dyn Viewer>>>);
 pub(crate) struct Screen {
     state: Vec<u8>,
     messages: Messages,
+    heard: Vec<Heard>,
+}
+
+impl Screen {
+    /// Which messages of players the last tick has heard, by seat.
+    pub(crate) fn heard(&mut self) -> &mut Vec<Heard> {
+        &mut self.heard
+    }
 }
 
 impl Audience {
@@ -58,10 +68,14 @@ impl Audience {
 
     /// Shows and tells all what the last tick has brought.
     pub(crate) fn show(&self, room: &mut Room, screen: &mut Screen) {
-        let Screen { state, messages } = screen;
+        let Screen { state, messages, heard } = screen;
         room.messages(messages);
         for viewer in self.viewers().iter() {
             let seat = viewer.seat();
+            let of_it = seat.and_then(|seat| heard.binary_search_by_key(&seat, |it| it.seat).ok());
+            if let Some(heard) = of_it.and_then(|it| heard.get(it)) {
+                viewer.confirm(heard.number);
+            }
             let is_for_it = |it: &&Message| it.to.is_none() || it.to == seat;
             for message in messages.iter().filter(is_for_it) {
                 viewer.tell(&message.body);

@@ -3,8 +3,6 @@
 //! It is the state in the envelope of the checkpoint store, and a matter between servers made with this crate: a byte
 //! for the layout, the seats, and the game's own bytes to the end.
 
-use std::collections::HashMap;
-
 use gamekeeper_player::{
     admission::Guest,
     frame::{Role, Secret},
@@ -14,7 +12,7 @@ use gamekeeper_room::{Occupant, PlayerName, Seat, Tick};
 use serde::{Deserialize, Serialize};
 
 /// The layout, in the first byte. What has another one was saved by another release, and is not read.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A room, as its thread has left it after a tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +51,7 @@ struct SavedOccupant<'a> {
     player: &'a str,
     is_there: bool,
     last_number: u64,
+    last_message: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,25 +59,9 @@ struct SavedGuest<'a> {
     is_spectator: bool,
     player: &'a str,
     secret: [u8; SECRET_BYTES],
-    message_ack: u64,
 }
 
 impl Saved {
-    /// A room after a tick. Of what players said counts what that tick or an earlier one has taken.
-    pub(crate) fn new(
-        tick: Tick,
-        has_begun: bool,
-        occupants: Vec<Occupant>,
-        mut guests: Vec<Guest>,
-        game: Option<Vec<u8>>,
-    ) -> Self {
-        let taken: HashMap<_, _> = occupants.iter().map(|it| (it.player.as_str(), it.last_message)).collect();
-        for guest in guests.iter_mut().filter(|it| it.role == Role::Player) {
-            guest.message_ack = taken.get(guest.player.as_str()).copied().unwrap_or_default();
-        }
-        Self { tick, has_begun, occupants, guests, game }
-    }
-
     /// The state for the envelope. Empty if the game cannot be saved.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let Self { tick: _, has_begun, occupants, guests, game } = self;
@@ -104,13 +87,8 @@ impl Saved {
         }
         let (seats, game) = postcard::take_from_bytes(rest).map_err(|_| Unreadable::Malformed)?;
         let Seats { has_begun, occupants, guests } = seats;
-        let mut occupants = occupants.into_iter().map(Occupant::try_from).collect::<Result<Vec<_>, _>>()?;
-        let guests: Vec<_> = guests.into_iter().map(Guest::from).collect();
-        let players = guests.iter().filter(|it| it.role == Role::Player);
-        let heard: HashMap<_, _> = players.map(|it| (it.player.as_str(), it.message_ack)).collect();
-        for occupant in &mut occupants {
-            occupant.last_message = heard.get(occupant.player.as_str()).copied().unwrap_or_default();
-        }
+        let occupants = occupants.into_iter().map(Occupant::try_from).collect::<Result<Vec<_>, _>>()?;
+        let guests = guests.into_iter().map(Guest::from).collect();
         Ok(Self { tick, has_begun, occupants, guests, game: Some(game.to_vec()) })
     }
 
@@ -122,9 +100,14 @@ impl Saved {
 
 impl<'a> From<&'a Occupant> for SavedOccupant<'a> {
     fn from(occupant: &'a Occupant) -> Self {
-        // What it said is with the guests.
-        let Occupant { seat, player, is_there, last_number, last_message: _ } = occupant;
-        Self { seat: seat.0, player: player.as_str(), is_there: *is_there, last_number: *last_number }
+        let Occupant { seat, player, is_there, last_number, last_message } = occupant;
+        Self {
+            seat: seat.0,
+            player: player.as_str(),
+            is_there: *is_there,
+            last_number: *last_number,
+            last_message: *last_message,
+        }
     }
 }
 
@@ -132,25 +115,25 @@ impl TryFrom<SavedOccupant<'_>> for Occupant {
     type Error = Unreadable;
 
     fn try_from(saved: SavedOccupant<'_>) -> Result<Self, Unreadable> {
-        let SavedOccupant { seat, player, is_there, last_number } = saved;
+        let SavedOccupant { seat, player, is_there, last_number, last_message } = saved;
         let player = PlayerName::new(player).map_err(|_| Unreadable::Malformed)?;
-        Ok(Self { seat: Seat(seat), player, is_there, last_number, last_message: 0 })
+        Ok(Self { seat: Seat(seat), player, is_there, last_number, last_message })
     }
 }
 
 impl<'a> From<&'a Guest> for SavedGuest<'a> {
     fn from(guest: &'a Guest) -> Self {
-        let Guest { role, player, secret, message_ack } = guest;
+        let Guest { role, player, secret } = guest;
         let is_spectator = *role == Role::Spectator;
-        Self { is_spectator, player, secret: secret.0, message_ack: *message_ack }
+        Self { is_spectator, player, secret: secret.0 }
     }
 }
 
 impl From<SavedGuest<'_>> for Guest {
     fn from(saved: SavedGuest<'_>) -> Self {
-        let SavedGuest { is_spectator, player, secret, message_ack } = saved;
+        let SavedGuest { is_spectator, player, secret } = saved;
         let role = if is_spectator { Role::Spectator } else { Role::Player };
-        Self { role, player: player.to_owned(), secret: Secret(secret), message_ack }
+        Self { role, player: player.to_owned(), secret: Secret(secret) }
     }
 }
 
@@ -170,18 +153,8 @@ mod tests {
                 last_message: 4,
             }],
             guests: vec![
-                Guest {
-                    role: Role::Player,
-                    player: "ann".to_owned(),
-                    secret: Secret([7; SECRET_BYTES]),
-                    message_ack: 4,
-                },
-                Guest {
-                    role: Role::Spectator,
-                    player: "bob".to_owned(),
-                    secret: Secret([8; SECRET_BYTES]),
-                    message_ack: 0,
-                },
+                Guest { role: Role::Player, player: "ann".to_owned(), secret: Secret([7; SECRET_BYTES]) },
+                Guest { role: Role::Spectator, player: "bob".to_owned(), secret: Secret([8; SECRET_BYTES]) },
             ],
             game: Some(b"state".to_vec()),
         }
@@ -191,16 +164,6 @@ mod tests {
     fn p4_what_was_saved_is_read_again() {
         assert_eq!(Saved::decode(Tick(7), &saved().encode()), Ok(saved()));
         assert_eq!(saved().players(), 1);
-    }
-
-    #[test]
-    fn p4_of_what_was_said_is_saved_what_a_tick_has_taken() {
-        let Saved { tick, has_begun, mut occupants, guests, game } = saved();
-        occupants[0].last_message = 3;
-        let of = |occupants| {
-            Saved::new(tick, has_begun, occupants, guests.clone(), game.clone()).guests[0].message_ack
-        };
-        assert_eq!((of(occupants), of(Vec::new())), (3, 0), "4 were heard");
     }
 
     #[test]

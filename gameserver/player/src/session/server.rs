@@ -33,7 +33,7 @@ pub struct Session {
     budget: Budget,
     snapshots: snapshots::Sender,
     inputs: inputs::Receiver,
-    /// The number of the last message.
+    /// Messages up to this one have been heard.
     messages: u64,
     ignored: u64,
 }
@@ -57,8 +57,8 @@ pub enum Happening<'a> {
     Join(Join),
     /// For the game.
     Message(&'a [u8]),
-    /// For the game, with its number, if [`Guests::is_news`](crate::admission::Guests::is_news) says so: two
-    /// connections of a player may overlap.
+    /// For the game, with its number, unless it came before: two connections of a player may overlap. Answer with
+    /// [`Session::confirm`] when it has been heard.
     Numbered(u64, &'a [u8]),
     /// It goes for good. The session is over.
     Leave,
@@ -79,8 +79,7 @@ pub struct Admitted {
     pub tick_rate: u32,
     /// [`Session::input_ack`] of the player's last connection, if it had one; else 0.
     pub input_ack: u64,
-    /// The number of the player's last message on earlier connections, as
-    /// [`Guests::message_ack`](crate::admission::Guests::message_ack) knows it; else 0.
+    /// Up to which number the player's messages on earlier connections have been heard; else 0.
     pub message_ack: u64,
     /// Where to look for the room if this server is lost.
     pub fallbacks: Place,
@@ -125,13 +124,12 @@ impl Session {
         Err(self.end_by(Violation::Flood, now))
     }
 
-    /// What the client says next, as far as its budget goes. A message that is returned is confirmed: who gave the
-    /// room away asks no more, so that the client says it again where the room is.
+    /// What the client says next, as far as its budget goes.
     pub fn poll(&mut self, now: Duration) -> Result<Option<Happening<'_>>, Violation> {
         loop {
             match self.next_frame(now) {
-                // It came by an earlier connection, which was lost before its client heard that.
-                Ok(Some(frame)) if self.is_repeated(frame.clone()) => self.confirm(now)?,
+                // It was heard by an earlier connection, which was lost before its client was told.
+                Ok(Some(frame)) if self.is_repeated(frame.clone()) => self.say_heard(now)?,
                 Ok(Some(frame)) => return self.on_frame(frame, now),
                 Ok(None) => return Ok(None),
                 Err(violation) => return Err(self.end_by(violation, now)),
@@ -169,7 +167,17 @@ impl Session {
         let joined =
             Joined { protocol, features, seat, player, epoch, tick, tick_rate, input_ack, fallbacks };
         self.say(&ToPlayer::Joined(joined), now)?;
-        if features & CONFIRMED_MESSAGES == 0 { Ok(()) } else { self.confirm(now) }
+        if features & CONFIRMED_MESSAGES == 0 { Ok(()) } else { self.say_heard(now) }
+    }
+
+    /// The game has heard the messages up to this one: the client is told, and forgets them. To say so of what may still
+    /// be lost with the room loses it.
+    pub fn confirm(&mut self, number: u64, now: Duration) -> Result<(), Violation> {
+        if number <= self.messages {
+            return Ok(());
+        }
+        self.messages = number;
+        self.say_heard(now)
     }
 
     /// The client is not let in, or not any more. The session is over.
@@ -204,11 +212,6 @@ impl Session {
         self.inputs.acknowledged()
     }
 
-    /// The number of the last message, of a client that numbers them.
-    pub fn message_ack(&self) -> u64 {
-        self.messages
-    }
-
     /// Whether there is nothing more to hear or to say but what is in [`stream_output`](Self::stream_output).
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over { .. })
@@ -230,13 +233,8 @@ impl Session {
                 self.over(now);
                 return Ok(Some(Happening::Leave));
             }
-            Ok(Some(ToServer::Numbered(number, _))) if !is_opened => {
-                self.messages = number;
-                self.confirm(now)?;
-                None
-            }
             // Parsed once more below, where nothing but the inbox is borrowed.
-            Ok(Some(ToServer::Message(_))) if !is_opened => None,
+            Ok(Some(ToServer::Message(_) | ToServer::Numbered(..))) if !is_opened => None,
             Ok(_) if is_opened => Some(Violation::Unexpected("anything but Join")),
             Ok(_) => Some(Violation::Unexpected("a second Join")),
             Err(malformed) => Some(malformed.into()),

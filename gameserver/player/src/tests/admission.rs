@@ -106,12 +106,7 @@ fn guests_go_with_their_room() {
 #[test]
 fn a_room_knows_so_many_guests() {
     let mut guests = Guests::default();
-    let guest = |number: usize| Guest {
-        role: Role::Player,
-        player: number.to_string(),
-        secret: secret(1),
-        message_ack: 0,
-    };
+    let guest = |number: usize| Guest { role: Role::Player, player: number.to_string(), secret: secret(1) };
     (0..limits::GUESTS_MAX).for_each(|it| guests.insert(guest(it)).unwrap());
     assert_eq!(guests.insert(guest(limits::GUESTS_MAX)), Err(RefusedWhy::Full));
     assert_eq!(guests.insert(guest(0)), Ok(()));

@@ -60,6 +60,8 @@ pub(super) struct Server {
     /// The connection that has the seat, and how far its inputs got.
     seat: Option<LinkId>,
     pub(super) input_ack: u64,
+    /// The number of the last message that the game has heard.
+    message_ack: u64,
     pub(super) epoch: u64,
     pub(super) is_up: bool,
     /// It stands still: what comes waits.
@@ -127,6 +129,7 @@ impl World {
             held: Vec::new(),
             seat: None,
             input_ack: 0,
+            message_ack: 0,
             epoch: 5 + index as u64,
             is_up: true,
             is_paused: false,
@@ -246,10 +249,10 @@ impl World {
 
     /// The room goes on elsewhere.
     pub(super) fn move_to(&mut self, server: usize) {
-        let Server { input_ack, ref guests, .. } = self.servers[self.owner];
+        let Server { input_ack, message_ack, ref guests, .. } = self.servers[self.owner];
         let guests: Vec<_> = guests.iter().collect();
         self.owner = server;
-        self.servers[server].input_ack = input_ack;
+        (self.servers[server].input_ack, self.servers[server].message_ack) = (input_ack, message_ack);
         guests.into_iter().for_each(|it| self.servers[server].guests.insert(it).unwrap());
     }
 
@@ -406,8 +409,9 @@ impl World {
                         server::Happening::Join(join) => asked.push((*link, join)),
                         server::Happening::Numbered(number, message) => {
                             let message = u64::from_be_bytes(message.try_into().unwrap());
-                            let is_news = server.guests.is_news("ann", number);
-                            self.told.extend(is_news.then_some(message));
+                            self.told.extend((server.message_ack < number).then_some(message));
+                            server.message_ack = server.message_ack.max(number);
+                            session.confirm(server.message_ack, self.now).unwrap();
                         }
                         server::Happening::Message(_) | server::Happening::Leave => (),
                     }
@@ -434,7 +438,7 @@ impl World {
                 match server.guests.admit(&Admission::Open, &join, ROOM, Timestamp::UNIX_EPOCH) {
                     Ok(_) if is_owner => {
                         let (input_ack, epoch, tick) = (server.input_ack, server.epoch, self.tick);
-                        let message_ack = server.guests.message_ack("ann");
+                        let message_ack = server.message_ack;
                         let admitted =
                             Admitted { epoch, tick, input_ack, message_ack, ..sessions::admitted() };
                         session.admit(admitted, self.now).unwrap();

@@ -86,6 +86,8 @@ fn a_client_joins_talks_and_leaves() {
     pair.client.leave();
     pair.carry_up().unwrap();
     assert_eq!(pair.server.poll(pair.now), Ok(Some(server::Happening::Numbered(1, b"hello"))));
+    assert!(pair.server.stream_output().is_empty(), "nobody has said that it is heard");
+    pair.server.confirm(1, pair.now).unwrap();
     assert_eq!(pair.server.poll(pair.now), Ok(Some(server::Happening::Leave)));
     assert_eq!(pair.server.poll(pair.now), Ok(None));
     assert!(pair.server.is_over() && !pair.server.is_finished(pair.now), "the message is confirmed");

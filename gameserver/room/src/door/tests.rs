@@ -215,14 +215,25 @@ fn p4_messages_are_heard_once_in_order_and_saved_as_heard_when_a_tick_has_taken_
     assert_eq!(door.message(ann, 99, b"more"), Err(NotHeard::Busy), "none is dropped for it");
     assert_eq!(door.message(ann, 99, &[0; INPUT_BYTES_MAX + 1]), Err(NotHeard::TooLong(1025)));
     let acknowledged = |door: &Door| door.occupants().next().map(|it| it.last_message);
+    let mut heard_by_now = Vec::new();
     assert_eq!(acknowledged(&door), None);
+    door.heard(&mut heard_by_now);
+    assert_eq!(heard_by_now, [], "no tick has taken them");
     door.take(&mut inbound);
+    assert_eq!(door.heard_message(ann), 0, "the tick is not done");
+    door.heard(&mut heard_by_now);
+    assert_eq!(heard_by_now, [Heard { seat: Seat(0), number: MESSAGES_WAIT_MAX as u64 }]);
+    assert_eq!(door.heard_message(ann), MESSAGES_WAIT_MAX as u64);
+    door.heard(&mut heard_by_now);
+    assert_eq!(heard_by_now, [], "once");
     assert!(!inbound.is_empty());
     let heard: Vec<_> =
         inbound.messages.iter().map(|(_, it)| String::from_utf8_lossy(it).into_owned()).collect();
     assert_eq!(heard, (1..=MESSAGES_WAIT_MAX).map(|it| it.to_string()).collect::<Vec<_>>());
     assert_eq!(acknowledged(&door), Some(MESSAGES_WAIT_MAX as u64));
     door.message(ann, 33, b"next").unwrap();
+    door.message(ann, 33, b"next, by another connection").unwrap();
+    door.message(ann, 32, b"late").unwrap();
     assert_eq!(acknowledged(&door), Some(MESSAGES_WAIT_MAX as u64), "it waits");
     door.take(&mut inbound);
     assert_eq!(inbound.messages, [(Seat(0), b"next".to_vec())]);
@@ -240,6 +251,37 @@ fn p4_messages_are_heard_once_in_order_and_saved_as_heard_when_a_tick_has_taken_
     assert_eq!(inbound.messages, [(Seat(0), b"hello".to_vec())]);
     door.shut();
     assert_eq!(door.message(again, 35, b"late"), Err(NotHeard::Gone));
+}
+
+#[test]
+fn p4_who_speaks_and_goes_between_two_ticks_says_it_again_and_is_heard() {
+    let (mut door, mut inbound) = (door(1), Inbound::default());
+    let ann = door.join(&player("ann")).unwrap();
+    door.message(ann, 1, b"hello").unwrap();
+    door.leave(ann);
+    door.take(&mut inbound);
+    assert!(inbound.is_empty());
+    let ann = door.join(&player("ann")).unwrap();
+    assert_eq!(door.heard_message(ann), 0);
+    door.message(ann, 1, b"hello").unwrap();
+    door.take(&mut inbound);
+    assert_eq!(inbound.messages, [(Seat(0), b"hello".to_vec())]);
+}
+
+#[test]
+fn p4_what_was_heard_before_the_room_was_restored_is_not_heard_again() {
+    let occupant =
+        Occupant { seat: Seat(0), player: player("ann"), is_there: true, last_number: 0, last_message: 4 };
+    let (mut door, mut inbound) = (Door::restored(NonZeroU32::new(1), [occupant]), Inbound::default());
+    let ann = door.join(&player("ann")).unwrap();
+    assert_eq!(door.heard_message(ann), 4);
+    door.message(ann, 4, b"old").unwrap();
+    door.message(ann, 5, b"new").unwrap();
+    door.message(ann, 0, b"without a number").unwrap();
+    door.take(&mut inbound);
+    let expected = [(Seat(0), b"new".to_vec()), (Seat(0), b"without a number".to_vec())];
+    assert_eq!(inbound.messages, expected);
+    assert_eq!(door.occupants().next().map(|it| it.last_message), Some(5));
 }
 
 #[test]

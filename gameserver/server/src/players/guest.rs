@@ -185,7 +185,7 @@ fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWh
         tick: place.tick().0,
         tick_rate: host.tick_rate.get(),
         input_ack: presence.map_or(0, |it| place.door().last_number(it)),
-        message_ack: presence.map_or(0, |_| place.guests().message_ack(name.as_str())),
+        message_ack: presence.map_or(0, |it| place.door().heard_message(it)),
         fallbacks: host.rooms.fallbacks(),
     };
     let told = admitted.fallbacks.clone();
@@ -197,6 +197,8 @@ fn admit(host: &Host, line: &Arc<Line>, join: &Join) -> Result<Visit, (RefusedWh
         visit.end(line);
         return Err(no(RefusedWhy::Full, "there are too many spectators"));
     }
+    // A tick may have heard something in this moment, and nobody was there to be told.
+    line.confirm(presence.map_or(0, |it| visit.place.door().heard_message(it)));
     let fallbacks = host.rooms.fallbacks();
     if fallbacks != told {
         // Others were named in this moment.
@@ -278,21 +280,17 @@ fn in_words(why: RefusedWhy) -> &'static str {
 }
 
 impl Visit {
-    /// Hands a message to the game, for its next tick, unless it came before: be it by another connection.
-    fn hear(&self, number: u64, message: &[u8]) -> Result<(), Busy> {
-        let Some(presence) = self.presence else { return Ok(()) };
-        let mut guests = self.place.guests();
-        if number != 0 && guests.has_heard(self.name.as_str(), number) {
+    /// Hands a message to the game, for its next tick; when that is done, it is confirmed.
+    fn hear(&self, line: &Line, number: u64, message: &[u8]) -> Result<(), Busy> {
+        let Some(presence) = self.presence else {
+            // No game listens to those who watch, so there is nothing to wait for.
+            line.confirm(number);
             return Ok(());
-        }
+        };
         match self.place.door().message(presence, number, message) {
-            Ok(()) => {
-                let _ = guests.is_news(self.name.as_str(), number);
-                Ok(())
-            }
             Err(NotHeard::Busy) => Err(Busy),
-            // Whoever replaced it says it again; and nobody hears anything after the end.
-            Err(NotHeard::Replaced | NotHeard::Gone | NotHeard::TooLong(_)) => Ok(()),
+            // What is not heard is not confirmed, and said again where the room is, or by the connection that counts.
+            Ok(()) | Err(NotHeard::Replaced | NotHeard::Gone | NotHeard::TooLong(_)) => Ok(()),
         }
     }
 
@@ -321,8 +319,8 @@ impl Talk {
     /// Moves bytes until the session or the connection is over.
     async fn until_over(&mut self, visit: &Visit) {
         while let Some((number, message)) = self.next_message().await {
-            while let Err(Busy) = visit.hear(number, &message) {
-                // What is not heard is not confirmed either, since nothing is written meanwhile; and the client has to wait.
+            while let Err(Busy) = visit.hear(self.line(), number, &message) {
+                // Nothing is read meanwhile, so the client has to wait.
                 tokio::select! {
                     () = sleep(BUSY_PAUSE) => (),
                     () = self.closed() => return,

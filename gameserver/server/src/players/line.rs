@@ -141,6 +141,14 @@ impl Viewer for Line {
         }
     }
 
+    fn confirm(&self, number: u64) {
+        let told = self.session().confirm(number, self.clock.now());
+        match told {
+            Ok(()) => self.wake.notify_one(),
+            Err(violation) => self.end_by(violation),
+        }
+    }
+
     fn tell(&self, body: &[u8]) {
         match self.session().message(body, self.clock.now()) {
             Ok(()) => self.wake.notify_one(),
@@ -260,6 +268,10 @@ impl Talk {
             _ = line.connection.closed() => return None,
         }
         Some(())
+    }
+
+    pub(super) fn line(&self) -> &Line {
+        &self.line
     }
 
     /// Waits until the connection is closed.

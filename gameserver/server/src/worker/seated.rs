@@ -232,6 +232,8 @@ fn tick(
             return advance;
         }
     }
+    // Not before: what a tick that does not end has taken is lost with it.
+    place.door().heard(screen.heard());
     place.audience.show(room, screen);
     advance
 }
@@ -241,7 +243,7 @@ fn save(place: &Place, room: &Room) -> Saved {
     // One lock after the other: who comes in holds the first while it takes the second.
     let occupants = place.door().occupants().collect();
     let guests = place.guests().iter().collect();
-    Saved::new(room.tick(), room.now().phase >= Phase::Playing, occupants, guests, game)
+    Saved { tick: room.tick(), has_begun: room.now().phase >= Phase::Playing, occupants, guests, game }
 }
 
 /// Drops what is a game's: its destructor may panic, too.

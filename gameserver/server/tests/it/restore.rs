@@ -188,6 +188,51 @@ async fn p4_what_is_said_for_certain_is_heard_once_over_the_loss_of_a_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn p4_what_is_said_to_a_room_that_stands_still_or_is_closed_is_heard_where_it_goes_on() {
+    let Fleet { redis: _redis, one: (one, mut first), two: (two, second) } = fleet().await;
+    first.open("duel", 5).await;
+    let both = [one.players.unwrap(), two.players.unwrap()];
+    let hashes = [&one.hashes[..], &two.hashes[..]].concat();
+    let stay = Stay::new("duel", Credentials::Open("ann".to_owned()));
+    let mut ann = Player::join(endpoint().unwrap(), stay, place(&both, &hashes).unwrap());
+    shown(&mut ann, 0).await;
+    ann.message(b"before").unwrap();
+    shown(&mut ann, 1).await;
+    saved(&mut first).await;
+    listen(&mut first, Duration::from_millis(300)).await;
+    ann.input(say::HANG.as_bytes()).unwrap();
+    soon("the hang", async {
+        while one.games.waiting() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    // No tick takes it.
+    ann.message(b"while it hangs").unwrap();
+    listen(&mut first, Duration::from_millis(100)).await;
+    first.say(close("duel", 5)).await;
+    // Nor that, if it comes at all.
+    ann.message(b"while it closes").unwrap();
+    listen(&mut first, Duration::from_millis(100)).await;
+    // The input that it hangs by may be said there again.
+    two.games.release();
+    second.say(restore("duel", 9, false, &[])).await;
+    let seen = async {
+        loop {
+            let event = ann.next().await;
+            let seen = String::from_utf8_lossy(ann.shown()).into_owned();
+            let is_there = matches!(event, Event::Shown { .. }) && two.rooms.by_name("duel").is_some();
+            if is_there && seen.contains("closes") {
+                return seen;
+            }
+        }
+    };
+    let seen = soon("what was said last", seen).await.replace(" 0:hang", "");
+    assert!(seen.ends_with("0!before 0!while it hangs 0!while it closes"), "{seen}");
+    one.games.release();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_messages_than_wait_for_a_tick_are_all_heard_in_order() {
     let redis = Redis::start(&[]).await;
     let (server, mut operator) = server(&redis).await;

@@ -115,6 +115,7 @@ async fn play(mut guest: Guest, mut newest: watch::Receiver<u64>, book: &Mutex<B
                         book.message_ack = number;
                         book.messages.push(message);
                     }
+                    guest.session.confirm(book.message_ack, guest.start.elapsed()).unwrap();
                 }
                 guest.flush().await;
             }

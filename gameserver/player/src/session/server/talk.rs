@@ -130,8 +130,8 @@ impl Session {
         self.has_joined() && ToServer::parse(self.inbox.get(frame)).ok().flatten().is_some_and(is_known)
     }
 
-    /// Says up to which one messages are known.
-    pub(super) fn confirm(&mut self, now: Duration) -> Result<(), Violation> {
+    /// Says up to which one messages have been heard.
+    pub(super) fn say_heard(&mut self, now: Duration) -> Result<(), Violation> {
         self.tell(&ToPlayer::Confirmed(self.messages), now)
     }
 
