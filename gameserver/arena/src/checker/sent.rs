@@ -39,16 +39,13 @@ struct Mark {
     number: u64,
 }
 
-/// What the server said when the player came again.
+/// The player came again, and what was lost by that does not show yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Return {
-    /// Inputs up to this one are not sent again.
-    acknowledged: u64,
-    /// Of these, so many may be lost: the newest ones.
-    lost_max: u64,
-    /// What explains the first account that shows what was lost, if more than one thing does: a digest is short. The next
-    /// account tells which it is.
-    doubt: Vec<Story>,
+    stories: Vec<Story>,
+    /// More than one explains the first account that shows what was lost: a digest is short. The next account tells which
+    /// it is.
+    is_in_doubt: bool,
 }
 
 /// What may have become of the inputs.
@@ -56,8 +53,10 @@ struct Return {
 struct Story {
     /// They counted from here on.
     from: Mark,
-    /// Those after this one and up to what was acknowledged are lost.
+    /// Those after this one are lost,
     kept: u64,
+    /// up to this one: what the server has acknowledged is not sent again.
+    acknowledged: u64,
 }
 
 /// What was wrong at a checkpoint.
@@ -104,7 +103,15 @@ impl Sent {
 
     /// The player came again: what was acknowledged is not sent again, and the newest `lost_max` of it may be lost.
     pub(super) fn came_again(&mut self, acknowledged: u64, lost_max: u64) {
-        self.return_ = Some(Return { acknowledged, lost_max, doubt: Vec::new() });
+        let mut stories = match self.return_.take() {
+            // It was lost by an earlier return, if at all, and has still to show.
+            Some(earlier) if lost_max == 0 => earlier.stories,
+            _ => self.stories(acknowledged, lost_max),
+        };
+        // Or the game has seen the player leave, and counts anew.
+        let from = Mark { account: Account::default(), number: acknowledged };
+        stories.push(Story { from, kept: acknowledged, acknowledged });
+        self.return_ = Some(Return { stories, is_in_doubt: false });
         self.in_flight = self.inputs.iter().filter(|(number, _)| acknowledged < *number).count();
     }
 
@@ -156,20 +163,19 @@ impl Sent {
     }
 
     /// Looks for what became of the inputs.
-    fn settle_return(&mut self, mut return_: Return, theirs: Account, found: &mut Found) {
-        let acknowledged = return_.acknowledged;
-        let was_in_doubt = !return_.doubt.is_empty();
-        let stories = if was_in_doubt { std::mem::take(&mut return_.doubt) } else { self.stories(&return_) };
+    fn settle_return(&mut self, return_: Return, theirs: Account, found: &mut Found) {
         let mut explained: Vec<(Story, Explained)> = Vec::new();
-        for story in stories {
-            let Story { from, kept } = story;
+        for story in &return_.stories {
+            let Story { from, kept, acknowledged } = *story;
             let Some(it) = self.explain(from, theirs, Some((kept, acknowledged))) else { continue };
             // From an earlier mark it is the same.
-            if !explained.iter().any(|(other, _)| other.kept == kept) {
-                explained.push((story, it));
+            let is_same = |other: &Story| (other.kept, other.acknowledged) == (kept, acknowledged);
+            if !explained.iter().any(|(other, _)| is_same(other)) {
+                explained.push((*story, it));
             }
         }
-        let Some((Story { kept, .. }, Explained { mark, is_certain })) = explained.first().copied() else {
+        let first = explained.first().copied();
+        let Some((Story { kept, acknowledged, .. }, Explained { mark, is_certain })) = first else {
             found.differs = true;
             return self.believe(theirs);
         };
@@ -178,9 +184,9 @@ impl Sent {
             self.return_ = Some(return_);
             return;
         }
-        if 1 < explained.len() && !was_in_doubt {
-            let doubt = explained.into_iter().map(|it| it.0).collect();
-            self.return_ = Some(Return { doubt, ..return_ });
+        if 1 < explained.len() && !return_.is_in_doubt {
+            let stories = explained.into_iter().map(|it| it.0).collect();
+            self.return_ = Some(Return { stories, is_in_doubt: true });
             return;
         }
         let before = self.inputs.len();
@@ -192,18 +198,16 @@ impl Sent {
     }
 
     /// What may have become of the inputs: all that was acknowledged still counts, or the newest of it were lost with the
-    /// server, or the game has seen the player leave and counts anew.
-    fn stories(&self, return_: &Return) -> Vec<Story> {
-        let Return { acknowledged, lost_max, doubt: _ } = *return_;
+    /// server.
+    fn stories(&self, acknowledged: u64, lost_max: u64) -> Vec<Story> {
         let origin = (self.marks.is_empty()).then(Mark::default);
         let bases: Vec<Mark> = self.marks.iter().rev().copied().chain(origin).collect();
         let went_on = (0..=lost_max).flat_map(|lost| {
             let kept = acknowledged.saturating_sub(lost);
             let is_before = move |it: &&Mark| it.number <= kept || kept == acknowledged;
-            bases.iter().filter(is_before).map(move |from| Story { from: *from, kept })
+            bases.iter().filter(is_before).map(move |from| Story { from: *from, kept, acknowledged })
         });
-        let anew = Mark { account: Account::default(), number: acknowledged };
-        went_on.chain([Story { from: anew, kept: acknowledged }]).collect()
+        went_on.collect()
     }
 
     /// Tells whether this is the account if what was sent after a mark has counted in order, without `gap`: what was
@@ -259,36 +263,77 @@ mod tests {
     use super::*;
     use crate::tests::anything;
 
+    const HEARD: u64 = 40;
+    const LOST: u64 = 12;
+
+    /// A player, and a server that loses what was sent before the player's return.
+    struct Play {
+        random: StdRng,
+        sent: Sent,
+        theirs: Account,
+    }
+
+    impl Play {
+        fn on(&mut self, numbers: std::ops::RangeInclusive<u64>) {
+            for number in numbers {
+                let input = anything(&mut self.random);
+                self.sent.push(input);
+                if !(HEARD - LOST + 1..=HEARD).contains(&number) {
+                    self.theirs.apply(input.to_bytes());
+                }
+            }
+        }
+
+        fn settle(&mut self, checkpoint: u32) -> Found {
+            self.sent.settle(checkpoint, self.theirs, true)
+        }
+
+        /// Up to the player's return.
+        fn returned(seed: u64) -> Self {
+            let random = StdRng::seed_from_u64(seed);
+            let mut play = Self { random, sent: Sent::default(), theirs: Account::default() };
+            play.on(1..=20);
+            assert_eq!(play.settle(30), Found::default(), "SEED {seed}");
+            play.on(21..=HEARD);
+            play.sent.came_again(HEARD, LOST);
+            play
+        }
+    }
+
     #[test]
     fn p4_a_digest_that_fits_two_stories_is_not_taken_for_the_wrong_one() {
-        const HEARD: u64 = 40;
-        const LOST: u64 = 12;
         let mut in_doubt = 0;
         for seed in 0..10_000 {
-            let mut random = StdRng::seed_from_u64(seed);
-            let (mut sent, mut theirs) = (Sent::default(), Account::default());
-            let mut play = |sent: &mut Sent, theirs: &mut Account, numbers: std::ops::RangeInclusive<u64>| {
-                for number in numbers {
-                    let input = anything(&mut random);
-                    sent.push(input);
-                    if !(HEARD - LOST + 1..=HEARD).contains(&number) {
-                        theirs.apply(input.to_bytes());
-                    }
-                }
-            };
-            play(&mut sent, &mut theirs, 1..=20);
-            assert_eq!(sent.settle(30, theirs, true), Found::default(), "SEED {seed}");
-            play(&mut sent, &mut theirs, 21..=HEARD);
-            sent.came_again(HEARD, LOST);
-            play(&mut sent, &mut theirs, HEARD + 1..=55);
-            let first = sent.settle(60, theirs, true);
-            in_doubt += u32::from(sent.return_.is_some());
-            play(&mut sent, &mut theirs, 56..=85);
-            let second = sent.settle(90, theirs, true);
+            let mut play = Play::returned(seed);
+            play.on(HEARD + 1..=55);
+            let first = play.settle(60);
+            in_doubt += u32::from(play.sent.return_.is_some());
+            play.on(56..=85);
+            let second = play.settle(90);
             assert!(!first.differs && !second.differs, "SEED {seed}: {first:?}, {second:?}");
             assert_eq!(first.lost + second.lost, LOST, "SEED {seed}");
-            assert_eq!(sent.return_, None, "SEED {seed}");
+            assert_eq!(play.sent.return_, None, "SEED {seed}");
         }
         assert!(0 < in_doubt, "nothing was in doubt");
+    }
+
+    #[test]
+    fn p4_who_comes_again_before_it_shows_what_was_lost_is_told_then() {
+        for seed in 0..10_000 {
+            let mut play = Play::returned(seed);
+            play.on(HEARD + 1..=50);
+            play.sent.came_again(50, 0);
+            play.on(51..=55);
+            let first = play.settle(60);
+            play.sent.came_again(55, 0);
+            play.on(56..=85);
+            let second = play.settle(90);
+            play.on(86..=95);
+            let third = play.settle(120);
+            let all = [first, second, third];
+            assert!(!all.iter().any(|it| it.differs), "SEED {seed}: {all:?}");
+            assert_eq!(all.iter().map(|it| it.lost).sum::<u64>(), LOST, "SEED {seed}: {all:?}");
+            assert_eq!(play.sent.return_, None, "SEED {seed}");
+        }
     }
 }

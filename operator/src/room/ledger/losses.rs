@@ -28,6 +28,13 @@ pub(super) struct GivenUp {
 }
 
 impl RoomEntry {
+    /// Whether this is the server that its status names, and it was not sent elsewhere since.
+    fn is_still_on(&self, server: &ServerEntry) -> bool {
+        let status = self.room.status.as_ref();
+        let named = status.filter(|it| it.server.as_ref().is_some_and(|it| it.pod_uid == server.view.uid));
+        named.is_some_and(|it| self.gave_up(server, Epoch(it.epoch)).is_none())
+    }
+
     /// Whether it was sent elsewhere from this tenancy.
     pub(super) fn gave_up(&self, server: &ServerEntry, epoch: Epoch) -> Option<How> {
         let given_up = self.given_up.as_ref()?;
@@ -59,11 +66,19 @@ impl Tables {
         // Its next loss is another one.
         let name = entry.view.pod_name.clone();
         let entry = &*entry;
-        for room in entry.rooms().chain(self.published_on.get(uid).into_iter().flatten()) {
-            if let Some(room) = self.rooms.get_mut(room).filter(|it| it.told.as_ref() == Some(&name)) {
+        let mut kept = BTreeSet::new();
+        for uid in entry.rooms().chain(self.published_on.get(uid).into_iter().flatten()) {
+            let Some(room) = self.rooms.get_mut(uid) else { continue };
+            if room.told.as_ref() == Some(&name) {
                 room.told = None;
             }
+            if room.is_still_on(entry) {
+                // It has not lost its server after all.
+                room.losses = None;
+                kept.insert(uid.clone());
+            }
         }
+        kept.iter().for_each(|it| self.note_suspect(it));
         self.server_matters(uid);
     }
 

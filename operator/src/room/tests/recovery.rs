@@ -304,6 +304,39 @@ fn i3_a_room_that_makes_its_servers_hang_is_a_suspect_and_ended_after_a_crash_on
 }
 
 #[test]
+fn a_room_that_keeps_its_server_after_a_hang_is_no_suspect() {
+    let mut desk = stored();
+    greeted(&mut desk, "a", "node-1", 4);
+    let mut duel = played(&mut desk, "duel", json!({}));
+    greeted(&mut desk, "b", "node-2", 4);
+    let lost = crash(&mut desk, "a", "node-1");
+    let [(_, _, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
+    settle(&mut desk, &mut duel, "b", *epoch);
+    // It hangs for a moment, and nowhere else is a place.
+    let mut write = |desk: &mut Desk, event: Event, phase: Phase| {
+        let mut commands = desk.on(event);
+        commands.extend(desk.after(Duration::from_secs(1)));
+        let status = commands.iter().find_map(|it| match it {
+            Command::WriteStatus { status, .. } => Some(status.clone()),
+            _ => None,
+        });
+        let status = *status.unwrap_or_else(|| panic!("{commands:?}"));
+        assert_eq!(status.phase, phase);
+        duel.status = Some(status);
+        desk.room(&duel);
+        desk.done(&duel);
+    };
+    let server_uid = || "uid-b".to_owned();
+    let hangs = Event::ServerLost { server_uid: server_uid(), verdict: Verdict::Hang };
+    write(&mut desk, hangs, Phase::Recovering);
+    write(&mut desk, Event::ServerBack { server_uid: server_uid() }, Phase::Running);
+    greeted(&mut desk, "c", "node-3", 4);
+    let placed = desk.room(&room("other", json!({})));
+    assert_eq!(names(&placed), [("other".to_owned(), "b".to_owned())], "the fullest");
+    assert_eq!(duel.status.unwrap().losses_in_a_row, 0);
+}
+
+#[test]
 fn a_room_that_has_lived_for_ten_seconds_is_no_suspect() {
     let mut desk = stored();
     greeted(&mut desk, "a", "node-1", 4);
