@@ -56,7 +56,7 @@ struct Chair {
     last_number: u64,
     /// The same, of the inputs that a tick has taken: what waits is in no checkpoint.
     taken_number: u64,
-    messages: VecDeque<Vec<u8>>,
+    messages: VecDeque<(u64, Vec<u8>)>,
     /// The highest number of a message, where its transport numbers them.
     last_message: u64,
     /// The same, of those that a tick has taken.
@@ -149,6 +149,13 @@ impl Chair {
             heard_message: 0,
         }
     }
+
+    /// Forgets the messages that wait: whoever comes says them again. A program that was started anew does not know them, and
+    /// gives their numbers to others.
+    fn hears_again(&mut self) {
+        self.messages.retain(|(number, _)| *number == 0);
+        self.last_message = self.taken_message;
+    }
 }
 
 impl Inbound {
@@ -231,6 +238,7 @@ impl Door {
         self.arrivals += 1;
         let chair = self.chairs.entry(seat).or_insert_with(|| Chair::new(player.clone()));
         chair.arrival = Some(self.arrivals);
+        chair.hears_again();
         self.seats.insert(player.clone(), seat);
         Ok(Presence { seat, arrival: self.arrivals })
     }
@@ -290,7 +298,7 @@ impl Door {
         if chair.messages.len() == MESSAGES_WAIT_MAX {
             return Err(NotHeard::Busy);
         }
-        chair.messages.push_back(message.to_vec());
+        chair.messages.push_back((number, message.to_vec()));
         chair.last_message = chair.last_message.max(number);
         Ok(())
     }
@@ -342,7 +350,7 @@ impl Door {
             // Of somebody whom the game has never seen, it hears nothing.
             if is_there || chair.is_known {
                 inbound.inputs.extend(chair.inputs.drain(..).map(|it| (*seat, it)));
-                inbound.messages.extend(chair.messages.drain(..).map(|it| (*seat, it)));
+                inbound.messages.extend(chair.messages.drain(..).map(|it| (*seat, it.1)));
                 chair.taken_message = chair.last_message;
             } else {
                 // Messages wait until it is seen.

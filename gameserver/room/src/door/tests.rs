@@ -237,18 +237,22 @@ fn p4_messages_are_heard_once_in_order_and_saved_as_heard_when_a_tick_has_taken_
     assert_eq!(acknowledged(&door), Some(MESSAGES_WAIT_MAX as u64), "it waits");
     door.take(&mut inbound);
     assert_eq!(inbound.messages, [(Seat(0), b"next".to_vec())]);
-    // Whom the game does not see just now is heard when it is back.
+    // Whom the game does not see just now is not heard until it is back, and says again what was not heard.
     door.leave(ann);
     door.take(&mut inbound);
     let ann = door.join(&player("ann")).unwrap();
     door.message(ann, 34, b"hello").unwrap();
+    door.message(ann, 0, b"without a number").unwrap();
     door.leave(ann);
     door.take(&mut inbound);
     assert_eq!((inbound.messages.len(), acknowledged(&door)), (0, Some(33)));
     let again = door.join(&player("ann")).unwrap();
     assert_eq!(door.message(ann, 35, b"late"), Err(NotHeard::Replaced));
+    // Or something else under that number, if its program was started anew.
+    door.message(again, 34, b"here again").unwrap();
     door.take(&mut inbound);
-    assert_eq!(inbound.messages, [(Seat(0), b"hello".to_vec())]);
+    let expected = [(Seat(0), b"without a number".to_vec()), (Seat(0), b"here again".to_vec())];
+    assert_eq!(inbound.messages, expected);
     door.shut();
     assert_eq!(door.message(again, 35, b"late"), Err(NotHeard::Gone));
 }

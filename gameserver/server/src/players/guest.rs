@@ -289,8 +289,13 @@ impl Visit {
         };
         match self.place.door().message(presence, number, message) {
             Err(NotHeard::Busy) => Err(Busy),
-            // What is not heard is not confirmed, and said again where the room is, or by the connection that counts.
-            Ok(()) | Err(NotHeard::Replaced | NotHeard::Gone | NotHeard::TooLong(_)) => Ok(()),
+            // What is not heard is not confirmed either, and said again: by the connection that counts,
+            Err(NotHeard::Replaced) => {
+                line.replaced();
+                Ok(())
+            }
+            // or where the room is.
+            Ok(()) | Err(NotHeard::Gone | NotHeard::TooLong(_)) => Ok(()),
         }
     }
 

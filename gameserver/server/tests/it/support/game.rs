@@ -118,6 +118,9 @@ impl Game for TestGame {
         self.is_told = false;
         for (seat, message) in turn.messages() {
             self.heard.push(format!("{}!{}", seat.0, String::from_utf8_lossy(message)));
+            if message == say::HANG.as_bytes() {
+                self.games.wait();
+            }
         }
         for (seat, input) in turn.inputs() {
             self.heard.push(format!("{}:{}", seat.0, String::from_utf8_lossy(input)));
