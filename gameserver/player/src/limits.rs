@@ -21,9 +21,13 @@ pub const SECRET_BYTES: usize = 32;
 /// Of a player's message: chat, or a choice in a menu.
 pub const MESSAGE_TO_SERVER_BYTES_MAX: usize = 1024;
 
-/// Messages that a client keeps until they are confirmed: so many may be under way, and all of them fit onto a
-/// new connection.
+/// Messages that a client keeps until they are confirmed: so many may be said for each tick, and all of them fit onto a new
+/// connection.
 pub const MESSAGES_KEPT_MAX: usize = 32;
+
+/// Epochs under which a client says a message. It may be what takes the room's servers down, and would follow the room from
+/// one to the next.
+pub const MESSAGE_EPOCHS_MAX: u8 = 3;
 
 /// Of a message to a player: a list of scores of a large room.
 pub const MESSAGE_TO_PLAYER_BYTES_MAX: usize = 16 * 1024;

@@ -24,6 +24,9 @@ pub const INPUTS_MAX: usize = 32;
 /// Messages of one seat that wait for the next tick. None is dropped for a newer one: the next waits outside.
 pub const MESSAGES_WAIT_MAX: usize = 32;
 
+/// Players that gave up their seats and are remembered, for what they say not to be heard twice.
+const FREED_MAX: usize = 256;
+
 /// Inputs whose memory is kept for the next ones: two of every seat of a usual room.
 const SPARE_MAX: usize = 128;
 
@@ -37,6 +40,8 @@ pub struct Door {
     /// Arrivals up to this one were before the room was restored here.
     restored: u64,
     is_shut: bool,
+    /// Up to which message those were heard whose seats went to others, the newest last: they may come again.
+    freed: VecDeque<(PlayerName, u64)>,
     /// Memory of inputs that were taken, for those to come: nothing is allocated while players play on.
     spare: Vec<Vec<u8>>,
 }
@@ -175,6 +180,7 @@ impl Door {
             arrivals: 0,
             restored: 0,
             is_shut: false,
+            freed: VecDeque::new(),
             spare: Vec::new(),
         }
     }
@@ -236,7 +242,11 @@ impl Door {
             None => self.free_seat().ok_or(NotSeated::Full)?,
         };
         self.arrivals += 1;
-        let chair = self.chairs.entry(seat).or_insert_with(|| Chair::new(player.clone()));
+        let chair = self.chairs.entry(seat).or_insert_with(|| {
+            let before = self.freed.iter().position(|it| it.0 == *player);
+            let heard = before.and_then(|it| self.freed.remove(it)).map_or(0, |it| it.1);
+            Chair { taken_message: heard, heard_message: heard, ..Chair::new(player.clone()) }
+        });
         chair.arrival = Some(self.arrivals);
         chair.hears_again();
         self.seats.insert(player.clone(), seat);
@@ -309,8 +319,8 @@ impl Door {
         self.chair(presence).map_or(0, |it| it.heard_message)
     }
 
-    /// The last tick is done: writes what has been heard by it, by seat; over what `out` had.
-    pub fn heard(&mut self, out: &mut Vec<Heard>) {
+    /// The last tick is done, and players may be told: writes what has been heard by it, by seat; over what `out` had.
+    pub fn ticked(&mut self, out: &mut Vec<Heard>) {
         out.clear();
         for (seat, chair) in self.chairs.iter_mut().filter(|(_, it)| it.heard_message < it.taken_message) {
             chair.heard_message = chair.taken_message;
@@ -333,6 +343,10 @@ impl Door {
                 && let Some(chair) = self.chairs.remove(&seat)
             {
                 self.seats.remove(&chair.player);
+                if self.freed.len() == FREED_MAX {
+                    self.freed.pop_front();
+                }
+                self.freed.push_back((chair.player, chair.taken_message));
             }
         }
         inbound.arrived.clear();

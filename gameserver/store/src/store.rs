@@ -144,7 +144,8 @@ impl Store {
     ///
     /// If there is no connection, a new one is waited for: that this fails says that the store is out of reach now, and not
     /// that it was a moment ago. That takes an attempt that is under way, a pause of up to a second and an attempt of its own;
-    /// each attempt half of [`Options::timeout`] at most, or of a cluster three times all of it.
+    /// each attempt half of [`Options::timeout`] at most, or of a cluster three times all of it. Then the question itself takes
+    /// up to [`Options::timeout`].
     pub async fn check(&self, tenancy: &Tenancy) -> Result<Verdict<()>, StoreError> {
         self.approach().await?;
         reply::done(self.call(&self.scripts.check, tenancy, &[]).await?.value, "mine")

@@ -165,7 +165,7 @@ fn played(known: &Known<'_>, here: Tenancy<'_>, now: Now) -> Step {
                 return Step::Rest;
             }
             // Forgotten by a write that is made anyway.
-            let losses_in_a_row = if known.is_past_losses { 0 } else { wanted.losses_in_a_row };
+            let losses_in_a_row = if known.is_past_losses { 0 } else { known.losses_in_a_row };
             Step::Write(GameRoomStatus { losses_in_a_row, ..wanted })
         }
     }

@@ -146,7 +146,8 @@ impl Guest {
         let budget = self.connection.max_datagram_size().unwrap();
         let now = self.start.elapsed();
         let out = |datagram: &[u8]| self.connection.send_datagram(datagram.to_vec().into()).unwrap();
-        assert!(self.session.snapshot(tick, state, budget, now, out).unwrap());
+        // As long as none was acknowledged, only some are sent: on a bad path that takes a while.
+        self.session.snapshot(tick, state, budget, now, out).unwrap();
     }
 }
 

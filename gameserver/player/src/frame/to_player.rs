@@ -31,7 +31,7 @@ pub enum ToPlayer<'a> {
     Message(&'a [u8]),
     /// The match is over.
     Ended(BTreeMap<String, String>),
-    /// All messages of the player up to this number have arrived.
+    /// All messages of the player up to this number have been heard.
     Confirmed(u64),
 }
 

@@ -34,7 +34,7 @@ pub struct Session {
     snapshots: snapshots::Sender,
     inputs: inputs::Receiver,
     /// Messages up to this one have been heard.
-    messages: u64,
+    confirmed: u64,
     ignored: u64,
 }
 
@@ -106,7 +106,7 @@ impl Session {
             budget: Budget::new(now),
             snapshots: snapshots::Sender::default(),
             inputs: inputs::Receiver::after(0),
-            messages: 0,
+            confirmed: 0,
             ignored: 0,
         }
     }
@@ -162,7 +162,7 @@ impl Session {
         let input_ack = input_ack.max(first_input.saturating_sub(1));
         self.inputs = inputs::Receiver::after(input_ack);
         self.phase = Phase::Playing { role };
-        self.messages = message_ack;
+        self.confirmed = message_ack;
         let features = features & FEATURES;
         let joined =
             Joined { protocol, features, seat, player, epoch, tick, tick_rate, input_ack, fallbacks };
@@ -173,10 +173,10 @@ impl Session {
     /// The game has heard the messages up to this one: the client is told, and forgets them. To say so of what may still
     /// be lost with the room loses it.
     pub fn confirm(&mut self, number: u64, now: Duration) -> Result<(), Violation> {
-        if number <= self.messages {
+        if number <= self.confirmed {
             return Ok(());
         }
-        self.messages = number;
+        self.confirmed = number;
         self.say_heard(now)
     }
 

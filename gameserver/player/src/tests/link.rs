@@ -62,6 +62,8 @@ pub(super) struct Server {
     pub(super) input_ack: u64,
     /// The number of the last message that the game has heard.
     message_ack: u64,
+    /// Messages that wait for the next tick, with their numbers.
+    waiting: Vec<(u64, u64)>,
     pub(super) epoch: u64,
     pub(super) is_up: bool,
     /// It stands still: what comes waits.
@@ -130,6 +132,7 @@ impl World {
             seat: None,
             input_ack: 0,
             message_ack: 0,
+            waiting: Vec::new(),
             epoch: 5 + index as u64,
             is_up: true,
             is_paused: false,
@@ -251,6 +254,8 @@ impl World {
     pub(super) fn move_to(&mut self, server: usize) {
         let Server { input_ack, message_ack, ref guests, .. } = self.servers[self.owner];
         let guests: Vec<_> = guests.iter().collect();
+        // What waits there no tick will take.
+        self.servers[self.owner].waiting.clear();
         self.owner = server;
         (self.servers[server].input_ack, self.servers[server].message_ack) = (input_ack, message_ack);
         guests.into_iter().for_each(|it| self.servers[server].guests.insert(it).unwrap());
@@ -355,9 +360,14 @@ impl World {
         }
         self.tick += 1;
         let (tick, now) = (self.tick, self.now);
+        for (number, message) in server.waiting.drain(..) {
+            server.message_ack = number;
+            self.told.push(message);
+        }
         let Some(link) = server.seat else { return };
         let Some(session) = server.links.get_mut(&link) else { return };
         let mut datagrams = Vec::new();
+        session.confirm(server.message_ack, now).unwrap();
         session.snapshot(tick, &state(tick, 1500), 1200, now, |it| datagrams.push(it.to_vec())).unwrap();
         for datagram in datagrams {
             self.bytes_down += datagram.len();
@@ -409,9 +419,8 @@ impl World {
                         server::Happening::Join(join) => asked.push((*link, join)),
                         server::Happening::Numbered(number, message) => {
                             let message = u64::from_be_bytes(message.try_into().unwrap());
-                            self.told.extend((server.message_ack < number).then_some(message));
-                            server.message_ack = server.message_ack.max(number);
-                            session.confirm(server.message_ack, self.now).unwrap();
+                            let last = server.waiting.last().map_or(server.message_ack, |it| it.0);
+                            server.waiting.extend((last < number).then_some((number, message)));
                         }
                         server::Happening::Message(_) | server::Happening::Leave => (),
                     }
@@ -442,6 +451,8 @@ impl World {
                         let admitted =
                             Admitted { epoch, tick, input_ack, message_ack, ..sessions::admitted() };
                         session.admit(admitted, self.now).unwrap();
+                        // Its client says them again.
+                        server.waiting.clear();
                         // Who is let in later throws out who was let in before.
                         replaced.extend(newest.replace(link));
                     }

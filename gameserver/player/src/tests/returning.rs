@@ -11,6 +11,7 @@ use crate::{
     frame::{Joined, Redirect, ToPlayer, ToServer},
     limits,
     session::{
+        FEATURES,
         client::{Happening, LinkId, NotSent, State},
         server::{self, Admitted},
     },
@@ -139,6 +140,54 @@ fn messages_are_kept_until_they_are_confirmed_and_no_longer() {
     // What is confirmed already is not confirmed again.
     pair.server.confirm(read, pair.now).unwrap();
     assert!(pair.server.stream_output().is_empty());
+}
+
+#[test]
+fn a_message_that_was_said_under_three_epochs_in_vain_is_given_up() {
+    let mut pair = Pair::playing();
+    let says = |pair: &mut Pair| {
+        let output = pair.client.stream_output(pair.link).to_vec();
+        pair.client.consumed(pair.link, output.len());
+        let mut numbers = Vec::new();
+        let mut rest = &output[..];
+        while let [length, frame @ ..] = rest {
+            let (frame, behind) = frame.split_at(usize::from(*length));
+            if let Some(ToServer::Numbered(number, _)) = ToServer::parse(frame).unwrap() {
+                numbers.push(number);
+            }
+            rest = behind;
+        }
+        numbers
+    };
+    // Its server is lost, and another one has the room; or the path is lost, and the same one has it.
+    let comes_again = |pair: &mut Pair, epoch: u64| {
+        pair.client.lost(pair.link, pair.now);
+        loop {
+            wait(pair);
+            if let Some((link, _)) = attempts(pair).first().copied() {
+                pair.link = link;
+                break;
+            }
+        }
+        pair.client.connected(pair.link, pair.now);
+        let mut bytes = Vec::new();
+        ToPlayer::Joined(Joined { epoch, features: FEATURES, ..examples::joined() }).encode(&mut bytes);
+        ToPlayer::Confirmed(0).encode(&mut bytes);
+        says(pair);
+        pair.client.on_stream(pair.link, &bytes, pair.now);
+        says(pair)
+    };
+    pair.client.message(b"breaks it").unwrap();
+    assert_eq!(says(&mut pair), [1]);
+    assert_eq!(comes_again(&mut pair, 9), [1], "the same epoch");
+    assert_eq!(comes_again(&mut pair, 10), [1]);
+    pair.client.message(b"harmless").unwrap();
+    assert_eq!(says(&mut pair), [2]);
+    assert_eq!(comes_again(&mut pair, 11), [1, 2]);
+    assert_eq!(comes_again(&mut pair, 11), [1, 2]);
+    assert_eq!(comes_again(&mut pair, 12), [2], "three were enough");
+    pair.client.message(b"next").unwrap();
+    assert_eq!(says(&mut pair), [3]);
 }
 
 #[test]

@@ -217,14 +217,14 @@ fn p4_messages_are_heard_once_in_order_and_saved_as_heard_when_a_tick_has_taken_
     let acknowledged = |door: &Door| door.occupants().next().map(|it| it.last_message);
     let mut heard_by_now = Vec::new();
     assert_eq!(acknowledged(&door), None);
-    door.heard(&mut heard_by_now);
+    door.ticked(&mut heard_by_now);
     assert_eq!(heard_by_now, [], "no tick has taken them");
     door.take(&mut inbound);
     assert_eq!(door.heard_message(ann), 0, "the tick is not done");
-    door.heard(&mut heard_by_now);
+    door.ticked(&mut heard_by_now);
     assert_eq!(heard_by_now, [Heard { seat: Seat(0), number: MESSAGES_WAIT_MAX as u64 }]);
     assert_eq!(door.heard_message(ann), MESSAGES_WAIT_MAX as u64);
-    door.heard(&mut heard_by_now);
+    door.ticked(&mut heard_by_now);
     assert_eq!(heard_by_now, [], "once");
     assert!(!inbound.is_empty());
     let heard: Vec<_> =
@@ -270,6 +270,32 @@ fn p4_who_speaks_and_goes_between_two_ticks_says_it_again_and_is_heard() {
     door.message(ann, 1, b"hello").unwrap();
     door.take(&mut inbound);
     assert_eq!(inbound.messages, [(Seat(0), b"hello".to_vec())]);
+}
+
+#[test]
+fn p4_who_gave_up_the_seat_and_comes_again_is_not_heard_twice() {
+    let (mut door, mut inbound) = (door(1), Inbound::default());
+    let mut comes_and_goes = |door: &mut Door, name: &str, says: u64| {
+        let here = door.join(&player(name)).unwrap();
+        door.message(here, says, b"hello").unwrap();
+        door.take(&mut inbound);
+        let count = inbound.messages.len();
+        door.leave(here);
+        door.take(&mut inbound);
+        inbound.freed = inbound.left.clone();
+        door.take(&mut inbound);
+        count
+    };
+    assert_eq!(comes_and_goes(&mut door, "ann", 5), 1);
+    assert_eq!(comes_and_goes(&mut door, "ben", 1), 1, "the seat is free");
+    assert_eq!(comes_and_goes(&mut door, "ann", 5), 0, "she did not hear that she was heard");
+    assert_eq!(comes_and_goes(&mut door, "ann", 6), 1);
+    // So many are remembered.
+    for number in 0..FREED_MAX {
+        comes_and_goes(&mut door, &number.to_string(), 1);
+    }
+    assert_eq!(comes_and_goes(&mut door, "ann", 6), 1);
+    assert_eq!(door.freed.len(), FREED_MAX);
 }
 
 #[test]

@@ -35,7 +35,14 @@ pub(crate) struct Seated {
 
 enum State {
     /// It ticks. What is saved of it goes to `keeper`, if it has one.
-    Live { room: Box<Room>, inbound: Inbound, told: RoomNow, keeper: Option<mpsc::Sender<Saved>> },
+    Live {
+        room: Box<Room>,
+        inbound: Inbound,
+        told: RoomNow,
+        keeper: Option<mpsc::Sender<Saved>>,
+        /// The last tick took too long, and nobody has seen what it brought.
+        is_unshown: bool,
+    },
     /// Its game is gone, and the desk is to be told.
     Over(Event),
     /// The desk was told.
@@ -73,7 +80,7 @@ impl Seated {
     ) -> Self {
         // As the host knows every new room.
         let told = RoomNow { phase: Phase::Waiting, players: 0, ending: None };
-        let state = State::Live { room, inbound: Inbound::default(), told, keeper };
+        let state = State::Live { room, inbound: Inbound::default(), told, keeper, is_unshown: false };
         Self { place, state, dismiss_at, is_frozen: false, unheard_since: None }
     }
 
@@ -99,11 +106,22 @@ impl Seated {
             self.dismiss_at = None;
             self.place.door().dismiss();
         }
-        let State::Live { room, inbound, keeper, .. } = &mut self.state else { return NOTHING };
+        let State::Live { room, inbound, keeper, is_unshown, .. } = &mut self.state else { return NOTHING };
         let (place, number) = (&self.place, self.place.number);
         let advanced = catch_unwind(AssertUnwindSafe(|| {
             let advance = match visit {
-                Visit::Tick if is_ours => tick(place, room, inbound, screen, moment),
+                Visit::Tick if is_ours => {
+                    if std::mem::take(is_unshown) {
+                        // The room was ours all the while.
+                        show(place, room, screen);
+                    }
+                    let advance = tick(place, room, inbound);
+                    *is_unshown = advance.ticked && took_too_long(place, moment);
+                    if advance.ticked && !*is_unshown {
+                        show(place, room, screen);
+                    }
+                    advance
+                }
                 // The thread goes on, and that is what a visit is to tell.
                 Visit::Tick => Advance { ticked: false, progress: 1 },
                 Visit::Look => Advance { ticked: false, progress: room.look() },
@@ -210,32 +228,28 @@ impl Drop for Seated {
     }
 }
 
-/// Takes a tick and shows it.
-fn tick(
-    place: &Place,
-    room: &mut Room,
-    inbound: &mut Inbound,
-    screen: &mut Screen,
-    moment: &Moment,
-) -> Advance {
+fn tick(place: &Place, room: &mut Room, inbound: &mut Inbound) -> Advance {
     room.adopt(place.epoch());
     place.door().take(inbound);
-    let advance = room.advance(inbound);
-    if !advance.ticked {
-        return advance;
+    room.advance(inbound)
+}
+
+/// Whether a tick took so long that the room may have gone to another server, and its players see that one.
+fn took_too_long(place: &Place, moment: &Moment) -> bool {
+    let Some(custody) = &place.custody else { return false };
+    let now = moment.clock.now();
+    let is_late = moment.limit < now.saturating_sub(moment.now);
+    if is_late {
+        custody.stood_still(now);
     }
-    if let Some(custody) = &place.custody {
-        let now = moment.clock.now();
-        if moment.limit < now.saturating_sub(moment.now) {
-            // Meanwhile the room may have gone to another server, and its players see that one.
-            custody.stood_still(now);
-            return advance;
-        }
-    }
-    // Not before: what a tick that does not end has taken is lost with it.
-    place.door().heard(screen.heard());
+    is_late
+}
+
+/// Shows what the last tick has brought, and tells whom it has heard. Not before it is done: what a tick that does not end has
+/// taken is lost with it.
+fn show(place: &Place, room: &mut Room, screen: &mut Screen) {
+    place.door().ticked(screen.heard());
     place.audience.show(room, screen);
-    advance
 }
 
 fn save(place: &Place, room: &Room) -> Saved {

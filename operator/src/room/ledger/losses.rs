@@ -67,15 +67,14 @@ impl Tables {
         let name = entry.view.pod_name.clone();
         let entry = &*entry;
         let mut kept = BTreeSet::new();
-        for uid in entry.rooms().chain(self.published_on.get(uid).into_iter().flatten()) {
-            let Some(room) = self.rooms.get_mut(uid) else { continue };
+        for room_uid in entry.rooms().chain(self.published_on.get(uid).into_iter().flatten()) {
+            let Some(room) = self.rooms.get_mut(room_uid) else { continue };
             if room.told.as_ref() == Some(&name) {
                 room.told = None;
             }
             if room.is_still_on(entry) {
-                // It has not lost its server after all.
-                room.losses = None;
-                kept.insert(uid.clone());
+                room.keep_server();
+                kept.insert(room_uid.clone());
             }
         }
         kept.iter().for_each(|it| self.note_suspect(it));

@@ -36,7 +36,20 @@ pub(super) struct Lost {
     players: i32,
 }
 
+/// How much a room is suspected of taking its servers down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Trial {
+    losses: i32,
+    placed_again_at: Option<Instant>,
+}
+
 impl RoomEntry {
+    /// It has not lost its server after all: it is suspected as before.
+    pub(super) fn keep_server(&mut self) {
+        let Some(Trial { losses, placed_again_at }) = self.before_loss.take() else { return };
+        (self.losses, self.placed_again_at) = (Some(losses), placed_again_at);
+    }
+
     /// How many players it had, when it lost its server.
     pub(super) fn lost_players(&self) -> i32 {
         self.lost.as_ref().map_or(0, |it| it.players)
@@ -86,7 +99,9 @@ impl Tables {
         let Some(entry) = self.rooms.get_mut(uid) else { return };
         // Not those that an earlier leader placed: how long they have lived is not known, and the innocent go free.
         let is_suspect = is_restored && entry.is_on_trial(now);
-        let losses = entry.losses_in_a_row() + 1;
+        let before = entry.losses_in_a_row();
+        entry.before_loss = Some(Trial { losses: before, placed_again_at: entry.placed_again_at });
+        let losses = before + 1;
         entry.losses = Some(match how {
             How::Exited(_) | How::Refused if is_suspect => losses,
             // Never the one after which it is over: a server that hangs may live, and a match that is over is not played (I3).

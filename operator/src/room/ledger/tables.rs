@@ -77,6 +77,8 @@ pub(super) struct RoomEntry {
     pub(super) losses: Option<i32>,
     /// When it was placed again after a loss, if that was under this leader.
     pub(super) placed_again_at: Option<Instant>,
+    /// What the last loss has changed of these, if its server may still come back.
+    pub(super) before_loss: Option<super::recovery::Trial>,
 }
 
 /// All that the ledger knows. In an order of its own, so that what is the same looks the same: the search through all
@@ -196,6 +198,10 @@ impl Tables {
                 }
                 if is_placed_again(&entry.room, &room) {
                     (entry.placed_again_at, entry.losses) = (Some(now.instant), None);
+                    entry.before_loss = None;
+                } else if is_kept(&entry.room, &room) {
+                    // Its status was written with what is known.
+                    entry.losses = None;
                 }
                 let epoch = room.status.as_ref().map_or(0, |it| it.epoch);
                 entry.sent.published(Epoch(epoch));
@@ -233,6 +239,7 @@ impl Tables {
                     lost: None,
                     losses: None,
                     placed_again_at: None,
+                    before_loss: None,
                 };
                 self.rooms.insert(uid.clone(), entry);
                 // Servers that said they have it are no longer suspects.
@@ -396,6 +403,12 @@ fn is_placed_again(before: &GameRoom, after: &GameRoom) -> bool {
     let (before, after) = (before.status.as_ref(), after.status.as_ref());
     let recoveries = |it: Option<&gamekeeper_crds::GameRoomStatus>| it.map_or(0, |it| it.recoveries);
     after.is_some_and(|it| it.phase == Phase::Running) && recoveries(before) < recoveries(after)
+}
+
+/// Whether players are told that the room is on the server that it had lost.
+fn is_kept(before: &GameRoom, after: &GameRoom) -> bool {
+    let phase = |it: &GameRoom| it.status.as_ref().map(|it| it.phase);
+    phase(before) == Some(Phase::Recovering) && phase(after) == Some(Phase::Running)
 }
 
 /// When a room that is over is to be deleted.

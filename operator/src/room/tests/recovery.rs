@@ -303,6 +303,30 @@ fn i3_a_room_that_makes_its_servers_hang_is_a_suspect_and_ended_after_a_crash_on
     assert!(opens(&lost).is_empty(), "{lost:?}");
 }
 
+/// Something happens, and the status that is written says so.
+fn write(desk: &mut Desk, room: &mut GameRoom, event: Event) -> Phase {
+    let mut commands = desk.on(event);
+    commands.extend(desk.after(Duration::from_secs(1)));
+    let status = commands.iter().find_map(|it| match it {
+        Command::WriteStatus { status, .. } => Some(status.clone()),
+        _ => None,
+    });
+    let status = *status.unwrap_or_else(|| panic!("{commands:?}"));
+    let phase = status.phase;
+    room.status = Some(status);
+    desk.room(room);
+    desk.done(room);
+    phase
+}
+
+/// The server hangs for a moment, while there is no place elsewhere.
+fn hang(desk: &mut Desk, room: &mut GameRoom, server: &str) {
+    let server_uid = || format!("uid-{server}");
+    let hangs = Event::ServerLost { server_uid: server_uid(), verdict: Verdict::Hang };
+    assert_eq!(write(desk, room, hangs), Phase::Recovering);
+    assert_eq!(write(desk, room, Event::ServerBack { server_uid: server_uid() }), Phase::Running);
+}
+
 #[test]
 fn a_room_that_keeps_its_server_after_a_hang_is_no_suspect() {
     let mut desk = stored();
@@ -312,28 +336,39 @@ fn a_room_that_keeps_its_server_after_a_hang_is_no_suspect() {
     let lost = crash(&mut desk, "a", "node-1");
     let [(_, _, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
     settle(&mut desk, &mut duel, "b", *epoch);
-    // It hangs for a moment, and nowhere else is a place.
-    let mut write = |desk: &mut Desk, event: Event, phase: Phase| {
-        let mut commands = desk.on(event);
-        commands.extend(desk.after(Duration::from_secs(1)));
-        let status = commands.iter().find_map(|it| match it {
-            Command::WriteStatus { status, .. } => Some(status.clone()),
-            _ => None,
-        });
-        let status = *status.unwrap_or_else(|| panic!("{commands:?}"));
-        assert_eq!(status.phase, phase);
-        duel.status = Some(status);
-        desk.room(&duel);
-        desk.done(&duel);
-    };
-    let server_uid = || "uid-b".to_owned();
-    let hangs = Event::ServerLost { server_uid: server_uid(), verdict: Verdict::Hang };
-    write(&mut desk, hangs, Phase::Recovering);
-    write(&mut desk, Event::ServerBack { server_uid: server_uid() }, Phase::Running);
+    hang(&mut desk, &mut duel, "b");
     greeted(&mut desk, "c", "node-3", 4);
     let placed = desk.room(&room("other", json!({})));
     assert_eq!(names(&placed), [("other".to_owned(), "b".to_owned())], "the fullest");
     assert_eq!(duel.status.unwrap().losses_in_a_row, 0);
+}
+
+#[test]
+fn a_room_that_keeps_its_server_after_a_hang_is_suspected_as_before() {
+    for lives in [1, 11] {
+        let mut desk = stored();
+        greeted(&mut desk, "a", "node-1", 4);
+        let mut duel = played(&mut desk, "duel", json!({}));
+        greeted(&mut desk, "b", "node-2", 4);
+        let lost = crash(&mut desk, "a", "node-1");
+        let [(_, _, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
+        settle(&mut desk, &mut duel, "b", *epoch);
+        greeted(&mut desk, "c", "node-3", 4);
+        // The first that counts.
+        let lost = crash(&mut desk, "b", "node-2");
+        let [(_, _, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
+        settle(&mut desk, &mut duel, "c", *epoch);
+        assert_eq!(duel.status.as_ref().unwrap().losses_in_a_row, 1);
+        hang(&mut desk, &mut duel, "c");
+        assert_eq!(duel.status.as_ref().unwrap().losses_in_a_row, 1, "as before");
+        desk.after(Duration::from_secs(lives));
+        let last = crash(&mut desk, "c", "node-3");
+        let is_poisoned = |it: &Command| match it {
+            Command::WriteStatus { status, .. } => condition(status, FINISHED).1 == reason::POISONED,
+            _ => false,
+        };
+        assert_eq!(last.iter().any(is_poisoned), lives == 1, "after {lives} s: {last:?}");
+    }
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Session {
     /// this connection or a later one; if not, it is lost with the connection.
     ///
     /// What was confirmed is not sent again: a server that restores an earlier state of the room has lost it
-    /// together with that time.
+    /// together with that time. What was sent under three epochs in vain is given up.
     pub fn message(&mut self, message: &[u8]) -> Result<(), NotSent> {
         if limits::MESSAGE_TO_SERVER_BYTES_MAX < message.len() {
             return Err(NotSent::TooLong(message.len()));
@@ -162,7 +162,7 @@ impl Session {
         if let Some(link) = &mut self.main.link {
             link.joined();
         }
-        self.messages.joined(joined.features & CONFIRMED_MESSAGES != 0);
+        self.messages.joined(joined.features & CONFIRMED_MESSAGES != 0, joined.epoch);
         self.epoch = joined.epoch;
         self.inputs.go_on_after(joined.input_ack);
         self.has_joined = true;

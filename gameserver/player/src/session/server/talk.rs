@@ -126,13 +126,13 @@ impl Session {
 
     /// Whether a frame is a message that was heard before.
     pub(super) fn is_repeated(&self, frame: Range<usize>) -> bool {
-        let is_known = |it| matches!(it, ToServer::Numbered(number, _) if number <= self.messages);
+        let is_known = |it| matches!(it, ToServer::Numbered(number, _) if number <= self.confirmed);
         self.has_joined() && ToServer::parse(self.inbox.get(frame)).ok().flatten().is_some_and(is_known)
     }
 
     /// Says up to which one messages have been heard.
     pub(super) fn say_heard(&mut self, now: Duration) -> Result<(), Violation> {
-        self.tell(&ToPlayer::Confirmed(self.messages), now)
+        self.tell(&ToPlayer::Confirmed(self.confirmed), now)
     }
 
     fn has_joined(&self) -> bool {

@@ -1,7 +1,10 @@
-use gamekeeper_room::{Door, Ending, Epoch, Game, Next, Tenancy, Turn};
+use std::sync::Mutex;
+
+use gamekeeper_player::frame;
+use gamekeeper_room::{Door, Ending, Epoch, Game, Messages, Next, PlayerName, Seat, Tenancy, Tick, Turn};
 
 use super::*;
-use crate::{custody::Custody, place::Company};
+use crate::{audience::Viewer, custody::Custody, place::Company};
 
 struct Match(u64);
 
@@ -11,6 +14,64 @@ impl Game for Match {
     }
 }
 
+/// Waits for its players, and says back what they say.
+#[derive(Default)]
+struct Echo(Vec<u8>);
+
+impl Game for Echo {
+    fn tick(&mut self, turn: &Turn<'_>) -> Next {
+        self.0 = turn.messages().map(|it| it.1).collect::<Vec<_>>().concat();
+        Next::Wait
+    }
+
+    fn snapshot(&self, _: Option<Seat>, out: &mut Vec<u8>) {
+        out.push(0);
+    }
+
+    fn messages(&mut self, out: &mut Messages) {
+        if !self.0.is_empty() {
+            out.push(None, self.0.clone()).unwrap();
+        }
+    }
+}
+
+/// Writes down what the player on the first seat sees.
+#[derive(Default)]
+struct Watcher(Mutex<Vec<String>>);
+
+impl Watcher {
+    fn saw(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    fn sees(&self, what: String) {
+        self.0.lock().unwrap().push(what);
+    }
+}
+
+impl Viewer for Watcher {
+    fn seat(&self) -> Option<Seat> {
+        Some(Seat(0))
+    }
+
+    fn show(&self, tick: Tick, _: &[u8]) {
+        self.sees(format!("tick {}", tick.0));
+    }
+
+    fn confirm(&self, number: u64) {
+        self.sees(format!("heard {number}"));
+    }
+
+    fn tell(&self, body: &[u8]) {
+        self.sees(String::from_utf8_lossy(body).into_owned());
+    }
+
+    fn fallbacks(&self, _: &frame::Place) {}
+    fn end(&self, _: &Ending) {}
+    fn go(&self) {}
+    fn replaced(&self) {}
+}
+
 const LIMIT: Duration = Duration::from_millis(100);
 
 fn seated(ticks: u64) -> (Arc<Place>, Seated) {
@@ -18,18 +79,33 @@ fn seated(ticks: u64) -> (Arc<Place>, Seated) {
 }
 
 fn seated_in(ticks: u64, company: Company, keeper: Option<mpsc::Sender<Saved>>) -> (Arc<Place>, Seated) {
+    seated_with(Box::new(Match(ticks)), company, keeper)
+}
+
+fn seated_with(
+    game: Box<dyn Game>,
+    company: Company,
+    keeper: Option<mpsc::Sender<Saved>>,
+) -> (Arc<Place>, Seated) {
     let (namespace, name, uid) = ("games".to_owned(), "duel".to_owned(), "uid-1".to_owned());
     let tenancy = Tenancy { namespace, name, uid, epoch: Epoch(5) };
     let place = Arc::new(Place::new(RoomNumber(1), tenancy, company));
-    let room = Box::new(Room::new(Epoch(5), Box::new(Match(ticks))));
+    let room = Box::new(Room::new(Epoch(5), game));
     (place.clone(), Seated::new(place, room, keeper, None))
 }
 
 /// At this time, by a thread that is or is not late.
 fn visit_at(seated: &mut Seated, ms: u64, is_late: bool) -> Advance {
     let now = Duration::from_millis(ms);
-    // What the tick itself takes is none of these tests.
+    // What the tick itself takes is none of most tests.
     let moment = Moment { clock: Clock::start(), now, heard: None, is_late, limit: LIMIT };
+    seated.visit(Visit::Tick, &mut Screen::default(), &moment)
+}
+
+/// By a thread that takes longer than it may.
+fn visit_slowly(seated: &mut Seated) -> Advance {
+    let (clock, now, limit) = (Clock::start(), Duration::ZERO, Duration::ZERO);
+    let moment = Moment { clock, now, heard: None, is_late: false, limit };
     seated.visit(Visit::Tick, &mut Screen::default(), &moment)
 }
 
@@ -38,11 +114,36 @@ fn visit(seated: &mut Seated) -> Advance {
 }
 
 fn kept() -> (Arc<Place>, Seated, mpsc::Receiver<Saved>) {
+    kept_with(Box::new(Match(100)))
+}
+
+fn kept_with(game: Box<dyn Game>) -> (Arc<Place>, Seated, mpsc::Receiver<Saved>) {
     let custody = Some(Custody::new(Duration::from_secs(1), Duration::ZERO));
     let (keeper, saved) = mpsc::channel(1);
     let company = Company { custody, ..Company::new(Door::new(None)) };
-    let (place, seated) = seated_in(100, company, Some(keeper));
+    let (place, seated) = seated_with(game, company, Some(keeper));
     (place, seated, saved)
+}
+
+#[test]
+fn i7_what_a_tick_that_took_too_long_has_brought_is_shown_when_the_room_is_known_to_be_ours() {
+    let (place, mut seated, _saved) = kept_with(Box::new(Echo::default()));
+    let ann = place.door().join(&PlayerName::new("ann").unwrap()).unwrap();
+    let watcher = Arc::new(Watcher::default());
+    assert!(place.audience.enter(watcher.clone()));
+    place.door().message(ann, 7, b"hello").unwrap();
+    assert!(visit_slowly(&mut seated).ticked);
+    assert!(!visit_at(&mut seated, 10, false).ticked);
+    assert_eq!(watcher.saw(), [""; 0], "it may be another's by now");
+    assert_eq!(place.door().heard_message(ann), 0);
+    place.custody.as_ref().unwrap().accepted(Duration::from_millis(20));
+    assert!(!visit_at(&mut seated, 30, false).ticked, "it waits for its players");
+    assert_eq!(watcher.saw(), ["heard 7", "hello", "tick 1"]);
+    visit_at(&mut seated, 40, false);
+    assert_eq!(watcher.saw(), [""; 0], "once");
+    place.door().message(ann, 8, b"bye").unwrap();
+    assert!(visit_at(&mut seated, 50, false).ticked);
+    assert_eq!(watcher.saw(), ["heard 8", "bye", "tick 2"]);
 }
 
 #[test]
