@@ -26,8 +26,8 @@ pub const MESSAGE_TO_SERVER_BYTES_MAX: usize = 1024;
 pub const MESSAGES_KEPT_MAX: usize = 32;
 
 /// Epochs under which a client says a message. It may be what takes the room's servers down, and would follow the room from
-/// one to the next.
-pub const MESSAGE_EPOCHS_MAX: u8 = 3;
+/// one to the next: the third crash ends a match, so the third server is spared it.
+pub const MESSAGE_EPOCHS_MAX: u8 = 2;
 
 /// Of a message to a player: a list of scores of a large room.
 pub const MESSAGE_TO_PLAYER_BYTES_MAX: usize = 16 * 1024;

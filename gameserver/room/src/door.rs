@@ -343,10 +343,7 @@ impl Door {
                 && let Some(chair) = self.chairs.remove(&seat)
             {
                 self.seats.remove(&chair.player);
-                if self.freed.len() == FREED_MAX {
-                    self.freed.pop_front();
-                }
-                self.freed.push_back((chair.player, chair.taken_message));
+                remember(&mut self.freed, chair);
             }
         }
         inbound.arrived.clear();
@@ -378,6 +375,7 @@ impl Door {
         let seats = &mut self.seats;
         for (_, chair) in self.chairs.extract_if(.., |_, it| it.arrival.is_none() && !it.was_known) {
             seats.remove(&chair.player);
+            remember(&mut self.freed, chair);
         }
     }
 
@@ -406,6 +404,17 @@ impl Door {
         }
         (next < self.limit).then_some(Seat(next))
     }
+}
+
+/// Keeps of a chair that is no more what its player is not to say twice.
+fn remember(freed: &mut VecDeque<(PlayerName, u64)>, chair: Chair) {
+    if chair.taken_message == 0 {
+        return;
+    }
+    if freed.len() == FREED_MAX {
+        freed.pop_front();
+    }
+    freed.push_back((chair.player, chair.taken_message));
 }
 
 #[cfg(test)]

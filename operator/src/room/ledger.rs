@@ -343,7 +343,7 @@ impl Ledger {
             may_refresh: self.tables.refresh_at(&entry.uid, now.instant).is_ok(),
             refusal: entry.refusal.as_deref(),
             losses_in_a_row: entry.losses_in_a_row(),
-            is_past_losses: !entry.is_on_trial(now.instant),
+            losses_if_kept: entry.losses_if_kept(now.instant),
         }
     }
 

@@ -30,8 +30,8 @@ pub struct Known<'a> {
     pub refusal: Option<&'a str>,
     /// How many of its servers crashed in a row, each soon after it came there.
     pub losses_in_a_row: i32,
-    /// Where it is now, it has lived for long enough to be no suspect any more.
-    pub is_past_losses: bool,
+    /// The same, if it stays where it is: when it has lived there for long enough, it is no suspect any more.
+    pub losses_if_kept: i32,
 }
 
 /// The server that a room's status names.
@@ -165,8 +165,7 @@ fn played(known: &Known<'_>, here: Tenancy<'_>, now: Now) -> Step {
                 return Step::Rest;
             }
             // Forgotten by a write that is made anyway.
-            let losses_in_a_row = if known.is_past_losses { 0 } else { known.losses_in_a_row };
-            Step::Write(GameRoomStatus { losses_in_a_row, ..wanted })
+            Step::Write(GameRoomStatus { losses_in_a_row: known.losses_if_kept, ..wanted })
         }
     }
 }

@@ -36,8 +36,8 @@ const _: () = assert!(
     "an owner that does not give up is seen"
 );
 
-/// How often is looked. The times are the journals'.
-const LOOK: Duration = Duration::from_millis(25);
+/// How often is looked. The times are the journals', and whoever looks takes the cores from those who play.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A room before the fault.
 struct Before {

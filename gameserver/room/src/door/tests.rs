@@ -290,6 +290,10 @@ fn p4_who_gave_up_the_seat_and_comes_again_is_not_heard_twice() {
     assert_eq!(comes_and_goes(&mut door, "ben", 1), 1, "the seat is free");
     assert_eq!(comes_and_goes(&mut door, "ann", 5), 0, "she did not hear that she was heard");
     assert_eq!(comes_and_goes(&mut door, "ann", 6), 1);
+    let too_short = door.join(&player("ann")).unwrap();
+    door.leave(too_short);
+    door.take(&mut Inbound::default());
+    assert_eq!(comes_and_goes(&mut door, "ann", 6), 0, "a visit between two ticks changes nothing");
     // So many are remembered.
     for number in 0..FREED_MAX {
         comes_and_goes(&mut door, &number.to_string(), 1);

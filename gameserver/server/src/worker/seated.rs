@@ -139,7 +139,8 @@ impl Seated {
         match advanced {
             Ok(advance) => {
                 place.ticked(room.tick());
-                if room.now().phase == Phase::Finished {
+                // The end, too, is told only by whose the room is.
+                if room.now().phase == Phase::Finished && !*is_unshown {
                     let now = room.now().clone();
                     if let Some(ending) = &now.ending {
                         place.set_over(ending.clone());
@@ -193,8 +194,8 @@ impl Seated {
     /// Tells the desk what has changed, now or at the next visit. `false`: it knows that the room is gone.
     pub(super) fn tell(&mut self, notes: &mpsc::Sender<Note>) -> bool {
         match &mut self.state {
-            State::Live { room, told, .. } => {
-                if told != room.now() {
+            State::Live { room, told, is_unshown, .. } => {
+                if told != room.now() && !*is_unshown {
                     let now = room.now().clone();
                     let note = Note::Room(Event::Changed(self.place.number, now.clone()));
                     if notes.try_send(note).is_ok() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use gamekeeper_control::Feature;
+use gamekeeper_crds::room::Phase;
 
 use super::{
     Ledger,
@@ -28,9 +29,9 @@ pub(super) struct GivenUp {
 }
 
 impl RoomEntry {
-    /// Whether this is the server that its status names, and it was not sent elsewhere since.
+    /// Whether its loss of this server was not written down yet, nor was it sent elsewhere since.
     fn is_still_on(&self, server: &ServerEntry) -> bool {
-        let status = self.room.status.as_ref();
+        let status = self.room.status.as_ref().filter(|it| it.phase == Phase::Running);
         let named = status.filter(|it| it.server.as_ref().is_some_and(|it| it.pod_uid == server.view.uid));
         named.is_some_and(|it| self.gave_up(server, Epoch(it.epoch)).is_none())
     }

@@ -44,10 +44,18 @@ pub(super) struct Trial {
 }
 
 impl RoomEntry {
-    /// It has not lost its server after all: it is suspected as before.
+    /// It has not lost its server after all, and its status says how much it was suspected before.
     pub(super) fn keep_server(&mut self) {
-        let Some(Trial { losses, placed_again_at }) = self.before_loss.take() else { return };
-        (self.losses, self.placed_again_at) = (Some(losses), placed_again_at);
+        let Some(Trial { placed_again_at, .. }) = self.before_loss else { return };
+        (self.losses, self.placed_again_at) = (None, placed_again_at);
+    }
+
+    /// How many of its servers it took down in a row, if it stays where it is: what is past is forgotten.
+    pub(super) fn losses_if_kept(&self, now: Instant) -> i32 {
+        let placed_again_at = self.placed_again_at;
+        let now_known = Trial { losses: self.losses_in_a_row(), placed_again_at };
+        let trial = self.before_loss.unwrap_or(now_known);
+        if trial.is_on(now) { trial.losses } else { 0 }
     }
 
     /// How many players it had, when it lost its server.
@@ -68,6 +76,12 @@ impl RoomEntry {
 
     /// Whether it was placed again not long ago.
     pub(super) fn is_on_trial(&self, now: Instant) -> bool {
+        Trial { losses: 0, placed_again_at: self.placed_again_at }.is_on(now)
+    }
+}
+
+impl Trial {
+    fn is_on(&self, now: Instant) -> bool {
         self.placed_again_at.is_some_and(|it| now < it + TRIAL)
     }
 }

@@ -77,7 +77,7 @@ pub(super) struct RoomEntry {
     pub(super) losses: Option<i32>,
     /// When it was placed again after a loss, if that was under this leader.
     pub(super) placed_again_at: Option<Instant>,
-    /// What the last loss has changed of these, if its server may still come back.
+    /// What these were before its last loss, of which it may still come back.
     pub(super) before_loss: Option<super::recovery::Trial>,
 }
 
@@ -200,8 +200,8 @@ impl Tables {
                     (entry.placed_again_at, entry.losses) = (Some(now.instant), None);
                     entry.before_loss = None;
                 } else if is_kept(&entry.room, &room) {
-                    // Its status was written with what is known.
-                    entry.losses = None;
+                    entry.keep_server();
+                    entry.before_loss = None;
                 }
                 let epoch = room.status.as_ref().map_or(0, |it| it.epoch);
                 entry.sent.published(Epoch(epoch));

@@ -344,6 +344,44 @@ fn a_room_that_keeps_its_server_after_a_hang_is_no_suspect() {
 }
 
 #[test]
+fn a_room_whose_server_is_back_before_its_loss_is_written_down_is_no_suspect() {
+    let mut desk = stored();
+    greeted(&mut desk, "a", "node-1", 4);
+    let mut duel = played(&mut desk, "duel", json!({}));
+    greeted(&mut desk, "b", "node-2", 4);
+    let lost = crash(&mut desk, "a", "node-1");
+    let [(_, _, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
+    settle(&mut desk, &mut duel, "b", *epoch);
+    let server_uid = || "uid-b".to_owned();
+    desk.on(Event::ServerLost { server_uid: server_uid(), verdict: Verdict::Hang });
+    // What was to be written did not get through.
+    desk.on(Event::ServerBack { server_uid: server_uid() });
+    desk.room(&duel);
+    desk.done(&duel);
+    greeted(&mut desk, "c", "node-3", 4);
+    let placed = desk.room(&room("other", json!({})));
+    assert_eq!(names(&placed), [("other".to_owned(), "b".to_owned())], "the fullest");
+}
+
+#[test]
+fn a_room_whose_server_is_back_without_it_after_a_hang_is_a_suspect() {
+    let mut desk = stored();
+    greeted(&mut desk, "a", "node-1", 4);
+    let mut duel = played(&mut desk, "duel", json!({}));
+    greeted(&mut desk, "b", "node-2", 4);
+    let lost = crash(&mut desk, "a", "node-1");
+    let [(_, _, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
+    settle(&mut desk, &mut duel, "b", *epoch);
+    let hangs = Event::ServerLost { server_uid: "uid-b".to_owned(), verdict: Verdict::Hang };
+    assert_eq!(write(&mut desk, &mut duel, hangs), Phase::Recovering);
+    let mut commands = greeted(&mut desk, "b", "node-2", 4);
+    commands.extend(desk.after(Duration::from_secs(1)));
+    let [(_, server, epoch)] = &opens(&commands)[..] else { panic!("{commands:?}") };
+    settle(&mut desk, &mut duel, server, *epoch);
+    assert_eq!(duel.status.unwrap().losses_in_a_row, 1);
+}
+
+#[test]
 fn a_room_that_keeps_its_server_after_a_hang_is_suspected_as_before() {
     for lives in [1, 11] {
         let mut desk = stored();

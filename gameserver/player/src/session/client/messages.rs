@@ -55,8 +55,15 @@ impl Messages {
         if limits::MESSAGES_KEPT_MAX <= self.kept.len() {
             return None;
         }
-        self.kept.push_back(Kept { message: message.to_vec(), epochs: u8::from(self.is_open) });
+        self.kept.push_back(Kept { message: message.to_vec(), epochs: 0 });
         Some(self.last())
+    }
+
+    /// The newest one was said.
+    pub(super) fn said(&mut self) {
+        if let Some(newest) = self.kept.back_mut() {
+            newest.epochs = 1;
+        }
     }
 
     /// All up to this one have been heard. Whether those that are kept may be sent now.
@@ -78,7 +85,8 @@ impl Messages {
     fn count_epochs(&mut self) {
         let is_another = std::mem::replace(&mut self.said_under, self.epoch) != self.epoch;
         if is_another {
-            self.forget(self.kept.partition_point(|it| limits::MESSAGE_EPOCHS_MAX <= it.epochs));
+            let is_in_vain = |it: &&Kept| limits::MESSAGE_EPOCHS_MAX <= it.epochs;
+            self.forget(self.kept.iter().take_while(is_in_vain).count());
         }
         for kept in self.kept.iter_mut().filter(|it| is_another || it.epochs == 0) {
             kept.epochs += 1;

@@ -58,7 +58,7 @@ impl Session {
     /// this connection or a later one; if not, it is lost with the connection.
     ///
     /// What was confirmed is not sent again: a server that restores an earlier state of the room has lost it
-    /// together with that time. What was sent under three epochs in vain is given up.
+    /// together with that time. What was sent under two epochs in vain is given up.
     pub fn message(&mut self, message: &[u8]) -> Result<(), NotSent> {
         if limits::MESSAGE_TO_SERVER_BYTES_MAX < message.len() {
             return Err(NotSent::TooLong(message.len()));
@@ -70,9 +70,9 @@ impl Session {
             return self.say(&ToServer::Message(message));
         }
         let number = self.messages.push(message).ok_or(NotSent::Full)?;
-        if self.messages.is_open() {
-            // It is kept: without a connection it waits for the next one.
-            let _ = self.say(&ToServer::Numbered(number, message));
+        // It is kept: without a connection it waits for the next one.
+        if self.messages.is_open() && self.say(&ToServer::Numbered(number, message)).is_ok() {
+            self.messages.said();
         }
         Ok(())
     }

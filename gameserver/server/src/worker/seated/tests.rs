@@ -136,14 +136,35 @@ fn i7_what_a_tick_that_took_too_long_has_brought_is_shown_when_the_room_is_known
     assert!(!visit_at(&mut seated, 10, false).ticked);
     assert_eq!(watcher.saw(), [""; 0], "it may be another's by now");
     assert_eq!(place.door().heard_message(ann), 0);
-    place.custody.as_ref().unwrap().accepted(Duration::from_millis(20));
-    assert!(!visit_at(&mut seated, 30, false).ticked, "it waits for its players");
+    place.custody.as_ref().unwrap().accepted(Duration::from_millis(500));
+    assert!(!visit_at(&mut seated, 510, false).ticked, "it waits for its players");
     assert_eq!(watcher.saw(), ["heard 7", "hello", "tick 1"]);
-    visit_at(&mut seated, 40, false);
+    visit_at(&mut seated, 520, false);
     assert_eq!(watcher.saw(), [""; 0], "once");
     place.door().message(ann, 8, b"bye").unwrap();
-    assert!(visit_at(&mut seated, 50, false).ticked);
+    assert!(visit_at(&mut seated, 530, false).ticked);
     assert_eq!(watcher.saw(), ["heard 8", "bye", "tick 2"]);
+}
+
+#[test]
+fn i7_an_end_that_took_too_long_is_told_when_the_room_is_known_to_be_ours_and_else_not() {
+    for is_ours in [true, false] {
+        let (place, mut seated, _saved) = kept_with(Box::new(Match(1)));
+        let (notes, mut desk) = mpsc::channel(2);
+        visit_slowly(&mut seated);
+        assert!(seated.tell(&notes));
+        assert!(place.ending().is_none() && desk.try_recv().is_err(), "it may be another's by now");
+        match is_ours {
+            true => place.custody.as_ref().unwrap().accepted(Duration::from_millis(500)),
+            false => place.lose_to(Epoch(9)),
+        }
+        visit_at(&mut seated, 510, false);
+        seated.tell(&notes);
+        assert_eq!(place.ending().is_some(), is_ours);
+        let Ok(Note::Room(event)) = desk.try_recv() else { panic!("not told") };
+        let is_finished = matches!(event, Event::Changed(_, RoomNow { phase: Phase::Finished, .. }));
+        assert_eq!(is_finished, is_ours, "{event:?}");
+    }
 }
 
 #[test]
