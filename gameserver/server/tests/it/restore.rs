@@ -89,6 +89,14 @@ fn come(server: &TestServer, stay: &Stay) -> Player {
     Player::join(endpoint().unwrap(), stay.clone(), place)
 }
 
+/// A player who looks for the room on both.
+fn come_to_either(one: &TestServer, two: &TestServer) -> Player {
+    let both = [one.players.unwrap(), two.players.unwrap()];
+    let hashes = [&one.hashes[..], &two.hashes[..]].concat();
+    let stay = Stay::new("duel", Credentials::Open("ann".to_owned()));
+    Player::join(endpoint().unwrap(), stay, place(&both, &hashes).unwrap())
+}
+
 /// The next thing shown that has so many inputs.
 async fn shown(player: &mut Player, inputs: usize) -> String {
     let found = async {
@@ -165,10 +173,7 @@ async fn p4_a_match_goes_on_elsewhere_with_its_players_on_their_seats() {
 async fn p4_what_is_said_for_certain_is_heard_once_over_the_loss_of_a_server() {
     let Fleet { redis: _redis, one: (one, mut first), two: (two, second) } = fleet().await;
     first.open("duel", 5).await;
-    let both = [one.players.unwrap(), two.players.unwrap()];
-    let hashes = [&one.hashes[..], &two.hashes[..]].concat();
-    let stay = Stay::new("duel", Credentials::Open("ann".to_owned()));
-    let mut ann = Player::join(endpoint().unwrap(), stay, place(&both, &hashes).unwrap());
+    let mut ann = come_to_either(&one, &two);
     shown(&mut ann, 0).await;
     ann.message(b"one").unwrap();
     ann.message(b"two").unwrap();
@@ -191,10 +196,7 @@ async fn p4_what_is_said_for_certain_is_heard_once_over_the_loss_of_a_server() {
 async fn p4_what_is_said_to_a_room_that_stands_still_or_is_closed_is_heard_where_it_goes_on() {
     let Fleet { redis: _redis, one: (one, mut first), two: (two, second) } = fleet().await;
     first.open("duel", 5).await;
-    let both = [one.players.unwrap(), two.players.unwrap()];
-    let hashes = [&one.hashes[..], &two.hashes[..]].concat();
-    let stay = Stay::new("duel", Credentials::Open("ann".to_owned()));
-    let mut ann = Player::join(endpoint().unwrap(), stay, place(&both, &hashes).unwrap());
+    let mut ann = come_to_either(&one, &two);
     shown(&mut ann, 0).await;
     ann.message(b"before").unwrap();
     shown(&mut ann, 1).await;

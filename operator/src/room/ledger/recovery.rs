@@ -52,9 +52,7 @@ impl RoomEntry {
 
     /// How many of its servers it took down in a row, if it stays where it is: what is past is forgotten.
     pub(super) fn losses_if_kept(&self, now: Instant) -> i32 {
-        let placed_again_at = self.placed_again_at;
-        let now_known = Trial { losses: self.losses_in_a_row(), placed_again_at };
-        let trial = self.before_loss.unwrap_or(now_known);
+        let trial = self.before_loss.unwrap_or_else(|| self.trial());
         if trial.is_on(now) { trial.losses } else { 0 }
     }
 
@@ -76,7 +74,11 @@ impl RoomEntry {
 
     /// Whether it was placed again not long ago.
     pub(super) fn is_on_trial(&self, now: Instant) -> bool {
-        Trial { losses: 0, placed_again_at: self.placed_again_at }.is_on(now)
+        self.trial().is_on(now)
+    }
+
+    fn trial(&self) -> Trial {
+        Trial { losses: self.losses_in_a_row(), placed_again_at: self.placed_again_at }
     }
 }
 
@@ -113,9 +115,8 @@ impl Tables {
         let Some(entry) = self.rooms.get_mut(uid) else { return };
         // Not those that an earlier leader placed: how long they have lived is not known, and the innocent go free.
         let is_suspect = is_restored && entry.is_on_trial(now);
-        let before = entry.losses_in_a_row();
-        entry.before_loss = Some(Trial { losses: before, placed_again_at: entry.placed_again_at });
-        let losses = before + 1;
+        entry.before_loss = Some(entry.trial());
+        let losses = entry.losses_in_a_row() + 1;
         entry.losses = Some(match how {
             How::Exited(_) | How::Refused if is_suspect => losses,
             // Never the one after which it is over: a server that hangs may live, and a match that is over is not played (I3).

@@ -236,8 +236,8 @@ fn crash_again(desk: &mut Desk, room: &mut GameRoom, lost: &[Command], lives: Du
     crash(desk, server, "node-2")
 }
 
-#[test]
-fn a_room_that_takes_its_servers_down_is_kept_apart_and_then_ended() {
+/// A room that has lost server `a`, and is played on `b`.
+fn recovered() -> (Desk, GameRoom) {
     let mut desk = stored();
     greeted(&mut desk, "a", "node-1", 4);
     let mut duel = played(&mut desk, "duel", json!({}));
@@ -245,6 +245,12 @@ fn a_room_that_takes_its_servers_down_is_kept_apart_and_then_ended() {
     let lost = crash(&mut desk, "a", "node-1");
     let [(_, _, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
     settle(&mut desk, &mut duel, "b", *epoch);
+    (desk, duel)
+}
+
+#[test]
+fn a_room_that_takes_its_servers_down_is_kept_apart_and_then_ended() {
+    let (mut desk, mut duel) = recovered();
     assert_eq!(duel.status.as_ref().unwrap().losses_in_a_row, 0, "where it began anything may have been");
     // Somebody else is on the server that would be next, were it not for that.
     greeted(&mut desk, "c", "node-3", 4);
@@ -329,13 +335,7 @@ fn hang(desk: &mut Desk, room: &mut GameRoom, server: &str) {
 
 #[test]
 fn a_room_that_keeps_its_server_after_a_hang_is_no_suspect() {
-    let mut desk = stored();
-    greeted(&mut desk, "a", "node-1", 4);
-    let mut duel = played(&mut desk, "duel", json!({}));
-    greeted(&mut desk, "b", "node-2", 4);
-    let lost = crash(&mut desk, "a", "node-1");
-    let [(_, _, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
-    settle(&mut desk, &mut duel, "b", *epoch);
+    let (mut desk, mut duel) = recovered();
     hang(&mut desk, &mut duel, "b");
     greeted(&mut desk, "c", "node-3", 4);
     let placed = desk.room(&room("other", json!({})));
@@ -345,13 +345,7 @@ fn a_room_that_keeps_its_server_after_a_hang_is_no_suspect() {
 
 #[test]
 fn a_room_whose_server_is_back_before_its_loss_is_written_down_is_no_suspect() {
-    let mut desk = stored();
-    greeted(&mut desk, "a", "node-1", 4);
-    let mut duel = played(&mut desk, "duel", json!({}));
-    greeted(&mut desk, "b", "node-2", 4);
-    let lost = crash(&mut desk, "a", "node-1");
-    let [(_, _, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
-    settle(&mut desk, &mut duel, "b", *epoch);
+    let (mut desk, duel) = recovered();
     let server_uid = || "uid-b".to_owned();
     desk.on(Event::ServerLost { server_uid: server_uid(), verdict: Verdict::Hang });
     // What was to be written did not get through.
@@ -365,13 +359,7 @@ fn a_room_whose_server_is_back_before_its_loss_is_written_down_is_no_suspect() {
 
 #[test]
 fn a_room_whose_server_is_back_without_it_after_a_hang_is_a_suspect() {
-    let mut desk = stored();
-    greeted(&mut desk, "a", "node-1", 4);
-    let mut duel = played(&mut desk, "duel", json!({}));
-    greeted(&mut desk, "b", "node-2", 4);
-    let lost = crash(&mut desk, "a", "node-1");
-    let [(_, _, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
-    settle(&mut desk, &mut duel, "b", *epoch);
+    let (mut desk, mut duel) = recovered();
     let hangs = Event::ServerLost { server_uid: "uid-b".to_owned(), verdict: Verdict::Hang };
     assert_eq!(write(&mut desk, &mut duel, hangs), Phase::Recovering);
     let mut commands = greeted(&mut desk, "b", "node-2", 4);
@@ -384,13 +372,7 @@ fn a_room_whose_server_is_back_without_it_after_a_hang_is_a_suspect() {
 #[test]
 fn a_room_that_keeps_its_server_after_a_hang_is_suspected_as_before() {
     for lives in [1, 11] {
-        let mut desk = stored();
-        greeted(&mut desk, "a", "node-1", 4);
-        let mut duel = played(&mut desk, "duel", json!({}));
-        greeted(&mut desk, "b", "node-2", 4);
-        let lost = crash(&mut desk, "a", "node-1");
-        let [(_, _, epoch)] = &opens(&lost)[..] else { panic!("{lost:?}") };
-        settle(&mut desk, &mut duel, "b", *epoch);
+        let (mut desk, mut duel) = recovered();
         greeted(&mut desk, "c", "node-3", 4);
         // The first that counts.
         let lost = crash(&mut desk, "b", "node-2");
